@@ -1,0 +1,104 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+// A frame on the wire is a binary websocket message: a big-endian uint32 with
+// the length of the JSON Frame, the JSON, and then raw bytes, which only a
+// LogChunk has.
+
+// ErrBadFrame is wrapped by every error that Decode returns.
+var ErrBadFrame = errors.New("bad frame")
+
+// kinds maps the names on the wire to the messages.
+var kinds = map[string]reflect.Type{}
+
+var names = map[reflect.Type]string{}
+
+func register(name string, message any) {
+	t := reflect.TypeOf(message)
+	kinds[name], names[t] = t, name
+}
+
+func init() {
+	register("challenge", Challenge{})
+	register("hello", Hello{})
+	register("welcome", Welcome{})
+	register("refusal", Refusal{})
+	register("heartbeat", Heartbeat{})
+	register("run", Run{})
+	register("cancel", Cancel{})
+	register("accepted", Accepted{})
+	register("started", Started{})
+	register("done", Done{})
+	register("done_stored", DoneStored{})
+	register("log", LogChunk{})
+	register("log_stored", LogStored{})
+}
+
+// Encode makes the wire form of a message, which is one of this package's
+// structs by value. It panics on any other type: that is a programming error.
+func Encode(message any) ([]byte, error) {
+	name, ok := names[reflect.TypeOf(message)]
+	if !ok {
+		panic(fmt.Sprintf("protocol: %T is not a message", message))
+	}
+	payload, err := json.Marshal(message)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", name, err)
+	}
+	head, err := json.Marshal(Frame{Type: name, Payload: payload})
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", name, err)
+	}
+	var data []byte
+	if chunk, ok := message.(LogChunk); ok {
+		data = chunk.Data
+	}
+	out := make([]byte, 0, 4+len(head)+len(data))
+	out = binary.BigEndian.AppendUint32(out, uint32(len(head)))
+	out = append(out, head...)
+	return append(out, data...), nil
+}
+
+// Decode reads a frame into the message it holds, by value: a Run, a Done, ….
+// The message keeps no reference to wire. Errors wrap ErrBadFrame.
+func Decode(wire []byte) (any, error) {
+	if len(wire) < 4 {
+		return nil, fmt.Errorf("%w: %d bytes", ErrBadFrame, len(wire))
+	}
+	n := binary.BigEndian.Uint32(wire)
+	rest := wire[4:]
+	if uint64(n) > uint64(len(rest)) {
+		return nil, fmt.Errorf("%w: header of %d bytes in %d", ErrBadFrame, n, len(rest))
+	}
+	var frame Frame
+	if err := json.Unmarshal(rest[:n], &frame); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadFrame, err)
+	}
+	kind, ok := kinds[frame.Type]
+	if !ok {
+		return nil, fmt.Errorf("%w: unknown type %q", ErrBadFrame, frame.Type)
+	}
+	value := reflect.New(kind)
+	if err := json.Unmarshal(frame.Payload, value.Interface()); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrBadFrame, frame.Type, err)
+	}
+	message := value.Elem().Interface()
+	data := rest[n:]
+	chunk, isLog := message.(LogChunk)
+	if !isLog {
+		if len(data) > 0 {
+			return nil, fmt.Errorf("%w: %s with %d extra bytes", ErrBadFrame, frame.Type, len(data))
+		}
+		return message, nil
+	}
+	chunk.Data = bytes.Clone(data)
+	return chunk, nil
+}
