@@ -1,0 +1,28 @@
+package models
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+)
+
+// Ids are GUIDs, as in OpsWorks.
+type (
+	StackID        string
+	LayerID        string
+	InstanceID     string
+	AppID          string
+	DeploymentID   string
+	CommandID      string
+	UserID         string
+	ServiceErrorID string
+)
+
+// NewID makes a random GUID (version 4) of any id type.
+func NewID[T ~string]() T {
+	var b [16]byte
+	rand.Read(b[:]) // never fails, see crypto/rand
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	h := hex.EncodeToString(b[:])
+	return T(h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:])
+}
