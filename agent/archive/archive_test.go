@@ -1,0 +1,93 @@
+package archive_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"opsyard/agent/archive"
+)
+
+type entry struct {
+	name, link, text string
+	kind             byte
+}
+
+func TestUnpackHostileArchives(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		entries []entry
+		want    error
+	}{
+		"OK":                  {[]entry{{name: "d/", kind: tar.TypeDir}, {name: "d/f", text: "x"}, {name: "d/l", link: "f", kind: tar.TypeSymlink}, {name: "h", link: "d/f", kind: tar.TypeLink}}, nil},
+		"OKUpInside":          {[]entry{{name: "a/b/l", link: "../../c", kind: tar.TypeSymlink}, {name: "c", text: "x"}}, nil},
+		"ErrUp":               {[]entry{{name: "../f", text: "x"}}, archive.ErrEscape},
+		"ErrUpInside":         {[]entry{{name: "a/../../f", text: "x"}}, archive.ErrEscape},
+		"ErrAbsolute":         {[]entry{{name: "/etc/f", text: "x"}}, archive.ErrEscape},
+		"ErrAbsoluteSymlink":  {[]entry{{name: "l", link: "/etc", kind: tar.TypeSymlink}}, archive.ErrEscape},
+		"ErrSymlinkUp":        {[]entry{{name: "a/l", link: "../..", kind: tar.TypeSymlink}}, archive.ErrEscape},
+		"ErrHardlinkUp":       {[]entry{{name: "l", link: "../x", kind: tar.TypeLink}}, archive.ErrEscape},
+		"ErrThroughSymlinks":  {[]entry{{name: "a/b/", kind: tar.TypeDir}, {name: "l", link: "a/b", kind: tar.TypeSymlink}, {name: "m", link: "l/../..", kind: tar.TypeSymlink}, {name: "m/f", text: "x"}}, errAny},
+		"ErrUpAfterLink":      {[]entry{{name: "a/b/s", link: "../..", kind: tar.TypeSymlink}, {name: "m", link: "a/b/s/../x", kind: tar.TypeSymlink}}, archive.ErrEscape},
+		"ErrLinkBelowLink":    {[]entry{{name: "a/b/s", link: "../..", kind: tar.TypeSymlink}, {name: "a/b/s/l", link: "../../../x", kind: tar.TypeSymlink}}, archive.ErrEscape},
+		"ErrDevice":           {[]entry{{name: "d", kind: tar.TypeBlock}}, errAny},
+		"ErrTooManyBytes":     {[]entry{{name: "f", text: string(make([]byte, 2000))}}, archive.ErrTooBig},
+		"ErrTooManyFiles":     {[]entry{{name: "1"}, {name: "2"}, {name: "3"}, {name: "4"}, {name: "5"}, {name: "6"}}, archive.ErrTooBig},
+		"OKLastOfTheNameWins": {[]entry{{name: "f", text: "1"}, {name: "f", text: "2"}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			above := t.TempDir()
+			dest := filepath.Join(above, "dest")
+			os.Mkdir(dest, 0o755)
+			err := archive.Unpack(t.Context(), pack(t, c.entries), dest, archive.Limits{Bytes: 1000, Files: 5})
+			if (err == nil) != (c.want == nil) || c.want != nil && c.want != errAny && !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+			if entries, _ := os.ReadDir(above); len(entries) != 1 {
+				t.Errorf("something was written outside: %v", entries)
+			}
+		})
+	}
+}
+
+// FuzzUnpack: no input may panic or write outside.
+func FuzzUnpack(f *testing.F) {
+	f.Add([]byte("PK\x03\x04"))
+	f.Add([]byte{0x1f, 0x8b, 8})
+	f.Add(make([]byte, 1024))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		above := t.TempDir()
+		dest, file := filepath.Join(above, "dest"), filepath.Join(above, "file")
+		os.Mkdir(dest, 0o755)
+		os.WriteFile(file, data, 0o600)
+		archive.Unpack(t.Context(), file, dest, archive.Limits{Bytes: 1 << 20, Files: 50})
+		if entries, _ := os.ReadDir(above); len(entries) != 2 {
+			t.Errorf("something was written outside: %v", entries)
+		}
+	})
+}
+
+var errAny = errors.New("any error")
+
+func pack(t *testing.T, entries []entry) string {
+	t.Helper()
+	b := new(bytes.Buffer)
+	w := tar.NewWriter(b)
+	for _, e := range entries {
+		if err := w.WriteHeader(&tar.Header{Name: e.name, Linkname: e.link, Typeflag: e.kind, Mode: 0o644, Size: int64(len(e.text))}); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, e.text)
+	}
+	w.Close()
+	file := filepath.Join(t.TempDir(), "a.tar")
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

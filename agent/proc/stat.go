@@ -1,0 +1,83 @@
+package proc
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// ID names a process beyond the reuse of its number.
+type ID struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start"` // clock ticks after boot
+}
+
+// Identify reads the identity of a living process.
+func Identify(pid int) (ID, error) {
+	s, err := readStat(pid)
+	if err != nil {
+		return ID{}, err
+	}
+	return ID{PID: pid, Start: s.start}, nil
+}
+
+// Alive tells whether the very process lives; a zombie does not.
+func (id ID) Alive() bool {
+	s, err := readStat(id.PID)
+	return err == nil && s.start == id.Start && s.state != 'Z' && s.state != 'X'
+}
+
+// KillSession sends KILL to every process of the session that sid leads or
+// led, and returns how many there were. It finds what a dead leader left behind.
+func KillSession(sid int) int {
+	dirs, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for _, d := range dirs {
+		pid, err := strconv.Atoi(d.Name())
+		if err != nil {
+			continue
+		}
+		if s, err := readStat(pid); err == nil && s.session == sid && s.state != 'Z' {
+			if syscall.Kill(pid, syscall.SIGKILL) == nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+type stat struct {
+	state   byte
+	session int
+	start   uint64
+}
+
+func readStat(pid int) (stat, error) {
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return stat{}, err
+	}
+	// The program's name is in parentheses and may itself hold some.
+	i := strings.LastIndexByte(string(raw), ')')
+	if i < 0 {
+		return stat{}, fmt.Errorf("read /proc/%d/stat: no name in it", pid)
+	}
+	f := strings.Fields(string(raw[i+1:]))
+	if len(f) < 20 {
+		return stat{}, fmt.Errorf("read /proc/%d/stat: %d fields", pid, len(f))
+	}
+	session, err := strconv.Atoi(f[3])
+	if err != nil {
+		return stat{}, fmt.Errorf("read /proc/%d/stat: %w", pid, err)
+	}
+	start, err := strconv.ParseUint(f[19], 10, 64)
+	if err != nil {
+		return stat{}, fmt.Errorf("read /proc/%d/stat: %w", pid, err)
+	}
+	return stat{state: f[0][0], session: session, start: start}, nil
+}
