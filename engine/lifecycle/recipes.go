@@ -1,0 +1,147 @@
+// Package lifecycle decides, without doing anything: which recipes an instance
+// runs at an event, in which order, and what they are told of the stack.
+package lifecycle
+
+import (
+	"slices"
+
+	"opsyard/models"
+)
+
+// Common recipes run on every instance whose machine is its own, before those
+// of its layers (OpsWorks: "opsworks_initial_setup" and friends).
+var Common = models.Recipes{
+	Setup:     []string{"opsyard_initial_setup::default"},
+	Configure: []string{"opsyard_initial_setup::configure"},
+}
+
+// builtIn are the recipes of the layer types that have cookbooks
+// (OpsWorks: "Layer" reference, DefaultRecipes).
+var builtIn = map[models.LayerType]models.Recipes{
+	models.LayerCustom: {},
+	models.LayerLB: {
+		Setup:     []string{"haproxy::default"},
+		Configure: []string{"haproxy::configure"},
+		Deploy:    []string{"deploy::default", "haproxy::configure"},
+		Shutdown:  []string{"haproxy::stop"},
+	},
+	models.LayerWeb: {
+		Setup:    []string{"nginx::default"},
+		Deploy:   []string{"deploy::default", "deploy::web"},
+		Undeploy: []string{"deploy::web-undeploy"},
+		Shutdown: []string{"nginx::stop"},
+	},
+}
+
+// appRecipes are the recipes of app commands that are not lifecycle events.
+var appRecipes = map[models.LayerType]map[models.CommandName][]string{
+	models.LayerWeb: {
+		models.CommandRollback: {"deploy::web-rollback"},
+		models.CommandStart:    {"nginx::start"},
+		models.CommandStop:     {"nginx::stop"},
+		models.CommandRestart:  {"nginx::restart"},
+	},
+}
+
+// BuiltIn gives the built-in recipes of a layer type, and whether this
+// installation can run layers of the type at all.
+func BuiltIn(t models.LayerType) (models.Recipes, bool) {
+	r, ok := builtIn[t]
+	return r, ok
+}
+
+// Plan says what one instance runs for a command.
+type Plan struct {
+	Items []models.RunItem
+	// Refresh asks for the custom cookbooks to be fetched anew.
+	Refresh bool
+}
+
+// RunList is what an instance runs for a command: for each event the built-in
+// recipes of all its layers, then the custom ones, layers in the instance's
+// order, each recipe once per event. Setup is followed by Deploy (OpsWorks:
+// "Lifecycle Events"). recipes are the arguments of execute_recipes; common
+// says whether the Common recipes apply.
+func RunList(command models.CommandName, layers []models.Layer, recipes []string, common bool) Plan {
+	switch command {
+	case models.CommandSetup:
+		p := Plan{Refresh: true}
+		p.addEvent(models.EventSetup, layers, common)
+		p.addEvent(models.EventDeploy, layers, common)
+		return p
+	case models.CommandConfigure, models.CommandDeploy, models.CommandUndeploy, models.CommandShutdown:
+		var p Plan
+		p.addEvent(models.Event(command), layers, common)
+		return p
+	case models.CommandExecuteRecipes:
+		var p Plan
+		for _, r := range recipes {
+			p.Items = append(p.Items, models.RunItem{Recipe: Qualified(r)})
+		}
+		return p
+	case models.CommandUpdateCustomCookbooks:
+		return Plan{Refresh: true}
+	case models.CommandInstallDependencies:
+		return Plan{Items: []models.RunItem{{Recipe: "opsyard_initial_setup::packages", BuiltIn: true}}}
+	case models.CommandUpdateDependencies:
+		return Plan{Items: []models.RunItem{{Recipe: "opsyard_initial_setup::updates", BuiltIn: true}}}
+	}
+	var p Plan
+	for _, l := range layers {
+		for _, r := range appRecipes[l.Type][command] {
+			p.add(models.RunItem{Recipe: Qualified(r), BuiltIn: true, Layer: l.Shortname}, 0)
+		}
+	}
+	return p
+}
+
+func (p *Plan) addEvent(e models.Event, layers []models.Layer, common bool) {
+	start := len(p.Items)
+	if common {
+		for _, r := range Common.For(e) {
+			p.add(models.RunItem{Recipe: Qualified(r), BuiltIn: true}, start)
+		}
+	}
+	for _, l := range layers {
+		recipes, _ := BuiltIn(l.Type)
+		for _, r := range recipes.For(e) {
+			p.add(models.RunItem{Recipe: Qualified(r), BuiltIn: true, Layer: l.Shortname}, start)
+		}
+	}
+	for _, l := range layers {
+		for _, r := range l.CustomRecipes.For(e) {
+			p.add(models.RunItem{Recipe: Qualified(r), Layer: l.Shortname}, start)
+		}
+	}
+}
+
+// add appends the item unless the same recipe already runs since start.
+func (p *Plan) add(item models.RunItem, start int) {
+	for _, have := range p.Items[start:] {
+		if have.Recipe == item.Recipe && have.BuiltIn == item.BuiltIn {
+			return
+		}
+	}
+	p.Items = append(p.Items, item)
+}
+
+// Qualified is the recipe's full name: "cookbook" means "cookbook::default".
+func Qualified(recipe string) string {
+	if slices.Contains([]byte(recipe), ':') {
+		return recipe
+	}
+	return recipe + "::default"
+}
+
+// LayersOf picks an instance's layers out of its stack's, in the instance's order.
+func LayersOf(i models.Instance, all []models.Layer) []models.Layer {
+	var mine []models.Layer
+	for _, id := range i.LayerIDs {
+		for _, l := range all {
+			if l.ID == id {
+				mine = append(mine, l)
+			}
+		}
+	}
+	return mine
+}

@@ -1,0 +1,219 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"strings"
+
+	"opsyard/models"
+)
+
+// The documents that recipes read. All configuration managers get the same
+// one; docs/cookbooks.md describes it for those who write recipes
+// (OpsWorks: "Stack Configuration and Deployment Attributes").
+
+type stateDoc struct {
+	Opsworks opsworksDoc `json:"opsworks"`
+}
+
+type opsworksDoc struct {
+	Stack        stackDoc            `json:"stack"`
+	Layers       map[string]layerDoc `json:"layers"`
+	Applications []applicationDoc    `json:"applications"`
+}
+
+type stackDoc struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Region string `json:"region"`
+}
+
+type layerDoc struct {
+	ID         string                 `json:"id"`
+	Name       string                 `json:"name"`
+	Type       string                 `json:"type"`
+	Attributes map[string]string      `json:"attributes"`
+	Packages   []string               `json:"packages"`
+	Instances  map[string]instanceDoc `json:"instances"`
+}
+
+type instanceDoc struct {
+	ID               string `json:"id"`
+	Status           string `json:"status"`
+	InstanceType     string `json:"instance_type"`
+	IP               string `json:"ip"`
+	PrivateIP        string `json:"private_ip"`
+	PublicDNS        string `json:"public_dns_name"`
+	PrivateDNS       string `json:"private_dns_name"`
+	ElasticIP        string `json:"elastic_ip"`
+	Region           string `json:"region"`
+	AvailabilityZone string `json:"availability_zone"`
+	CreatedAt        string `json:"created_at"`
+	BootedAt         string `json:"booted_at"`
+	Backends         int    `json:"backends"`
+}
+
+type applicationDoc struct {
+	Name            string   `json:"name"`
+	SlugName        string   `json:"slug_name"`
+	ApplicationType string   `json:"application_type"`
+	Domains         []string `json:"domains"`
+}
+
+// backends is the weight of an app server behind a load balancer where its
+// size is not known better.
+const backends = 10
+
+// State is the document about the stack that all its instances share: layers
+// with their online instances, apps, and no secrets.
+func State(stack models.Stack, layers []models.Layer, online []models.Instance, apps []models.App) ([]byte, error) {
+	doc := opsworksDoc{
+		Stack:        stackDoc{ID: string(stack.ID), Name: stack.Name, Region: stack.Region},
+		Layers:       map[string]layerDoc{},
+		Applications: []applicationDoc{},
+	}
+	byID := map[models.LayerID]string{}
+	for _, l := range layers {
+		byID[l.ID] = l.Shortname
+		doc.Layers[l.Shortname] = layerDoc{
+			ID: string(l.ID), Name: l.Name, Type: string(l.Type), Attributes: publicAttributes(l),
+			Packages: list(l.Packages), Instances: map[string]instanceDoc{},
+		}
+	}
+	for _, i := range online {
+		for _, id := range i.LayerIDs {
+			if short, ok := byID[id]; ok {
+				doc.Layers[short].Instances[i.Hostname] = describe(i, stack)
+			}
+		}
+	}
+	for _, a := range apps {
+		doc.Applications = append(doc.Applications, applicationDoc{a.Name, a.Shortname, RecipeType(a.Type), a.Domains})
+	}
+	return json.Marshal(stateDoc{doc})
+}
+
+func describe(i models.Instance, stack models.Stack) instanceDoc {
+	public := i.PublicIP
+	if public == "" {
+		public = i.PrivateIP
+	}
+	return instanceDoc{
+		ID: string(i.ID), Status: string(i.Status), InstanceType: i.InstanceType, IP: public, PrivateIP: i.PrivateIP,
+		PublicDNS: i.PublicDNS, PrivateDNS: i.PrivateDNS, ElasticIP: i.ElasticIP, Region: stack.Region,
+		AvailabilityZone: i.AvailabilityZone, CreatedAt: Timestamp(i.CreatedAt), BootedAt: Timestamp(i.StatusSince), Backends: backends,
+	}
+}
+
+// SecretAttributes are the layer attributes that only the layer's own
+// instances may read, and that reads show as models.Filtered.
+var SecretAttributes = []string{"HaproxyStatsPassword", "MysqlRootPassword", "GangliaPassword"}
+
+func isSecret(key string) bool {
+	for _, s := range SecretAttributes {
+		if s == key {
+			return true
+		}
+	}
+	return false
+}
+
+func publicAttributes(l models.Layer) map[string]string {
+	public := map[string]string{}
+	for k, v := range l.Attributes {
+		if !isSecret(k) {
+			public[k] = v
+		}
+	}
+	return public
+}
+
+// OwnAttributes is the document with what only the instances of the given
+// layers may know, nil when there is nothing. Names and values for masking
+// are in SecretsOf.
+func OwnAttributes(layers []models.Layer) map[string]any {
+	own := map[string]any{}
+	for _, l := range layers {
+		secret := map[string]any{}
+		for k, v := range l.Attributes {
+			if isSecret(k) && v != "" {
+				secret[k] = v
+			}
+		}
+		if len(secret) > 0 {
+			own[l.Shortname] = map[string]any{"attributes": secret}
+		}
+	}
+	if len(own) == 0 {
+		return nil
+	}
+	return map[string]any{"opsworks": map[string]any{"layers": own}}
+}
+
+// Deploy is the document about the apps that a command deploys, without their
+// secrets (OpsWorks: the deploy attributes); nil for none.
+func Deploy(apps []models.App) map[string]any {
+	if len(apps) == 0 {
+		return nil
+	}
+	deploy := map[string]any{}
+	for _, a := range apps {
+		deploy[a.Shortname] = map[string]any{
+			"application":      a.Shortname,
+			"application_name": a.Name,
+			"application_type": RecipeType(a.Type),
+			"deploy_to":        "/srv/www/" + a.Shortname,
+			"domains":          append([]string{a.Shortname}, a.Domains...),
+			"document_root":    a.Attributes["DocumentRoot"],
+			"keep_releases":    5,
+			"ssl_support":      a.EnableSsl,
+			"scm": map[string]any{
+				"scm_type": a.AppSource.Type, "repository": a.AppSource.URL, "revision": a.AppSource.Revision,
+			},
+		}
+	}
+	return map[string]any{"deploy": deploy}
+}
+
+// RecipeType is the app type as recipes spell it: static apps are "web"
+// (OpsWorks: "deploy Attributes").
+func RecipeType(t models.AppType) string {
+	if t == models.AppStatic {
+		return "web"
+	}
+	return string(t)
+}
+
+func list(l []string) []string {
+	if l == nil {
+		return []string{}
+	}
+	return l
+}
+
+// SecretsOf names the values that must not appear in a command's output.
+func SecretsOf(layers []models.Layer, apps []models.App, cookbooks models.Source) map[string]string {
+	secrets := map[string]string{}
+	add := func(name, value string) {
+		if strings.TrimSpace(value) != "" {
+			secrets[name] = value
+		}
+	}
+	for _, l := range layers {
+		for _, key := range SecretAttributes {
+			add(l.Shortname+" "+key, l.Attributes[key])
+		}
+	}
+	for _, a := range apps {
+		add(a.Shortname+" source password", a.AppSource.Password)
+		add(a.Shortname+" source SSH key", a.AppSource.SSHKey)
+		add(a.Shortname+" TLS key", a.SslConfiguration.PrivateKey)
+		for _, v := range a.Environment {
+			if v.Secure {
+				add(a.Shortname+" "+v.Key, v.Value)
+			}
+		}
+	}
+	add("cookbooks password", cookbooks.Password)
+	add("cookbooks SSH key", cookbooks.SSHKey)
+	return secrets
+}
