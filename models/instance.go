@@ -210,8 +210,11 @@ type Instance struct {
 	StatusDeadline *time.Time
 	// ForceStop: the stop under way skips Shutdown recipes.
 	ForceStop bool
-	// DeleteAfterStop: the record goes when the machine is gone.
-	DeleteAfterStop bool
+	// WasOnline: the stop under way took it out of online, so the peers are
+	// configured when it is over.
+	WasOnline bool
+	// SetupAt is when Setup last succeeded on this machine, nil when it has not.
+	SetupAt *time.Time
 	// AgentKey is the agent's Ed25519 public key; empty until it enrols.
 	AgentKey    []byte
 	AgentSeenAt *time.Time `gorm:"index"`
