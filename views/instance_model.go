@@ -1,0 +1,177 @@
+package views
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"opsyard/models"
+)
+
+// InstanceList is the list of a stack's instances.
+type InstanceList struct {
+	Frame  StackFrame
+	Now    time.Time
+	Layers []models.Layer
+	Rows   []InstanceRow
+	Counts StatusCounts // of the whole stack, for the filter
+	Query  url.Values   // state, layer, q, sort, dir: the address is the state
+	Pager  Pager
+}
+
+// Sort is the column the list is ordered by.
+func (l InstanceList) Sort() string { return l.Query.Get("sort") }
+
+// SortHref is the address that orders by a column; asked again it turns round.
+func (l InstanceList) SortHref(column string) string {
+	q := url.Values{}
+	for k, v := range l.Query {
+		q[k] = v
+	}
+	q.Del("dir")
+	if l.Sort() == column && l.Query.Get("dir") != "desc" {
+		q.Set("dir", "desc")
+	}
+	return withQuery(l.Pager.Path, q, "sort", column)
+}
+
+// AriaSort is the aria-sort value of a column.
+func (l InstanceList) AriaSort(column string) string {
+	if l.Sort() != column && !(column == "hostname" && l.Sort() == "") {
+		return "none"
+	}
+	if l.Query.Get("dir") == "desc" {
+		return "descending"
+	}
+	return "ascending"
+}
+
+// Filtered tells whether the list hides something.
+func (l InstanceList) Filtered() bool {
+	return l.Query.Get("state") != "" || l.Query.Get("layer") != "" || l.Query.Get("q") != ""
+}
+
+// InstanceRow is one instance in a list.
+type InstanceRow struct {
+	Instance models.Instance
+	Layers   []models.Layer
+}
+
+// Kind is how the instance is started and stopped.
+func Kind(i models.Instance) string {
+	switch {
+	case i.Registered():
+		return "registered"
+	case i.AutoScalingType == models.ScalingTimer:
+		return "time-based"
+	case i.AutoScalingType == models.ScalingLoad:
+		return "load-based"
+	}
+	return "24/7"
+}
+
+// Address is the address people reach the instance at.
+func Address(i models.Instance) string {
+	for _, a := range []string{i.ElasticIP, i.PublicIP, i.PrivateIP} {
+		if a != "" {
+			return a
+		}
+	}
+	return ""
+}
+
+// InstanceShow is the page of one instance.
+type InstanceShow struct {
+	Frame    StackFrame
+	Now      time.Time
+	Instance models.Instance
+	Layers   []models.Layer
+	Last     *models.Command
+	Cause    string
+	Commands []CommandRow // newest first, at most 30 as OpsWorks keeps
+	Errors   []models.ServiceError
+	Actions  InstanceActions
+	Console  bool // the provider keeps console output
+	JSON     bool // the effective JSON can be shown
+}
+
+// Sentence is the state sentence of the page.
+func (p InstanceShow) Sentence() Sentence {
+	return InstanceSentence(p.Instance, p.Last, p.Cause, p.Now)
+}
+
+// InstanceActions are the actions that make sense in the instance's state,
+// with what stopping it would leave behind.
+type InstanceActions struct {
+	Start, Stop, ForceStop, Reboot, Delete, Edit bool
+	// Impact has one sentence per layer: "web: 3 of 4 instances stay online."
+	Impact []string
+}
+
+// ActionsFor asks the instance's own rules what is possible.
+func ActionsFor(i models.Instance) InstanceActions {
+	return InstanceActions{
+		Start:     i.CanStart() == nil,
+		Stop:      i.CanStop(false) == nil,
+		ForceStop: i.CanStop(true) == nil,
+		Reboot:    i.CanReboot() == nil,
+		Delete:    i.CanDelete() == nil,
+		Edit:      i.CanUpdate() == nil,
+	}
+}
+
+// StopImpact says what keeps working when one instance of a layer leaves.
+func StopImpact(layer models.Layer, counts StatusCounts, status models.InstanceStatus) string {
+	left, total := counts[models.InstanceOnline], counts.Total()
+	if status == models.InstanceOnline {
+		left--
+	}
+	switch {
+	case left <= 0 && status == models.InstanceOnline:
+		return layer.Shortname + ": no instance stays online; nothing of this layer keeps working."
+	case left <= 0:
+		return layer.Shortname + ": no instance is online either way."
+	case left == 1:
+		return layer.Shortname + ": 1 of " + Count(total, "instance") + " stays online and keeps working."
+	default:
+		return layer.Shortname + ": " + Thousands(left) + " of " + Count(total, "instance") + " stay online and keep working."
+	}
+}
+
+// InstanceFacts are the lines beside the page.
+func InstanceFacts(i models.Instance, provider string, now time.Time) []Fact {
+	system := strings.TrimSpace(i.ReportedOs.Name + " " + i.ReportedOs.Version)
+	if system == "" {
+		system = i.Os
+	}
+	agent := i.ReportedAgentVersion
+	if agent == "" {
+		agent = i.AgentVersion
+	}
+	seen := ""
+	if i.AgentSeenAt != nil {
+		seen = Age(now.Sub(*i.AgentSeenAt)) + " ago"
+	}
+	disk := "lost at a stop"
+	if i.KeepsDisk() {
+		disk = "kept over a stop"
+	}
+	return facts(
+		Fact{Name: "Instance id", Value: string(i.ID), Code: true},
+		Fact{Name: "Machine", Value: i.Ec2InstanceID, Code: true},
+		Fact{Name: "Kind", Value: Kind(i)},
+		Fact{Name: "Provider", Value: provider},
+		Fact{Name: "Size", Value: i.InstanceType, Code: true},
+		Fact{Name: "Private address", Value: i.PrivateIP, Code: true},
+		Fact{Name: "Public address", Value: i.PublicIP, Code: true},
+		Fact{Name: "Elastic address", Value: i.ElasticIP, Code: true},
+		Fact{Name: "Zone", Value: i.AvailabilityZone},
+		Fact{Name: "System", Value: system},
+		Fact{Name: "Architecture", Value: i.Architecture},
+		Fact{Name: "Disk", Value: disk},
+		Fact{Name: "Agent", Value: agent},
+		Fact{Name: "Agent heard", Value: seen},
+		Fact{Name: "Boot id", Value: i.BootID, Code: true},
+		Fact{Name: "Created", Value: i.CreatedAt.UTC().Format("2 Jan 2006 15:04") + " UTC"},
+	)
+}
