@@ -1,0 +1,76 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"opsyard/models"
+)
+
+type sessions map[string]*models.User
+
+func (s sessions) SessionUser(_ context.Context, cookie string) (*models.User, error) {
+	if cookie == "broken" {
+		return nil, errors.New("database is away")
+	}
+	if u := s[cookie]; u != nil {
+		return u, nil
+	}
+	return nil, &models.Error{Code: models.CodeUnauthenticated, Message: "Sign in again."}
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	known := sessions{"good": {ID: "u1", Name: "ana", Admin: true}}
+	for _, tc := range []struct {
+		name, cookie string
+		secure       bool
+		status       int
+		actor        string
+		cleared      bool
+	}{
+		{"OK", "good", false, 200, "ana", false},
+		{"OK TLS", "good", true, 200, "ana", false},
+		{"Nobody", "", false, 401, "", false},
+		{"ErrOver", "old", false, 401, "", true},
+		{"ErrLookup", "broken", false, 500, "", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			cookies := Cookies{Secure: tc.secure}
+			var actor models.Actor
+			page := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { actor = models.ActorFrom(r.Context()) })
+			signIn := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }
+			failed := func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(500) }
+			h := Load(known, cookies, failed)(Require(page, signIn))
+			r := httptest.NewRequest("GET", "/stacks", nil)
+			if tc.cookie != "" {
+				r.AddCookie(cookies.cookie(tc.cookie, 60))
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != tc.status || actor.Name != tc.actor {
+				t.Fatalf("got %d as %q, want %d as %q", w.Code, actor.Name, tc.status, tc.actor)
+			}
+			if actor.Name != "" && (actor.Kind != models.ActorUser || !actor.Admin || actor.SourceAddr != "192.0.2.1" || actor.Surface != "console") {
+				t.Errorf("got actor %+v", actor)
+			}
+			if got := len(w.Result().Cookies()) == 1; got != tc.cleared {
+				t.Errorf("cookie cleared: got %v, want %v", got, tc.cleared)
+			}
+		})
+	}
+}
+
+func TestCookieIsBoundToTheHostOnTLS(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	Cookies{Secure: true}.Set(w, "x")
+	c := w.Result().Cookies()[0]
+	if c.Name != "__Host-opsyard" || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteLaxMode {
+		t.Fatalf("got %+v", c)
+	}
+}
