@@ -1,0 +1,39 @@
+package local
+
+import (
+	"log/slog"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"opsyard/engine/compute/computetest"
+)
+
+func TestMain(m *testing.M) {
+	MaybeChild()
+	computetest.MaybeAgent()
+	goleak.VerifyTestMain(m)
+}
+
+// open returns a provider over dir; tests skip where it cannot work.
+func open(t testing.TB, dir string, change func(*Config)) *Provider {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("local machines need root")
+	}
+	cfg := Config{Dir: dir, AgentCommand: computetest.AgentCommand(t), Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	if change != nil {
+		change(&cfg)
+	}
+	p, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range p.Check(t.Context()) {
+		if f.Needed && !f.OK {
+			t.Skipf("local machines do not work here: %s: %s", f.Name, f.Detail)
+		}
+	}
+	return p
+}

@@ -1,0 +1,72 @@
+package local
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"opsyard/engine/compute"
+	"opsyard/engine/compute/computetest"
+)
+
+// TestStory does in real machines what stacks do: install a service, reach it
+// from host and peer, and find it again after a stop and a power cut.
+func TestStory(t *testing.T) {
+	t.Parallel()
+	server := computetest.NewServer(t)
+	p := open(t, t.TempDir(), func(c *Config) { c.Ephemeral = true })
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	defer cancel()
+	start := func(id string) compute.Machine {
+		t.Helper()
+		m, err := p.Start(ctx, compute.Spec{ID: id, Hostname: id, Size: "local.small",
+			Enroll: compute.Enrollment{ServerURL: server.URL, Token: "token-" + id}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	run := func(id, script string) string {
+		t.Helper()
+		out, code, err := p.Exec(ctx, id, []string{"sh", "-c", script})
+		if err != nil || code != 0 {
+			t.Fatalf("%s: %s: code %d, error %v\n%s", id, script, code, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	web, peer := start("web1"), start("web2")
+	server.Await(t, "token-web1", func(h computetest.Hello) bool { return h.Hostname == "web1" })
+	t.Log("system:", run("web1", "systemctl is-system-running --wait || systemctl --failed"))
+	t.Log(run("web1", "apt-get update && apt-get install -y --no-install-recommends nginx-light 2>&1 | tail -3; cat /proc/meminfo | head -1; nproc; uptime -p; cat /proc/self/cgroup"))
+	get := func() {
+		t.Helper()
+		res, err := http.Get("http://" + web.PrivateIP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if !strings.Contains(string(b), "nginx") {
+			t.Fatalf("got %q", b)
+		}
+	}
+	get()
+	if got := run("web2", "curl -s http://"+web.PrivateIP); !strings.Contains(got, "nginx") {
+		t.Fatalf("peer %s got %q", peer.PrivateIP, got)
+	}
+	if err := p.Stop(ctx, "web1", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	start("web1")
+	server.Await(t, "token-web1", func(h computetest.Hello) bool { return h.Boots == 2 })
+	run("web1", "systemctl is-system-running --wait; systemctl is-active nginx")
+	get()
+}
