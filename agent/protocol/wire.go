@@ -16,6 +16,10 @@ import (
 // ErrBadFrame is wrapped by every error that Decode returns.
 var ErrBadFrame = errors.New("bad frame")
 
+// ErrUnknownType is wrapped beside ErrBadFrame for a message that this version
+// does not know: the other side may be newer, so it can be passed over.
+var ErrUnknownType = errors.New("unknown type")
+
 // kinds maps the names on the wire to the messages.
 var kinds = map[string]reflect.Type{}
 
@@ -84,7 +88,7 @@ func Decode(wire []byte) (any, error) {
 	}
 	kind, ok := kinds[frame.Type]
 	if !ok {
-		return nil, fmt.Errorf("%w: unknown type %q", ErrBadFrame, frame.Type)
+		return nil, fmt.Errorf("%w: %w %q", ErrBadFrame, ErrUnknownType, frame.Type)
 	}
 	value := reflect.New(kind)
 	if err := json.Unmarshal(frame.Payload, value.Interface()); err != nil {

@@ -1,0 +1,258 @@
+// Package agent is the worker on a machine: it enrols once, keeps one session
+// with the server, runs the commands it is sent one after the other, each in a
+// supervisor process of its own, and ships their output until it is stored.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"opsyard/agent/content"
+	"opsyard/agent/facts"
+	"opsyard/agent/identity"
+	"opsyard/agent/protocol"
+	"opsyard/agent/spool"
+)
+
+// Config is what an agent needs to know. Server and DataDir must be given.
+type Config struct {
+	// Server is the server's address, http://… or https://….
+	Server string
+	// Token enrols the machine the first time, and again if the server does
+	// not know the kept identity and this token is another one.
+	Token   string
+	DataDir string
+	Version string
+	// Supervise is the command line that, with a directory added, runs
+	// agent/supervise.Run on it; the default is this program's own "supervise".
+	Supervise []string
+	Log       *slog.Logger
+	Now       func() time.Time
+	// Backoff is the first back-off between dials; the default is a second.
+	Backoff time.Duration
+	// HTTP makes the connections; the default goes through the proxy that the
+	// environment names.
+	HTTP *http.Transport
+}
+
+func (c *Config) fill() error {
+	u, err := url.Parse(c.Server)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("the server's address %q is not valid: it begins with http:// or https://", c.Server)
+	}
+	if c.DataDir == "" {
+		return errors.New("the agent needs a data directory")
+	}
+	if c.DataDir, err = filepath.Abs(c.DataDir); err != nil {
+		return err
+	}
+	if len(c.Supervise) == 0 {
+		program, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+		c.Supervise = []string{program, "supervise"}
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Backoff == 0 {
+		c.Backoff = time.Second
+	}
+	if c.HTTP == nil {
+		c.HTTP = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	return nil
+}
+
+// Agent is one agent; it is used for one Run.
+type Agent struct {
+	cfg     Config
+	log     *slog.Logger
+	client  *http.Client
+	content *content.Store
+	retry   chan struct{} // one slot: dial now
+	work    chan struct{} // one slot: a command came or was canceled
+	ship    chan struct{} // one slot: something to cut, send or forget
+
+	mu      sync.Mutex
+	id      *identity.Identity
+	token   string
+	spool   *spool.Spool
+	tracks  []*track // the spool's held commands, in order
+	refused map[string]protocol.Done
+	link    *link         // the session, or nil
+	changed chan struct{} // closed when link changes
+	running string        // the command that runs
+	bootID  string
+}
+
+// New checks the configuration; it starts nothing.
+func New(cfg Config) (*Agent, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	return &Agent{
+		cfg:     cfg,
+		log:     cfg.Log,
+		client:  &http.Client{Transport: cfg.HTTP},
+		token:   cfg.Token,
+		retry:   make(chan struct{}, 1),
+		work:    make(chan struct{}, 1),
+		ship:    make(chan struct{}, 1),
+		changed: make(chan struct{}),
+		refused: map[string]protocol.Done{},
+		bootID:  facts.BootID(),
+	}, nil
+}
+
+// Run works until ctx ends, which is no error, or the disk cannot be used.
+// Commands that run go on without it; the next Run takes them up.
+func (a *Agent) Run(ctx context.Context) error {
+	unlock, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var loops sync.WaitGroup
+	for name, loop := range map[string]func(context.Context) error{
+		"session":   a.runSession,
+		"heartbeat": a.runHeartbeat,
+		"commands":  a.runCommands,
+		"shipping":  a.runShipping,
+	} {
+		loops.Go(func() {
+			a.log.DebugContext(ctx, "loop begins", slog.String("loop", name))
+			if err := loop(ctx); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("%s loop: %w", name, err))
+			}
+			a.log.DebugContext(ctx, "loop ends", slog.String("loop", name))
+		})
+	}
+	loops.Wait()
+	a.cfg.HTTP.CloseIdleConnections()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// open takes the data directory for this process alone and reads what is there.
+func (a *Agent) open() (unlock func(), err error) {
+	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(a.cfg.DataDir, "agent.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("another agent uses the data directory %s", a.cfg.DataDir)
+	}
+	if a.id, err = identity.Load(a.cfg.DataDir); err == nil {
+		if a.content, err = content.Open(filepath.Join(a.cfg.DataDir, "content")); err == nil {
+			a.spool, err = spool.Open(a.cfg.DataDir)
+		}
+	}
+	if err != nil {
+		lock.Close()
+		return nil, err
+	}
+	for _, c := range a.spool.Held() {
+		a.tracks = append(a.tracks, newTrack(c))
+	}
+	return func() {
+		for _, t := range a.tracks {
+			t.close()
+		}
+		a.spool.Close()
+		lock.Close()
+	}, nil
+}
+
+// Retry dials at once if the agent waits between two dials; a new token, if
+// not empty, replaces the one it has.
+func (a *Agent) Retry(token string) {
+	if token != "" {
+		a.mu.Lock()
+		a.token = token
+		a.mu.Unlock()
+	}
+	nudge(a.retry)
+}
+
+// nudge fills a one-slot channel.
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// send passes a message to the server if there is a session. What must reach
+// the server is said again in the next session, so a failure needs no care here.
+func (a *Agent) send(message any) {
+	a.mu.Lock()
+	l := a.link
+	a.mu.Unlock()
+	if l != nil {
+		l.send(message)
+	}
+}
+
+func (a *Agent) setLink(l *link) {
+	a.mu.Lock()
+	a.link = l
+	close(a.changed)
+	a.changed = make(chan struct{})
+	a.mu.Unlock()
+	nudge(a.ship)
+}
+
+// currentLink returns the session, or nil, and a channel that is closed when
+// that changes.
+func (a *Agent) currentLink() (*link, <-chan struct{}) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.link, a.changed
+}
+
+func (a *Agent) runHeartbeat(ctx context.Context) error {
+	ticker := time.NewTicker(protocol.HeartbeatEvery)
+	defer ticker.Stop()
+	for {
+		_, changed := a.currentLink()
+		a.send(a.heartbeat())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-ticker.C:
+		}
+	}
+}
+
+func (a *Agent) heartbeat() protocol.Heartbeat {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	beat := protocol.Heartbeat{At: a.cfg.Now(), Running: a.running, Load: facts.Load()}
+	for _, t := range a.tracks {
+		beat.SpoolBytes += t.unstored
+	}
+	return beat
+}

@@ -1,0 +1,304 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"opsyard/agent/facts"
+	"opsyard/agent/identity"
+	"opsyard/agent/protocol"
+)
+
+// errNotEnrolled: there is neither an identity nor a token.
+var errNotEnrolled = errors.New("the agent has no identity and no token: create a token on the server and start the agent with it")
+
+// A session that lived for steadyAfter begins the back-off anew.
+const steadyAfter = 10 * time.Second
+
+// runSession keeps a session open for ever: after any failure it comes back.
+func (a *Agent) runSession(ctx context.Context) error {
+	failures := 0
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := a.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(began) > steadyAfter {
+			failures = 0
+		}
+		wait := a.backoff(failures)
+		failures++
+		a.log.WarnContext(ctx, "no session with the server", slog.String("server", a.cfg.Server), slog.Any("error", err), slog.Duration("retry_in", wait))
+		a.pause(ctx, wait)
+	}
+	return nil
+}
+
+// backoff grows with the failures to protocol.MaxBackoff, with full jitter, so
+// that a thousand agents do not come back in one moment.
+func (a *Agent) backoff(failures int) time.Duration {
+	most := protocol.MaxBackoff
+	if d := a.cfg.Backoff << min(failures, 20); d > 0 && d < most {
+		most = d
+	}
+	return rand.N(most) + time.Millisecond
+}
+
+// pause waits, but not when asked to retry nor when the machine's addresses
+// change: a network that is back is tried at once.
+func (a *Agent) pause(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	look := time.NewTicker(2 * time.Second)
+	defer look.Stop()
+	before := addresses()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-a.retry:
+			return
+		case <-look.C:
+			if addresses() != before {
+				return
+			}
+		}
+	}
+}
+
+func addresses() string {
+	all, _ := net.InterfaceAddrs()
+	b := new(strings.Builder)
+	for _, addr := range all {
+		b.WriteString(addr.String() + " ")
+	}
+	return b.String()
+}
+
+// session is one dial and all that follows from it.
+func (a *Agent) session(ctx context.Context) error {
+	if err := a.enrol(ctx, false); err != nil {
+		return err
+	}
+	l, err := dial(ctx, a.cfg.Server, a.cfg.HTTP)
+	if err != nil {
+		return a.maybeEnrolAgain(ctx, err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var pings sync.WaitGroup
+	pings.Go(func() { l.keepAlive(ctx) })
+	defer pings.Wait()
+	defer cancel()
+	if err := a.shakeHands(l); err != nil {
+		return a.maybeEnrolAgain(ctx, err)
+	}
+	a.log.InfoContext(ctx, "session with the server", slog.String("server", a.cfg.Server), slog.String("instance_id", a.id.InstanceID))
+	a.announce(l)
+	a.setLink(l)
+	defer a.setLink(nil)
+	for {
+		message, err := l.receive()
+		if err != nil {
+			return a.maybeEnrolAgain(ctx, err)
+		}
+		a.handle(ctx, l, message)
+	}
+}
+
+// maybeEnrolAgain takes a new token's chance when the server does not know
+// the identity.
+func (a *Agent) maybeEnrolAgain(ctx context.Context, err error) error {
+	if !refusedAs(err, protocol.RefusedIdentity) {
+		return err
+	}
+	a.mu.Lock()
+	fresh := a.token != "" && !a.id.From(a.token)
+	a.mu.Unlock()
+	if !fresh {
+		return err
+	}
+	if enrolErr := a.enrol(ctx, true); enrolErr != nil {
+		return enrolErr
+	}
+	nudge(a.retry)
+	return errors.New("enrolled again")
+}
+
+// enrol exchanges the token for an identity, unless there is one.
+func (a *Agent) enrol(ctx context.Context, again bool) error {
+	a.mu.Lock()
+	id, token := a.id, a.token
+	a.mu.Unlock()
+	if id != nil && id.InstanceID != "" && !again {
+		return nil
+	}
+	if token == "" {
+		return errNotEnrolled
+	}
+	if id == nil || !id.From(token) {
+		// The key is kept before it is used: if the answer is lost, the token
+		// is only good for this key.
+		var err error
+		if id, err = a.newKey(token, again); err != nil {
+			return err
+		}
+	}
+	request := protocol.EnrollRequest{Token: token, PublicKey: id.PublicKey(), Facts: a.facts()}
+	response, err := postEnrol(ctx, a.client, a.cfg.Server, request)
+	if err != nil {
+		return fmt.Errorf("enrol: %w", err)
+	}
+	enrolled := *id
+	enrolled.InstanceID, enrolled.Hostname = response.InstanceID, response.Hostname
+	if err := enrolled.Save(a.cfg.DataDir); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.id = &enrolled
+	a.mu.Unlock()
+	a.log.InfoContext(ctx, "enrolled", slog.String("instance_id", enrolled.InstanceID), slog.String("hostname", enrolled.Hostname))
+	return nil
+}
+
+// newKey makes a key for the token and, unless it would overwrite an identity
+// that may still be good, keeps it.
+func (a *Agent) newKey(token string, again bool) (*identity.Identity, error) {
+	id, err := identity.New(token)
+	if err != nil || again {
+		return id, err
+	}
+	if err := id.Save(a.cfg.DataDir); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	a.id = id
+	a.mu.Unlock()
+	return id, nil
+}
+
+func postEnrol(ctx context.Context, client *http.Client, server string, request protocol.EnrollRequest) (protocol.EnrollResponse, error) {
+	var response protocol.EnrollResponse
+	body, err := json.Marshal(request)
+	if err != nil {
+		return response, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(server, "/")+protocol.PathEnroll, bytes.NewReader(body))
+	if err != nil {
+		return response, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := client.Do(req)
+	if err != nil {
+		return response, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
+		return response, readRefusal(resp)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&response); err != nil {
+		return response, fmt.Errorf("read the server's answer: %w", err)
+	}
+	if response.InstanceID == "" {
+		return response, errors.New("the server's answer names no instance")
+	}
+	return response, nil
+}
+
+// shakeHands proves who we are and learns what the server has.
+func (a *Agent) shakeHands(l *link) error {
+	challenge, err := expect[protocol.Challenge](l)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	hello := protocol.Hello{
+		Version:    protocol.Version,
+		InstanceID: a.id.InstanceID,
+		Signature:  a.id.Sign(challenge.Nonce),
+		AgentTime:  a.cfg.Now(),
+	}
+	for _, t := range a.tracks {
+		hello.Unfinished = append(hello.Unfinished, t.id())
+	}
+	a.mu.Unlock()
+	hello.Facts = a.facts()
+	if err := l.send(hello); err != nil {
+		return err
+	}
+	welcome, err := expect[protocol.Welcome](l)
+	if err != nil {
+		return err
+	}
+	l.token, l.stored = welcome.SessionToken, map[string]int64{}
+	for _, s := range welcome.LogStored {
+		l.stored[s.CommandID] = s.Seq
+	}
+	return nil
+}
+
+func expect[T any](l *link) (T, error) {
+	message, err := l.receive()
+	want, ok := message.(T)
+	if err == nil && !ok {
+		err = fmt.Errorf("the server sent %T instead of %T", message, want)
+	}
+	return want, err
+}
+
+func (a *Agent) facts() protocol.Facts { return facts.Collect(a.cfg.Server, a.cfg.Version) }
+
+// announce says again what an earlier session may have swallowed.
+func (a *Agent) announce(l *link) {
+	a.mu.Lock()
+	var messages []any
+	for _, t := range a.tracks {
+		messages = append(messages, protocol.Accepted{CommandID: t.id(), At: t.cmd.AcceptedAt})
+		if p, ok := t.cmd.Process(); ok {
+			messages = append(messages, protocol.Started{CommandID: t.id(), At: p.Started})
+		}
+	}
+	for _, d := range a.refused {
+		messages = append(messages, d)
+	}
+	a.mu.Unlock()
+	for _, m := range messages {
+		if l.send(m) != nil {
+			return
+		}
+	}
+}
+
+// handle does what a message asks for.
+func (a *Agent) handle(ctx context.Context, l *link, message any) {
+	var answer any
+	switch m := message.(type) {
+	case protocol.Run:
+		answer = a.accept(ctx, m)
+	case protocol.Cancel:
+		answer = a.cancel(ctx, m)
+	case protocol.LogStored:
+		a.logStored(l, m)
+	case protocol.DoneStored:
+		a.doneStored(m)
+	default:
+		a.log.WarnContext(ctx, "the server sent a message that is not for agents", slog.String("type", fmt.Sprintf("%T", m)))
+	}
+	if answer != nil {
+		l.send(answer)
+	}
+}
