@@ -31,8 +31,8 @@ type AuditEntry struct {
 // StackEvent is one entry of a stack's timeline: what happened and because of
 // what.
 type StackEvent struct {
-	ID           int64        `gorm:"primaryKey;autoIncrement"`
-	StackID      StackID      `gorm:"size:36;not null;index:event_stack"`
+	ID           int64        `gorm:"primaryKey;autoIncrement;index:event_stack,priority:2"`
+	StackID      StackID      `gorm:"size:36;not null;index:event_stack,priority:1"`
 	At           time.Time    `gorm:"not null"`
 	Kind         string       `gorm:"size:32;not null"` // "instance", "deployment", "change"
 	Tone         string       `gorm:"size:16"`          // ok, bad, running, wait, lost, off, warn

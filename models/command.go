@@ -60,20 +60,20 @@ type Command struct {
 	ID CommandID `gorm:"primaryKey;size:36"`
 	// Number orders the commands of all instances; an instance runs its own in
 	// this order, one at a time.
-	Number         int64         `gorm:"autoIncrement;uniqueIndex"`
+	Number         int64         `gorm:"not null;uniqueIndex;index:command_instance_status,priority:3"`
 	DeploymentID   DeploymentID  `gorm:"size:36;not null;index:command_deployment_status"`
 	StackID        StackID       `gorm:"size:36;not null;index"`
-	InstanceID     InstanceID    `gorm:"size:36;not null;index:command_instance_status"`
+	InstanceID     InstanceID    `gorm:"size:36;not null;index:command_instance_status,priority:1;uniqueIndex:command_active,where:status = 'sent' OR status = 'running'"`
 	Hostname       string        `gorm:"size:63"` // of the instance, which may be deleted since
 	Type           CommandName   `gorm:"size:32;not null"`
-	Status         CommandStatus `gorm:"size:16;not null;index:command_deployment_status;index:command_instance_status"`
+	Status         CommandStatus `gorm:"size:16;not null;index:command_deployment_status;index:command_instance_status,priority:2"`
 	RunList        []RunItem     `gorm:"serializer:json"`
 	TimeoutSeconds int           `gorm:"not null"`
 	// Attempt counts the times it was sent; LeaseUntil is when a sent command
 	// is offered again; Deadline is when the engine ends it unheard.
-	Attempt    int `gorm:"not null;default:0"`
-	LeaseUntil *time.Time
-	Deadline   *time.Time `gorm:"index"`
+	Attempt    int        `gorm:"not null;default:0"`
+	LeaseUntil *time.Time `gorm:"index:command_lease,where:status = 'sent'"`
+	Deadline   *time.Time `gorm:"index:command_deadline,where:deadline IS NOT NULL"`
 	ExitCode   *int
 	Message    string // one sentence when it did not succeed
 	// CancelReason is set once somebody has asked to end the command.

@@ -71,8 +71,8 @@ type DeploymentCommand struct {
 // deployments too, without a user. OpsWorks: Deployment.
 type Deployment struct {
 	ID          DeploymentID      `gorm:"primaryKey;size:36"`
-	Number      int64             `gorm:"not null;uniqueIndex:deployment_number"` // counts per stack, for people
-	StackID     StackID           `gorm:"size:36;not null;uniqueIndex:deployment_number;index:deployment_stack_created"`
+	Number      int64             `gorm:"not null;uniqueIndex:deployment_number,priority:2"` // counts per stack, for people
+	StackID     StackID           `gorm:"size:36;not null;uniqueIndex:deployment_number,priority:1;index:deployment_stack_created"`
 	AppID       AppID             `gorm:"size:36;index"`
 	Command     DeploymentCommand `gorm:"serializer:json"`
 	CommandName CommandName       `gorm:"size:32;not null"` // mirrors Command.Name, for queries

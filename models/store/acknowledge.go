@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"opsyard/models"
+)
+
+// Acknowledge notes that agents hold these commands: pending and sent ones are
+// running from now on, and have their own time limit plus grace from here. It
+// returns those that it moved.
+func (s Commands) Acknowledge(ctx context.Context, ids []models.CommandID, at time.Time, grace time.Duration) ([]models.Command, error) {
+	waiting, err := find[models.Command](s.w(ctx).Select("id", "timeout_seconds").Where("id IN ? AND status IN ('pending', 'sent')", ids), "read acknowledged commands")
+	if err != nil {
+		return nil, err
+	}
+	byTimeout := map[int][]models.CommandID{}
+	for _, c := range waiting {
+		byTimeout[c.TimeoutSeconds] = append(byTimeout[c.TimeoutSeconds], c.ID)
+	}
+	var moved []models.Command
+	for timeout, same := range byTimeout {
+		deadline := at.Add(time.Duration(timeout)*time.Second + grace)
+		for part := range chunks(same, batch) {
+			var some []models.Command
+			err := s.w(ctx).Raw(`UPDATE commands SET status = 'running', acknowledged_at = ?, started_at = ?, lease_until = NULL, deadline = ?
+				WHERE id IN ? AND status IN ('pending', 'sent') RETURNING *`, stamp(at), stamp(at), stamp(deadline), part).Scan(&some).Error
+			if err != nil {
+				return nil, wrap(err, "acknowledge commands")
+			}
+			moved = append(moved, some...)
+		}
+	}
+	return moved, nil
+}
+
+// ForceStop notes that the stop under way skips the Shutdown recipes.
+func (s Instances) ForceStop(ctx context.Context, id models.InstanceID) error {
+	err := s.w(ctx).Model(&models.Instance{}).Where("id = ?", id).Select("force_stop").Updates(models.Instance{ForceStop: true}).Error
+	return wrap(err, "force the stop of instance %s", id)
+}
+
+// Silent reads the instances in the given states whose agents were last heard
+// before the time, or never since they entered their state.
+func (s Instances) Silent(ctx context.Context, before time.Time, statuses ...models.InstanceStatus) ([]models.Instance, error) {
+	return find[models.Instance](s.r(ctx).Where(
+		"status IN ? AND status_since < ? AND (agent_seen_at IS NULL OR agent_seen_at < ?)", statuses, stamp(before), stamp(before)),
+		"list silent instances")
+}
+
+// OwnedBy keeps those of the given commands that belong to the instance named
+// beside them.
+func (s Commands) OwnedBy(ctx context.Context, claims map[models.CommandID]models.InstanceID) ([]models.CommandID, error) {
+	ids := make([]models.CommandID, 0, len(claims))
+	for id := range claims {
+		ids = append(ids, id)
+	}
+	var own []models.CommandID
+	for part := range chunks(ids, batch) {
+		rows, err := find[models.Command](s.w(ctx).Select("id", "instance_id").Where("id IN ?", part), "read owners of commands")
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range rows {
+			if claims[c.ID] == c.InstanceID {
+				own = append(own, c.ID)
+			}
+		}
+	}
+	return own, nil
+}
+
+// LayerIDs reads the layers of instances, in each instance's order.
+func (s Instances) LayerIDs(ctx context.Context, ids []models.InstanceID) (map[models.InstanceID][]models.LayerID, error) {
+	layers := make(map[models.InstanceID][]models.LayerID, len(ids))
+	for part := range chunks(ids, batch) {
+		rows, err := find[models.InstanceLayer](s.r(ctx).Where("instance_id IN ?", part).Order("instance_id, position"), "read layers of instances")
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			layers[row.InstanceID] = append(layers[row.InstanceID], row.LayerID)
+		}
+	}
+	return layers, nil
+}

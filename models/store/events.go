@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"opsyard/models"
+)
+
+// Events keeps the timelines of stacks.
+type Events struct{ *handle }
+
+// Append adds an event and fills in its ID.
+func (s Events) Append(ctx context.Context, e *models.StackEvent) error {
+	if e.At.IsZero() {
+		e.At = s.clock()
+	}
+	e.At, e.Text = stamp(e.At), clip(e.Text, maxText)
+	return wrap(s.w(ctx).Create(e).Error, "add to the timeline of stack %s", e.StackID)
+}
+
+// InStack reads the newest events of a stack with an id above since, in order.
+func (s Events) InStack(ctx context.Context, stack models.StackID, since int64, limit int) ([]models.StackEvent, error) {
+	return s.newest(ctx, "stack_id", string(stack), since, limit)
+}
+
+// OfInstance reads the newest events of an instance with an id above since, in
+// order.
+func (s Events) OfInstance(ctx context.Context, id models.InstanceID, since int64, limit int) ([]models.StackEvent, error) {
+	return s.newest(ctx, "instance_id", string(id), since, limit)
+}
+
+func (s Events) newest(ctx context.Context, column, id string, since int64, limit int) ([]models.StackEvent, error) {
+	list, err := find[models.StackEvent](s.r(ctx).Where(column+" = ? AND id > ?", id, since).Order("id DESC").Limit(limit), "read the timeline of %s", id)
+	slices.Reverse(list)
+	return list, err
+}
+
+// ServiceErrors keeps models.ServiceError.
+type ServiceErrors struct{ *handle }
+
+const kindServiceError = "service error"
+
+// Create stores a new service error.
+func (s ServiceErrors) Create(ctx context.Context, e *models.ServiceError) error {
+	e.Message = clip(e.Message, maxText)
+	return wrap(s.w(ctx).Create(e).Error, "store service error")
+}
+
+// InStack reads a stack's service errors, newest first.
+func (s ServiceErrors) InStack(ctx context.Context, id models.StackID) ([]models.ServiceError, error) {
+	return find[models.ServiceError](s.r(ctx).Where("stack_id = ?", id).Order("created_at DESC, id"), "list service errors of stack %s", id)
+}
+
+// OfInstance reads an instance's service errors, newest first.
+func (s ServiceErrors) OfInstance(ctx context.Context, id models.InstanceID) ([]models.ServiceError, error) {
+	return find[models.ServiceError](s.r(ctx).Where("instance_id = ?", id).Order("created_at DESC, id"), "list service errors of instance %s", id)
+}
+
+// ByIDs reads service errors in the order of ids; a missing one is a NotFound.
+func (s ServiceErrors) ByIDs(ctx context.Context, ids []models.ServiceErrorID) ([]models.ServiceError, error) {
+	return byIDs(s.r(ctx), kindServiceError, ids, func(e *models.ServiceError) models.ServiceErrorID { return e.ID })
+}

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+
+	"opsyard/models"
+)
+
+// Layers keeps models.Layer.
+type Layers struct{ *handle }
+
+const kindLayer = "layer"
+
+// Get reads one layer.
+func (s Layers) Get(ctx context.Context, id models.LayerID) (*models.Layer, error) {
+	return get[models.Layer](s.r(ctx), kindLayer, id)
+}
+
+// InStack reads a stack's layers in traffic order.
+func (s Layers) InStack(ctx context.Context, stack models.StackID) ([]models.Layer, error) {
+	return find[models.Layer](s.r(ctx).Where("stack_id = ?", stack).Order("position, name"), "list layers of stack %s", stack)
+}
+
+// ByIDs reads layers in the order of ids; a missing one is a NotFound.
+func (s Layers) ByIDs(ctx context.Context, ids []models.LayerID) ([]models.Layer, error) {
+	return byIDs(s.r(ctx), kindLayer, ids, func(l *models.Layer) models.LayerID { return l.ID })
+}
+
+// Create stores a new layer.
+func (s Layers) Create(ctx context.Context, layer *models.Layer) error {
+	return layerTaken(s.w(ctx).Create(layer).Error, layer)
+}
+
+// Save writes all of a layer.
+func (s Layers) Save(ctx context.Context, layer *models.Layer) error {
+	return layerTaken(save(s.w(ctx), layer, kindLayer, layer.ID), layer)
+}
+
+func layerTaken(err error, l *models.Layer) error {
+	switch brokenIndex(err) {
+	case "layer_name":
+		return models.InvalidField("Name", "There is already a layer named %q for this stack", l.Name).Because(err)
+	case "layer_shortname":
+		return models.InvalidField("Shortname", "There is already a layer with shortname %q for this stack", l.Shortname).Because(err)
+	}
+	return wrap(err, "store layer %s", l.ID)
+}
+
+// Delete removes a layer that has no instances.
+func (s Layers) Delete(ctx context.Context, id models.LayerID) error {
+	return s.inTx(ctx, func(h *handle) error {
+		layers := Layers{h}
+		n, err := layers.InstanceCount(ctx, id)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return models.Invalid("The layer still has %d instances: delete them, or take them out of the layer, first.", n)
+		}
+		return affected(h.w(ctx).Exec("DELETE FROM layers WHERE id = ?", id), "delete", kindLayer, id)
+	})
+}
+
+// InstanceCount counts a layer's instances in any state.
+func (s Layers) InstanceCount(ctx context.Context, id models.LayerID) (int, error) {
+	var n int64
+	err := s.r(ctx).Model(&models.InstanceLayer{}).Where("layer_id = ?", id).Count(&n).Error
+	return int(n), wrap(err, "count instances of layer %s", id)
+}

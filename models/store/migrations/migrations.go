@@ -1,0 +1,29 @@
+// Package migrations brings the schema of a database up to date. Each numbered
+// file is one step with frozen structs of its own; a released step is never
+// changed.
+package migrations
+
+import (
+	"fmt"
+
+	"github.com/go-gormigrate/gormigrate/v2"
+	"gorm.io/gorm"
+)
+
+// steps is every step, oldest first.
+var steps = []*gormigrate.Migration{
+	{ID: "0001", Migrate: initial},
+}
+
+// Run makes the steps that the database has not seen, all or none. It refuses a
+// database that a newer Opsyard has changed.
+func Run(db *gorm.DB) error {
+	options := &gormigrate.Options{
+		TableName: "schema_migrations", IDColumnName: "id", IDColumnSize: 64,
+		UseTransaction: true, ValidateUnknownMigrations: true,
+	}
+	if err := gormigrate.New(db, options, steps).Migrate(); err != nil {
+		return fmt.Errorf("bring the database schema up to date: %w", err)
+	}
+	return nil
+}

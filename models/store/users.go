@@ -1,0 +1,212 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"opsyard/models"
+
+	"gorm.io/gorm/clause"
+)
+
+// Users keeps models.User.
+type Users struct{ *handle }
+
+const (
+	kindUser    = "user"
+	userCounter = "unix_uid"
+	// Unix user ids on instances, as OpsWorks gives them.
+	firstUID = 2000
+	lastUID  = 4000
+)
+
+// Get reads one user.
+func (s Users) Get(ctx context.Context, id models.UserID) (*models.User, error) {
+	return get[models.User](s.r(ctx), kindUser, id)
+}
+
+// ByName reads the user with a sign-in name.
+func (s Users) ByName(ctx context.Context, name string) (*models.User, error) {
+	var u models.User
+	if err := s.r(ctx).Where("name = ?", name).Take(&u).Error; err != nil {
+		return nil, found(err, kindUser, name)
+	}
+	return &u, nil
+}
+
+// ByARN reads the user with an IAM user ARN.
+func (s Users) ByARN(ctx context.Context, arn string) (*models.User, error) {
+	var u models.User
+	if err := s.r(ctx).Where("iam_user_arn = ?", arn).Take(&u).Error; err != nil {
+		return nil, found(err, kindUser, arn)
+	}
+	return &u, nil
+}
+
+// ByIDs reads users in the order of ids; a missing one is a NotFound.
+func (s Users) ByIDs(ctx context.Context, ids []models.UserID) ([]models.User, error) {
+	return byIDs(s.r(ctx), kindUser, ids, func(u *models.User) models.UserID { return u.ID })
+}
+
+// List reads all users by name.
+func (s Users) List(ctx context.Context) ([]models.User, error) {
+	return find[models.User](s.r(ctx).Order("name"), "list users")
+}
+
+// Count counts the users.
+func (s Users) Count(ctx context.Context) (int, error) {
+	var n int64
+	err := s.r(ctx).Model(&models.User{}).Count(&n).Error
+	return int(n), wrap(err, "count users")
+}
+
+// CountAdmins counts those who administer the installation.
+func (s Users) CountAdmins(ctx context.Context) (int, error) {
+	var n int64
+	err := s.r(ctx).Model(&models.User{}).Where("admin").Count(&n).Error
+	return int(n), wrap(err, "count administrators")
+}
+
+// Create stores a new user and gives it a Unix user id, never used before.
+func (s Users) Create(ctx context.Context, u *models.User) error {
+	return s.inTx(ctx, func(h *handle) error {
+		n, err := h.reserve(ctx, userCounter, 1)
+		if err != nil {
+			return err
+		}
+		u.UnixUID = firstUID - 1 + int(n)
+		if u.UnixUID > lastUID {
+			return models.Invalid("All %d Unix user ids have been given out: no more users can be made.", lastUID-firstUID+1)
+		}
+		return userTaken(h.w(ctx).Create(u).Error, u)
+	})
+}
+
+// Save writes all of a user but the Unix user id, which is fixed for life.
+func (s Users) Save(ctx context.Context, u *models.User) error {
+	return userTaken(save(s.w(ctx), u, kindUser, u.ID, "unix_uid"), u)
+}
+
+func userTaken(err error, u *models.User) error {
+	switch brokenIndex(err) {
+	case "idx_users_name":
+		return models.InvalidField("Name", "There is already a user named %q", u.Name).Because(err)
+	case "idx_users_iam_user_arn":
+		return models.InvalidField("IamUserArn", "There is already a user with ARN %s", u.IamUserArn).Because(err)
+	}
+	return wrap(err, "store user %s", u.ID)
+}
+
+// Delete removes a user with its sessions, keys and permissions.
+func (s Users) Delete(ctx context.Context, id models.UserID) error {
+	return s.inTx(ctx, func(h *handle) error {
+		for _, table := range []string{"sessions", "access_keys", "permissions"} {
+			if err := h.w(ctx).Exec("DELETE FROM "+table+" WHERE user_id = ?", id).Error; err != nil {
+				return wrap(err, "delete %s of user %s", table, id)
+			}
+		}
+		return affected(h.w(ctx).Exec("DELETE FROM users WHERE id = ?", id), "delete", kindUser, id)
+	})
+}
+
+// Sessions keeps models.Session by the hash of its cookie.
+type Sessions struct{ *handle }
+
+// Get reads one session; whether it has expired is for the caller to see.
+func (s Sessions) Get(ctx context.Context, hash string) (*models.Session, error) {
+	var row models.Session
+	if err := s.r(ctx).Where("hash = ?", hash).Take(&row).Error; err != nil {
+		return nil, found(err, "session", "given")
+	}
+	return &row, nil
+}
+
+// OfUser reads a user's sessions, last seen first.
+func (s Sessions) OfUser(ctx context.Context, id models.UserID) ([]models.Session, error) {
+	return find[models.Session](s.r(ctx).Where("user_id = ?", id).Order("seen_at DESC"), "list sessions of user %s", id)
+}
+
+// Create stores a new session.
+func (s Sessions) Create(ctx context.Context, row *models.Session) error {
+	row.Addr, row.UserAgent = clip(row.Addr, 64), clip(row.UserAgent, 255)
+	return wrap(s.w(ctx).Create(row).Error, "create session")
+}
+
+// Touch notes that a session was used.
+func (s Sessions) Touch(ctx context.Context, hash string, at time.Time) error {
+	return wrap(s.w(ctx).Exec("UPDATE sessions SET seen_at = ? WHERE hash = ?", stamp(at), hash).Error, "touch session")
+}
+
+// Delete ends a session; one that is not there is ended already.
+func (s Sessions) Delete(ctx context.Context, hash string) error {
+	return wrap(s.w(ctx).Exec("DELETE FROM sessions WHERE hash = ?", hash).Error, "end session")
+}
+
+// DeleteOfUser ends all sessions of a user but one (empty: all).
+func (s Sessions) DeleteOfUser(ctx context.Context, id models.UserID, except string) error {
+	return wrap(s.w(ctx).Exec("DELETE FROM sessions WHERE user_id = ? AND hash <> ?", id, except).Error, "end sessions of user %s", id)
+}
+
+// DeleteExpired removes sessions that are over by age or for want of use.
+func (s Sessions) DeleteExpired(ctx context.Context, now time.Time) error {
+	err := s.w(ctx).Exec("DELETE FROM sessions WHERE expires_at <= ? OR seen_at <= ?", stamp(now), stamp(now.Add(-models.SessionIdle))).Error
+	return wrap(err, "remove expired sessions")
+}
+
+// AccessKeys keeps models.AccessKey.
+type AccessKeys struct{ *handle }
+
+// Get reads one key.
+func (s AccessKeys) Get(ctx context.Context, id string) (*models.AccessKey, error) {
+	return get[models.AccessKey](s.r(ctx), "access key", id)
+}
+
+// OfUser reads a user's keys, oldest first.
+func (s AccessKeys) OfUser(ctx context.Context, id models.UserID) ([]models.AccessKey, error) {
+	return find[models.AccessKey](s.r(ctx).Where("user_id = ?", id).Order("created_at, id"), "list access keys of user %s", id)
+}
+
+// Create stores a new key.
+func (s AccessKeys) Create(ctx context.Context, key *models.AccessKey) error {
+	return wrap(s.w(ctx).Create(key).Error, "create access key %s", key.ID)
+}
+
+// Used notes when a key last signed a request.
+func (s AccessKeys) Used(ctx context.Context, id string, at time.Time) error {
+	return wrap(s.w(ctx).Exec("UPDATE access_keys SET last_used = ? WHERE id = ?", stamp(at), id).Error, "note the use of access key %s", id)
+}
+
+// Delete removes a key.
+func (s AccessKeys) Delete(ctx context.Context, id string) error {
+	return affected(s.w(ctx).Exec("DELETE FROM access_keys WHERE id = ?", id), "delete", "access key", id)
+}
+
+// Permissions keeps models.Permission.
+type Permissions struct{ *handle }
+
+// Get reads a user's permission in a stack; NotFound when none was ever set,
+// which means models.LevelIAMOnly.
+func (s Permissions) Get(ctx context.Context, stack models.StackID, user models.UserID) (*models.Permission, error) {
+	var p models.Permission
+	if err := s.r(ctx).Where("stack_id = ? AND user_id = ?", stack, user).Take(&p).Error; err != nil {
+		return nil, found(err, "permission of user", user)
+	}
+	return &p, nil
+}
+
+// OfUser reads a user's permissions in all stacks.
+func (s Permissions) OfUser(ctx context.Context, id models.UserID) ([]models.Permission, error) {
+	return find[models.Permission](s.r(ctx).Where("user_id = ?", id).Order("stack_id"), "list permissions of user %s", id)
+}
+
+// OfStack reads all users' permissions in a stack.
+func (s Permissions) OfStack(ctx context.Context, id models.StackID) ([]models.Permission, error) {
+	return find[models.Permission](s.r(ctx).Where("stack_id = ?", id).Order("user_id"), "list permissions of stack %s", id)
+}
+
+// Set stores a permission in place of the one before.
+func (s Permissions) Set(ctx context.Context, p models.Permission) error {
+	p.UpdatedAt = s.clock()
+	err := s.w(ctx).Clauses(clause.OnConflict{UpdateAll: true}).Create(&p).Error
+	return wrap(err, "set the permission of user %s in stack %s", p.UserID, p.StackID)
+}
