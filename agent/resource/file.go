@@ -26,7 +26,7 @@ type writing struct {
 	ownership
 	Block     string `help:"Write only a part of the file, between lines that mark it with this name." placeholder:"NAME"`
 	Verify    string `help:"Command that must succeed before the file is replaced; {} is the new file." placeholder:"COMMAND"`
-	Notify    string `help:"Command to run when the file has changed." placeholder:"COMMAND"`
+	Notify    string `help:"Command to run when the file has changed; if it fails, the old file comes back." placeholder:"COMMAND"`
 	Sensitive bool   `help:"Do not show what changes."`
 }
 
@@ -63,6 +63,9 @@ func (w *writing) write(ctx context.Context, h *host, dest string, content []byt
 
 // replace verifies the new content beside the old one and swaps them.
 func (w *writing) replace(ctx context.Context, h *host, file oldFile, content []byte, owner *owner) error {
+	if err := os.MkdirAll(filepath.Dir(file.path), 0o755); err != nil {
+		return err
+	}
 	tmp, err := os.CreateTemp(filepath.Dir(file.path), "."+filepath.Base(file.path)+".opsyard-*")
 	if err != nil {
 		return fmt.Errorf("write beside the old file: %w", err)
@@ -183,7 +186,7 @@ func (c *fileCmd) step() string { return "file " + c.Dest }
 // is a file, with the wanted permissions.
 func (c *fileCmd) Run(ctx context.Context, h *host) error {
 	if c.State == "absent" {
-		return remove(h, c.Dest, false)
+		return c.absent(ctx, h)
 	}
 	content, err := c.content(h)
 	if err != nil {
@@ -198,6 +201,18 @@ func (c *fileCmd) Run(ctx context.Context, h *host) error {
 	}
 	c.Sensitive = c.Sensitive || c.Private != ""
 	return c.write(ctx, h, c.Dest, content, nil)
+}
+
+func (c *fileCmd) absent(ctx context.Context, h *host) error {
+	file, err := readFile(h.path(c.Dest))
+	if err != nil {
+		return err
+	}
+	before := h.changed
+	if err := remove(h, c.Dest, false); err != nil || h.changed == before || h.dryRun {
+		return err
+	}
+	return c.notify(ctx, h, file)
 }
 
 func (c *fileCmd) content(h *host) ([]byte, error) {

@@ -33,12 +33,17 @@ type host struct {
 }
 
 func newHost() *host {
-	return &host{root: os.Getenv("OPSYARD_ROOT"), dryRun: os.Getenv("OPSYARD_DRY_RUN") != "", now: time.Now}
+	root := os.Getenv("OPSYARD_ROOT")
+	if root == "" {
+		root = os.Getenv("OPSYARD_INSTANCE_DIR")
+	}
+	return &host{root: root, dryRun: os.Getenv("OPSYARD_DRY_RUN") != "", now: time.Now}
 }
 
-// path is where an absolute path of the instance lies.
+// path is where a path of the instance lies. One that is under the root
+// already, as bash builds it, stays.
 func (h *host) path(p string) string {
-	if h.root == "" {
+	if h.root == "" || p == h.root || strings.HasPrefix(p, h.root+"/") {
 		return p
 	}
 	return filepath.Join(h.root, p)
@@ -51,7 +56,7 @@ func (h *host) owned() bool { return h.root == "" && os.Geteuid() == 0 }
 // ownMachine refuses what would change the machine that several instances share.
 func (h *host) ownMachine() error {
 	if h.root != "" {
-		return errors.New("this instance has no machine of its own (OPSYARD_ROOT is set)")
+		return errors.New("this instance has no machine of its own but shares that of its host")
 	}
 	return nil
 }

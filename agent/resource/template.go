@@ -92,6 +92,8 @@ func (r *renderer) funcs() template.FuncMap {
 		"sort":       func(list any) []string { return slices.Sorted(slices.Values(stringsOf(list))) },
 		"has":        func(item, list any) bool { return slices.Contains(stringsOf(list), text(item)) },
 		"list":       func(items ...any) []any { return items },
+		"append":     func(list []any, items ...any) []any { return append(slices.Clip(list), items...) },
+		"uniq":       func(list any) []string { return slices.Compact(slices.Sorted(slices.Values(stringsOf(list)))) },
 		"lower":      strings.ToLower,
 		"upper":      strings.ToUpper,
 		"trim":       strings.TrimSpace,
@@ -119,7 +121,7 @@ func (r *renderer) attr(path string, fallback ...any) any {
 
 // secret puts a value into the file and keeps it out of the diff.
 func (r *renderer) secret(v any) string {
-	r.secrets = append(r.secrets, text(v))
+	r.secrets = append(r.secrets, strings.Trim(quoteShell(text(v)), "'"), text(v))
 	return text(v)
 }
 

@@ -1,0 +1,15 @@
+# Setup of the static web server layer.
+case $OPSYARD_OS_FAMILY in
+  debian) opsyard-agent package nginx-light --no-recommends ;;
+  *) opsyard-agent package nginx ;;
+esac
+opsyard-agent file /etc/systemd/system/nginx.service.d/opsyard.conf --source service.conf
+opsyard-agent directory /etc/nginx/sites-enabled
+opsyard-agent file /etc/nginx/sites-enabled/default --state absent
+opsyard-agent file /run/opsyard/draining --state absent
+opsyard-agent template health.conf.tmpl /etc/nginx/opsyard-health.conf
+opsyard-agent template default-site.conf.tmpl /etc/nginx/opsyard-default-site.conf
+opsyard-agent template nginx.conf.tmpl /etc/nginx/nginx.conf \
+  --verify 'nginx -t -q -c {}' \
+  --notify 'opsyard-agent service nginx --reload'
+opsyard-agent service nginx --enable --start

@@ -1,0 +1,2 @@
+opsyard-agent file /run/opsyard/draining --state absent
+opsyard-agent service nginx --restart

@@ -1,0 +1,2 @@
+# Brings all packages of the host up to date.
+opsyard-agent package --upgrade-all
