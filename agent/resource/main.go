@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"slices"
 	"strings"
@@ -128,12 +127,8 @@ func (p *program) finish(err error) int {
 	}
 	_, _ = fmt.Fprintf(p.errs, "%s: %v\n", name, err)
 	var own *exitError
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &own):
+	if errors.As(err, &own) {
 		return own.code
-	case errors.As(err, &exit) && exit.ExitCode() > 0:
-		return exit.ExitCode()
 	}
 	return 1
 }

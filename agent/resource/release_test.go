@@ -1,0 +1,179 @@
+package resource
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"opsyard/agent/protocol"
+)
+
+// site is a bundle with an app whose source is a Git repository.
+type site struct {
+	*bundle
+	repo string
+}
+
+func setupSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{bundle: setup(t), repo: t.TempDir()}
+	s.git(t, "init", "-q", "-b", "main")
+	s.commit(t, "one")
+	s.app(t, protocol.Source{Type: "git", URL: "file://" + s.repo}, 0)
+	return s
+}
+
+func (s *site) git(t *testing.T, args ...string) {
+	t.Helper()
+	cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
+	cmd.Dir = s.repo
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("git %v: %v %s", args, err, out)
+	}
+}
+
+func (s *site) commit(t *testing.T, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(s.repo, "index.html"), []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.git(t, "add", ".")
+	s.git(t, "commit", "-qm", content)
+}
+
+func (s *site) app(t *testing.T, src protocol.Source, keep int) {
+	t.Helper()
+	s.document(t, "OPSYARD_PRIVATE", map[string]any{"apps": []protocol.App{{Shortname: "hello", Type: "static", Source: src, KeepReleases: keep}}})
+}
+
+// deploy deploys a new commit, a second after the last.
+func (s *site) deploy(t *testing.T, content string) {
+	t.Helper()
+	s.now = s.now.Add(time.Second)
+	s.commit(t, content)
+	s.changes(t, 1, 1, "release", "create", "hello")
+	s.changes(t, 1, 0, "release", "activate", "hello")
+}
+
+func (s *site) releases(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir(s.path("srv/www/hello/releases"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+func TestReleaseLayout(t *testing.T) {
+	s := setupSite(t)
+	s.changes(t, 2, 0, "release", "create", "hello")
+	s.gone(t, "srv/www/hello/current")
+	s.changes(t, 1, 0, "release", "activate", "hello")
+	s.holds(t, "srv/www/hello/current/index.html", "one")
+	if target, err := os.Readlink(s.path("srv/www/hello/current")); err != nil || target != "releases/20260301120000" {
+		t.Errorf("current is %q, %v", target, err)
+	}
+	for link, shared := range sharedLinks {
+		s.write(t, "srv/www/hello/shared/"+shared+"/probe", shared)
+		s.holds(t, "srv/www/hello/current/"+link+"/probe", shared)
+	}
+	for _, dir := range sharedDirs {
+		if info, err := os.Stat(s.path("srv/www/hello/shared/" + dir)); err != nil || info.Mode().Perm() != 0o770 {
+			t.Errorf("shared/%s: %v, %v", dir, info, err)
+		}
+	}
+	s.now = s.now.Add(time.Minute)
+	s.changes(t, 0, 2, "release", "create", "hello")
+	s.changes(t, 0, 1, "release", "activate", "hello")
+	s.changes(t, 1, 1, "release", "create", "hello", "--force")
+}
+
+func TestReleasePruneAndRollback(t *testing.T) {
+	s := setupSite(t)
+	s.changes(t, 2, 0, "release", "create", "hello")
+	s.changes(t, 1, 0, "release", "activate", "hello")
+	s.fails(t, 1, "is the oldest one kept", "release", "rollback", "hello")
+	for _, content := range []string{"two", "three", "four", "five", "six", "seven"} {
+		s.deploy(t, content)
+	}
+	s.changes(t, 2, 0, "release", "prune", "hello")
+	s.changes(t, 0, 1, "release", "prune", "hello")
+	if n := s.releases(t); n != 5 {
+		t.Errorf("%d releases are kept", n)
+	}
+	for _, want := range []string{"six", "five", "four", "three"} {
+		s.changes(t, 2, 0, "release", "rollback", "hello")
+		s.holds(t, "srv/www/hello/current/index.html", want)
+	}
+	s.fails(t, 1, "is the oldest one kept", "release", "rollback", "hello")
+	s.holds(t, "srv/www/hello/current/index.html", "three")
+	if code, _ := s.run(t, "release", "list", "hello"); code != 0 || !strings.HasPrefix(s.out.String(), "* 2026") {
+		t.Errorf("list prints %q", s.out.String())
+	}
+	s.app(t, protocol.Source{Type: "git", URL: "file://" + s.repo}, 1)
+	s.deploy(t, "eight")
+	s.changes(t, 1, 0, "release", "prune", "hello")
+	s.changes(t, 1, 0, "release", "undeploy", "hello")
+	s.gone(t, "srv/www/hello")
+	s.changes(t, 0, 1, "release", "undeploy", "hello")
+	s.fails(t, 1, "not deployed here", "release", "rollback", "hello")
+}
+
+func TestReleaseNamesGoForward(t *testing.T) {
+	s := setupSite(t)
+	s.changes(t, 2, 0, "release", "create", "hello")
+	s.changes(t, 1, 0, "release", "activate", "hello")
+	s.now = s.now.Add(-time.Hour) // the clock was wrong
+	s.deploy(t, "two")
+	s.holds(t, "srv/www/hello/current/index.html", "two")
+}
+
+func TestReleaseFailures(t *testing.T) {
+	s := setupSite(t)
+	s.changes(t, 2, 0, "release", "create", "hello")
+	s.changes(t, 1, 0, "release", "activate", "hello")
+	s.app(t, protocol.Source{Type: "git", URL: "file://" + s.repo + "-not-there"}, 0)
+	s.fails(t, 1, "could not be read", "release", "create", "hello")
+	s.holds(t, "srv/www/hello/current/index.html", "one")
+	if n := s.releases(t); n != 1 {
+		t.Errorf("%d releases, the failed one is among them", n)
+	}
+	s.fails(t, 1, "not part of this command", "release", "create", "other")
+	for _, name := range []string{"../etc", ".", "", "a/b"} {
+		s.fails(t, 1, "is not an app's short name", "release", "undeploy", name)
+	}
+	s.fails(t, 1, "there is no release 1", "release", "activate", "hello", "1")
+	s.app(t, protocol.Source{Type: "other"}, 0)
+	s.changes(t, 0, 0, "release", "create", "hello")
+}
+
+// A repository may hold links that point out of the release.
+func TestReleaseStaysInside(t *testing.T) {
+	s := setupSite(t)
+	outside := t.TempDir()
+	if err := os.Mkdir(filepath.Join(outside, "pids"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(s.repo, "tmp")); err != nil {
+		t.Fatal(err)
+	}
+	s.commit(t, "hostile")
+	code, _ := s.run(t, "release", "create", "hello")
+	if _, err := os.Stat(filepath.Join(outside, "pids")); err != nil || code == 0 {
+		t.Errorf("code %d; a directory outside was removed: %v", code, err)
+	}
+}
+
+func TestGitHelper(t *testing.T) {
+	s := setupSite(t)
+	s.changes(t, 1, 0, "git", "file://"+s.repo, "/opt/code", "--revision", "main")
+	s.changes(t, 0, 1, "git", "file://"+s.repo, "/opt/code", "--revision", "main")
+	s.holds(t, "opt/code/index.html", "one")
+	s.commit(t, "two")
+	s.changes(t, 1, 0, "git", "file://"+s.repo, "/opt/code", "--revision", "main")
+	s.holds(t, "opt/code/index.html", "two")
+	s.fails(t, 1, "no branch, tag or commit", "git", "file://"+s.repo, "/opt/code", "--revision", "nope")
+}
