@@ -22,20 +22,16 @@ import (
 // errNotEnrolled: there is neither an identity nor a token.
 var errNotEnrolled = errors.New("the agent has no identity and no token: create a token on the server and start the agent with it")
 
-// A session that lived for steadyAfter begins the back-off anew.
-const steadyAfter = 10 * time.Second
-
 // runSession keeps a session open for ever: after any failure it comes back.
 func (a *Agent) runSession(ctx context.Context) error {
 	failures := 0
 	for ctx.Err() == nil {
-		began := time.Now()
-		err := a.session(ctx)
+		welcome, err := a.session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if time.Since(began) > steadyAfter {
-			failures = 0
+		if _, refused := errors.AsType[*refusedError](err); welcome && !refused {
+			failures = 0 // a line that broke is tried again soon
 		}
 		wait := a.backoff(failures)
 		failures++
@@ -88,14 +84,15 @@ func addresses() string {
 	return b.String()
 }
 
-// session is one dial and all that follows from it.
-func (a *Agent) session(ctx context.Context) error {
+// session is one dial and all that follows from it. It tells whether the
+// server had welcomed the agent.
+func (a *Agent) session(ctx context.Context) (welcome bool, err error) {
 	if err := a.enrol(ctx, false); err != nil {
-		return err
+		return false, err
 	}
 	l, err := dial(ctx, a.cfg.Server, a.cfg.HTTP)
 	if err != nil {
-		return a.maybeEnrolAgain(ctx, err)
+		return false, a.maybeEnrolAgain(ctx, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var pings sync.WaitGroup
@@ -103,7 +100,7 @@ func (a *Agent) session(ctx context.Context) error {
 	defer pings.Wait()
 	defer cancel()
 	if err := a.shakeHands(l); err != nil {
-		return a.maybeEnrolAgain(ctx, err)
+		return false, a.maybeEnrolAgain(ctx, err)
 	}
 	a.log.InfoContext(ctx, "session with the server", slog.String("server", a.cfg.Server), slog.String("instance_id", a.id.InstanceID))
 	a.announce(l)
@@ -112,7 +109,7 @@ func (a *Agent) session(ctx context.Context) error {
 	for {
 		message, err := l.receive()
 		if err != nil {
-			return a.maybeEnrolAgain(ctx, err)
+			return true, a.maybeEnrolAgain(ctx, err)
 		}
 		a.handle(ctx, l, message)
 	}
