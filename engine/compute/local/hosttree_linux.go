@@ -10,16 +10,16 @@ import (
 // visibleRoots are the directories of the host's root that a machine made from
 // it sees. Everything else there, known or not, is hidden: homes, data, sources.
 var visibleRoots = map[string]bool{"bin": true, "etc": true, "lib": true, "lib32": true, "lib64": true, "libx32": true,
-	"opt": true, "sbin": true, "usr": true, "var": true}
+	"sbin": true, "usr": true, "var": true}
 
 // freshDirs are there in a machine, but empty, with these modes.
-var freshDirs = map[string]fs.FileMode{"root": 0o700, "home": 0o755, "srv": 0o755, "mnt": 0o755, "media": 0o755,
+var freshDirs = map[string]fs.FileMode{"root": 0o700, "home": 0o755, "opt": 0o755, "srv": 0o755, "mnt": 0o755, "media": 0o755,
 	"tmp": 0o777 | fs.ModeSticky, "run": 0o755, "proc": 0o555, "sys": 0o555, "dev": 0o755}
 
 // secretPatterns are what holds secrets, identity, or orders to start something,
 // below the visible directories.
 var secretPatterns = strings.Fields(`
- opt/* var/tmp var/log var/backups var/mail var/spool/cron var/spool/mail var/spool/at var/spool/postfix var/www var/crash
+ var/tmp var/log var/backups var/mail var/spool/cron var/spool/mail var/spool/at var/spool/postfix var/www var/crash
  var/cache/opsyard var/cache/debconf/passwords.dat
  var/lib/opsyard var/lib/docker var/lib/containerd var/lib/containers var/lib/kubelet var/lib/rancher var/lib/etcd
  var/lib/postgresql var/lib/mysql var/lib/mongodb var/lib/redis var/lib/ldap var/lib/influxdb var/lib/grafana
@@ -44,7 +44,7 @@ func (d *disk) hideHost(cfg Config) {
 	}
 	for _, e := range roots {
 		if _, fresh := freshDirs[e.Name()]; !visibleRoots[e.Name()] && !fresh {
-			d.hide(e.Name())
+			d.whiteout(e.Name())
 		}
 	}
 	for name, mode := range freshDirs {

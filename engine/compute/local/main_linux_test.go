@@ -13,6 +13,9 @@ import (
 func TestMain(m *testing.M) {
 	MaybeChild()
 	computetest.MaybeAgent()
+	if len(os.Args) > 4 && os.Args[1] == serverWord {
+		serveAndDie(os.Args[2], os.Args[3], os.Args[4:])
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -17,12 +17,7 @@ import (
 func TestStory(t *testing.T) {
 	t.Parallel()
 	server := computetest.NewServer(t)
-	p := open(t, t.TempDir(), func(c *Config) { c.Ephemeral = true })
-	t.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	p := ephemeral(t, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	start := func(id string) compute.Machine {
@@ -34,14 +29,7 @@ func TestStory(t *testing.T) {
 		}
 		return m
 	}
-	run := func(id, script string) string {
-		t.Helper()
-		out, code, err := p.Exec(ctx, id, []string{"sh", "-c", script})
-		if err != nil || code != 0 {
-			t.Fatalf("%s: %s: code %d, error %v\n%s", id, script, code, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
+	run := func(id, script string) string { t.Helper(); return mustExec(t, p, id, script) }
 	web, peer := start("web1"), start("web2")
 	server.Await(t, "token-web1", func(h computetest.Hello) bool { return h.Hostname == "web1" })
 	t.Log("system:", run("web1", "systemctl is-system-running --wait || systemctl --failed"))

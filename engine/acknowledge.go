@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"opsyard/engine/service"
+	"opsyard/models"
+)
+
+// acknowledger gathers heartbeats and acknowledgements, which come by the
+// thousand, and writes them a few times a second in one statement each.
+type acknowledger struct {
+	service.Base
+	e     *Engine
+	nudge chan struct{}
+
+	mu   sync.Mutex
+	acks map[models.CommandID]models.InstanceID
+	seen map[models.InstanceID]time.Time
+}
+
+// gather is how long acknowledgements are collected; heartbeats ride along.
+const gather = 50 * time.Millisecond
+
+func newAcknowledger(e *Engine) *acknowledger {
+	return &acknowledger{
+		Base: service.Base{Log: e.Log, Now: e.Now}, e: e, nudge: make(chan struct{}, 1),
+		acks: map[models.CommandID]models.InstanceID{}, seen: map[models.InstanceID]time.Time{},
+	}
+}
+
+func (a *acknowledger) start(ctx context.Context) error {
+	return a.Every(ctx, "write heartbeats and acknowledgements", time.Second, a.nudge, func(ctx context.Context) error {
+		wait(ctx, gather)
+		return a.flush(context.WithoutCancel(ctx))
+	})
+}
+
+func (a *acknowledger) heard(id models.InstanceID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seen[id] = a.Clock()
+}
+
+func (a *acknowledger) acknowledge(id models.InstanceID, command models.CommandID) {
+	a.mu.Lock()
+	a.acks[command] = id
+	a.seen[id] = a.Clock()
+	a.mu.Unlock()
+	service.Nudge(a.nudge)
+}
+
+func (a *acknowledger) take() (map[models.CommandID]models.InstanceID, map[models.InstanceID]time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	acks, seen := a.acks, a.seen
+	a.acks, a.seen = map[models.CommandID]models.InstanceID{}, map[models.InstanceID]time.Time{}
+	return acks, seen
+}
+
+// flush writes what has gathered. What cannot be written is dropped: the lease
+// of an unconfirmed command ends and the agent confirms it again.
+func (a *acknowledger) flush(ctx context.Context) error {
+	acks, seen := a.take()
+	if len(seen) > 0 {
+		if err := a.e.store.Instances.Seen(ctx, seen); err != nil {
+			return err
+		}
+	}
+	if len(acks) == 0 {
+		return nil
+	}
+	ids := make([]models.CommandID, 0, len(acks))
+	for id := range acks {
+		ids = append(ids, id)
+	}
+	return a.e.tx(ctx, func(t *tx) error {
+		own, err := t.Commands.OwnedBy(ctx, acks)
+		if err != nil {
+			return err
+		}
+		if len(own) < len(ids) {
+			a.Log.WarnContext(ctx, "agents confirmed commands that are not theirs", slog.Int("count", len(ids)-len(own)))
+		}
+		moved, err := t.Commands.Acknowledge(ctx, own, a.Clock(), reportGrace)
+		for n := range moved {
+			t.tellCommand(&moved[n])
+		}
+		return err
+	})
+}

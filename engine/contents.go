@@ -1,0 +1,197 @@
+package engine
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"sync"
+	"time"
+
+	"opsyard/engine/lifecycle"
+	"opsyard/models"
+	"opsyard/models/store"
+)
+
+// contents are the documents that agents fetch by digest: made once, kept in
+// the database, so that a restart between sending a command and fetching what
+// it needs does no harm.
+type contents struct {
+	store *store.Store
+	now   func() time.Time
+
+	mu        sync.Mutex
+	gzipped   map[string][]byte // the most recent ones
+	order     []string
+	states    map[models.StackID]stateOf
+	cookbooks string // digest of the built-in ones
+}
+
+type stateOf struct {
+	version int64
+	digest  string
+}
+
+const (
+	keepInMemory = 128
+	keepInStore  = 48 * time.Hour
+)
+
+func newContents(s *store.Store, now func() time.Time) *contents {
+	return &contents{store: s, now: now, gzipped: map[string][]byte{}, states: map[models.StackID]stateOf{}}
+}
+
+// put keeps a document and returns its digest.
+func (c *contents) put(ctx context.Context, plain []byte) (string, error) {
+	sum := sha256.Sum256(plain)
+	digest := "sha256:" + hex.EncodeToString(sum[:])
+	if c.cached(digest) != nil {
+		return digest, nil
+	}
+	var packed bytes.Buffer
+	zip, _ := gzip.NewWriterLevel(&packed, gzip.BestSpeed) // the level is a valid one
+	if _, err := zip.Write(plain); err != nil {
+		return "", fmt.Errorf("pack content: %w", err)
+	}
+	if err := zip.Close(); err != nil {
+		return "", fmt.Errorf("pack content: %w", err)
+	}
+	if err := c.store.Contents.Put(ctx, &models.Content{Digest: digest, Data: packed.Bytes(), CreatedAt: c.now()}); err != nil {
+		return "", err
+	}
+	c.keep(digest, packed.Bytes())
+	return digest, nil
+}
+
+func (c *contents) cached(digest string) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gzipped[digest]
+}
+
+func (c *contents) keep(digest string, packed []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.gzipped[digest]; ok {
+		return
+	}
+	c.gzipped[digest] = packed
+	c.order = append(c.order, digest)
+	if len(c.order) > keepInMemory {
+		delete(c.gzipped, c.order[0])
+		c.order = c.order[1:]
+	}
+}
+
+// Content is a document in gzip form. The digest is the right to read it:
+// nobody finds one by trying.
+func (e *Engine) Content(ctx context.Context, digest string) ([]byte, error) {
+	if packed := e.contents.cached(digest); packed != nil {
+		return packed, nil
+	}
+	row, err := e.store.Contents.Get(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	e.contents.keep(digest, row.Data)
+	return row.Data, nil
+}
+
+// state is the digest of the stack's state document, made anew when the stack
+// has a new version.
+func (c *contents) state(ctx context.Context, stack *models.Stack, layers []models.Layer) (string, error) {
+	c.mu.Lock()
+	have, ok := c.states[stack.ID]
+	c.mu.Unlock()
+	if ok && have.version == stack.Version {
+		return have.digest, nil
+	}
+	online, err := c.store.Instances.Online(ctx, stack.ID)
+	if err != nil {
+		return "", err
+	}
+	apps, err := c.store.Apps.InStack(ctx, stack.ID)
+	if err != nil {
+		return "", err
+	}
+	doc, err := lifecycle.State(*stack, layers, online, apps)
+	if err != nil {
+		return "", fmt.Errorf("describe stack %s: %w", stack.Name, err)
+	}
+	digest, err := c.put(ctx, doc)
+	if err != nil {
+		return "", err
+	}
+	c.mu.Lock()
+	c.states[stack.ID] = stateOf{stack.Version, digest}
+	c.mu.Unlock()
+	return digest, nil
+}
+
+// document keeps a JSON object; an empty one has no digest.
+func (c *contents) document(ctx context.Context, object map[string]any) (string, error) {
+	if len(object) == 0 {
+		return "", nil
+	}
+	doc, err := json.Marshal(object)
+	if err != nil {
+		return "", fmt.Errorf("encode attributes: %w", err)
+	}
+	return c.put(ctx, doc)
+}
+
+// addCookbooks packs the built-in cookbooks, always into the same bytes.
+func (c *contents) addCookbooks(ctx context.Context, books fs.FS) error {
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed) // without a time in its header: equal cookbooks, equal digest
+	archive := tar.NewWriter(zip)
+	err := fs.WalkDir(books, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || path.Dir(name) == "." {
+			return err // what lies beside the cookbooks is not one
+		}
+		data, err := fs.ReadFile(books, name)
+		if err != nil {
+			return err
+		}
+		head := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(data)), Typeflag: tar.TypeReg}
+		if path.Ext(name) == ".sh" {
+			head.Mode = 0o755
+		}
+		if err := archive.WriteHeader(head); err != nil {
+			return err
+		}
+		_, err = io.Copy(archive, bytes.NewReader(data))
+		return err
+	})
+	if err := cmp.Or(err, archive.Close(), zip.Close()); err != nil {
+		return fmt.Errorf("pack the built-in cookbooks: %w", err)
+	}
+	c.cookbooks, err = c.put(ctx, packed.Bytes())
+	return err
+}
+
+// prune forgets documents that no command can still ask for. The cookbooks
+// stay: they are put again when they are next used.
+func (e *Engine) prune(ctx context.Context) error {
+	e.contents.mu.Lock()
+	due := e.Clock().Sub(e.lastPrune) > time.Hour
+	if due {
+		e.lastPrune = e.Clock()
+	}
+	e.contents.mu.Unlock()
+	if !due {
+		return nil
+	}
+	if err := e.store.Contents.Prune(ctx, e.Clock().Add(-keepInStore)); err != nil {
+		return err
+	}
+	return e.store.EnrollTokens.DeleteExpired(ctx, e.Clock().Add(-keepInStore))
+}

@@ -1,0 +1,313 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"opsyard/engine/lifecycle"
+	"opsyard/models"
+	"opsyard/models/store"
+)
+
+// DeploymentRequest asks for a command on instances of a stack (OpsWorks:
+// CreateDeployment). Targets are the given instances and those of the given
+// layers; none given means all that are online.
+type DeploymentRequest struct {
+	StackID     models.StackID
+	AppID       models.AppID
+	Command     models.DeploymentCommand
+	InstanceIDs []models.InstanceID
+	LayerIDs    []models.LayerID
+	Comment     string
+	CustomJSON  string
+	DryRun      bool
+}
+
+// Validate refuses what is wrong whatever the stack looks like.
+func (r *DeploymentRequest) Validate() error {
+	name := r.Command.Name
+	if !name.Requestable() {
+		return models.InvalidField("Command", "Command: %q is not a command that can be asked for.", name)
+	}
+	if name.NeedsApp() && r.AppID == "" {
+		return models.InvalidField("AppId", "App id: the command %s needs an app.", name)
+	}
+	if len(r.Comment) > 1000 {
+		return models.InvalidField("Comment", "Comment: is too long (maximum is 1000 characters).")
+	}
+	if name == models.CommandExecuteRecipes {
+		recipes := r.Command.Args["recipes"]
+		if len(recipes) == 0 {
+			return models.InvalidField("Recipes", "Recipes: name at least one recipe.")
+		}
+		for _, recipe := range recipes {
+			if !models.ValidRecipe(recipe) {
+				return models.InvalidField("Recipes", "Recipes: %q is not a recipe name, write cookbook::recipe.", recipe)
+			}
+		}
+	}
+	return models.CheckCustomJSON(r.CustomJSON)
+}
+
+// Deploy runs a command on instances of a stack; the commands wait in the
+// order in which they were asked for. All app and stack commands come this way.
+func (e *Engine) Deploy(ctx context.Context, r DeploymentRequest) (*models.Deployment, error) {
+	stack, err := e.Authorize(ctx, r.StackID, models.ActionDeploy)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	actor := models.ActorFrom(ctx)
+	d := models.Deployment{
+		Command: r.Command, AppID: r.AppID, Comment: r.Comment, CustomJSON: r.CustomJSON, DryRun: r.DryRun,
+		UserID: actor.UserID, Cause: byWhom(ctx, r.Comment),
+	}
+	err = e.tx(ctx, func(t *tx) error {
+		if err := t.checkApp(ctx, &r); err != nil {
+			return err
+		}
+		if actor.Kind == models.ActorUser {
+			u, err := t.Users.Get(ctx, actor.UserID)
+			if err != nil {
+				return err
+			}
+			d.IamUserArn = u.IamUserArn
+		}
+		targets, err := t.targets(ctx, &r)
+		if err != nil {
+			return err
+		}
+		if err := t.createDeployment(ctx, stack, &d, targets); err != nil {
+			return err
+		}
+		if r.Command.Name == models.CommandSetup && !r.DryRun {
+			if err := t.takeOutForSetup(ctx, targets, d.Cause); err != nil {
+				return err
+			}
+		}
+		return t.audit(ctx, "CreateDeployment", onDeployment(&d), nil, &d, d.Cause)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &d, nil
+}
+
+func (t *tx) checkApp(ctx context.Context, r *DeploymentRequest) error {
+	if !r.Command.Name.NeedsApp() {
+		r.AppID = ""
+		return nil
+	}
+	app, err := t.Apps.Get(ctx, r.AppID)
+	if err != nil {
+		return err
+	}
+	if app.StackID != r.StackID {
+		return models.NotFound("app", r.AppID)
+	}
+	return nil
+}
+
+// targets are the instances that a request reaches, in the stack's order.
+func (t *tx) targets(ctx context.Context, r *DeploymentRequest) ([]models.Instance, error) {
+	all, err := t.Instances.InStack(ctx, r.StackID)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range r.InstanceIDs {
+		if !slices.ContainsFunc(all, func(i models.Instance) bool { return i.ID == id }) {
+			return nil, models.NotFound("instance", id)
+		}
+	}
+	everybody := len(r.InstanceIDs)+len(r.LayerIDs) == 0
+	var chosen []models.Instance
+	for _, i := range all {
+		named := slices.Contains(r.InstanceIDs, i.ID)
+		wanted := everybody || named || slices.ContainsFunc(r.LayerIDs, func(l models.LayerID) bool { return slices.Contains(i.LayerIDs, l) })
+		switch {
+		case !wanted:
+		case reachable(i.Status, r.Command.Name):
+			chosen = append(chosen, i)
+		case named:
+			return nil, models.InvalidField("InstanceIds", "Instance ids: %s is %s; commands run on instances that are online.", i.Hostname, i.Status)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, models.InvalidField("InstanceIds", "Please provide at least an instance ID of one running instance")
+	}
+	return chosen, nil
+}
+
+// reachable tells whether a command that somebody asks for may run in this
+// state: online, and for commands that mend a failed setup also there.
+func reachable(s models.InstanceStatus, name models.CommandName) bool {
+	switch s {
+	case models.InstanceOnline:
+		return true
+	case models.InstanceSetupFailed:
+		return name == models.CommandSetup || name == models.CommandExecuteRecipes || name == models.CommandUpdateCustomCookbooks
+	}
+	return false
+}
+
+// takeOutForSetup moves the instances out of online while Setup runs again.
+func (t *tx) takeOutForSetup(ctx context.Context, instances []models.Instance, cause models.Cause) error {
+	cause.Text = "the setup command was run"
+	for n := range instances {
+		if err := t.move(ctx, &instances[n], models.InstanceRunningSetup, cause, store.InstanceChange{ClearSetup: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createDeployment writes a deployment and one pending command per instance.
+// The caller has set Command, AppID, Cause and what else it knows.
+func (t *tx) createDeployment(ctx context.Context, stack *models.Stack, d *models.Deployment, instances []models.Instance) error {
+	now := t.e.Clock()
+	d.ID, d.StackID, d.CommandName = models.NewID[models.DeploymentID](), stack.ID, d.Command.Name
+	d.Status, d.CreatedAt, d.Commands = models.DeploymentRunning, now, len(instances)
+	if err := t.Deployments.Create(ctx, d); err != nil {
+		return err
+	}
+	layers, err := t.Layers.InStack(ctx, stack.ID)
+	if err != nil {
+		return err
+	}
+	common, err := t.e.runsCommon(stack)
+	if err != nil {
+		return err
+	}
+	lists := runLists{command: d.Command, layers: layers, common: common, made: map[string][]models.RunItem{}}
+	commands := make([]models.Command, len(instances))
+	for n, i := range instances {
+		timeout := t.e.timeoutOf(d.Command.Name, lifecycle.LayersOf(i, layers))
+		deadline := now.Add(timeout + time.Hour) // to be begun; set anew when the agent has it
+		commands[n] = models.Command{
+			ID: models.NewID[models.CommandID](), DeploymentID: d.ID, StackID: stack.ID, InstanceID: i.ID, Hostname: i.Hostname,
+			Type: d.Command.Name, Status: models.CommandPending, RunList: lists.of(i),
+			TimeoutSeconds: int(timeout / time.Second), Deadline: &deadline, CreatedAt: now,
+		}
+		t.wake = append(t.wake, i.ID)
+	}
+	if err := t.Commands.Create(ctx, commands); err != nil {
+		return err
+	}
+	t.tellDeployment(stack.ID, d.ID)
+	return t.event(ctx, models.StackEvent{
+		StackID: stack.ID, Kind: "deployment", Tone: "running", DeploymentID: d.ID,
+		Text: fmt.Sprintf("%s started on %s", d.CommandName, where(instances)), Cause: d.Cause,
+	})
+}
+
+// runLists makes each distinct run list once: the instances of a large stack
+// share a few.
+type runLists struct {
+	command models.DeploymentCommand
+	layers  []models.Layer
+	common  bool
+	made    map[string][]models.RunItem
+}
+
+func (r *runLists) of(i models.Instance) []models.RunItem {
+	key := fmt.Sprint(i.LayerIDs)
+	list, ok := r.made[key]
+	if !ok {
+		list = lifecycle.RunList(r.command.Name, lifecycle.LayersOf(i, r.layers), r.command.Args["recipes"], r.common).Items
+		r.made[key] = list
+	}
+	return list
+}
+
+func (e *Engine) timeoutOf(name models.CommandName, layers []models.Layer) time.Duration {
+	if name != models.CommandShutdown {
+		return e.times.Command
+	}
+	seconds := 1
+	for _, l := range layers {
+		seconds = max(seconds, l.Shutdown.ExecutionTimeout)
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+func where(instances []models.Instance) string {
+	if len(instances) == 1 {
+		return instances[0].Hostname
+	}
+	return count(len(instances), "instance")
+}
+
+// configure sends Configure to all online instances of the stack. One that
+// still waits is superseded: what it would do, the new one does with newer data
+// (OpsWorks: "Configure", command status superseded).
+func (t *tx) configure(ctx context.Context, id models.StackID, cause models.Cause) error {
+	if _, err := t.Stacks.BumpVersion(ctx, id); err != nil {
+		return err
+	}
+	online, err := t.Instances.Online(ctx, id)
+	if err != nil || len(online) == 0 {
+		return err
+	}
+	ids := make([]models.InstanceID, len(online))
+	for n, i := range online {
+		ids[n] = i.ID
+	}
+	touched, err := t.Commands.SupersedeConfigures(ctx, id, ids, t.e.Clock())
+	if err != nil {
+		return err
+	}
+	for _, d := range touched {
+		if err := t.rollUp(ctx, id, d); err != nil {
+			return err
+		}
+	}
+	stack, err := t.Stacks.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	return t.createDeployment(ctx, stack, &models.Deployment{
+		Command: models.DeploymentCommand{Name: models.CommandConfigure}, Cause: cause,
+	}, online)
+}
+
+// rollUp finishes a deployment whose last command has finished. It failed when
+// one of them failed; skipped and superseded ones do not count.
+func (t *tx) rollUp(ctx context.Context, stack models.StackID, id models.DeploymentID) error {
+	t.tellDeployment(stack, id)
+	counts, err := t.Commands.CountByStatus(ctx, id)
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for status, n := range counts {
+		if !status.Finished() {
+			return nil
+		}
+		if status == models.CommandFailed || status == models.CommandExpired {
+			failed += n
+		}
+	}
+	status := models.DeploymentSuccessful
+	if failed > 0 {
+		status = models.DeploymentFailed
+	}
+	err = t.Deployments.Finish(ctx, id, status, t.e.Clock())
+	if models.CodeOf(err) == models.CodeConflict && err != nil {
+		return nil // finished already
+	}
+	if err != nil || failed == 0 {
+		return err
+	}
+	d, err := t.Deployments.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	return t.event(ctx, models.StackEvent{
+		StackID: stack, Kind: "deployment", Tone: "bad", DeploymentID: id,
+		Text: fmt.Sprintf("%s failed on %s", d.CommandName, count(failed, "instance")), Cause: d.Cause,
+	})
+}

@@ -1,0 +1,207 @@
+// Package engine is the application: every change of state is one of its
+// verbs, whoever asks for it. A verb checks the permission, decides, and writes
+// its rows, its audit entry and its timeline entry in one transaction. Nothing
+// remote happens inside a transaction; machines and agents follow the rows.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"opsyard/engine/compute"
+	"opsyard/engine/dispatch"
+	"opsyard/engine/jobs"
+	"opsyard/engine/pubsub"
+	"opsyard/engine/service"
+	"opsyard/models"
+	"opsyard/models/store"
+)
+
+// Logs is what the engine needs of the log stream.
+type Logs interface {
+	// Finish says that a command's log ends with chunk lastSeq; the stream
+	// packs it when that chunk is stored.
+	Finish(ctx context.Context, command models.CommandID, lastSeq int64) error
+}
+
+// Config joins the engine to the rest of the program.
+type Config struct {
+	Store     *store.Store
+	Hub       *pubsub.Hub
+	Logs      Logs
+	Log       *slog.Logger
+	Now       func() time.Time // nil: the machine's clock
+	Providers map[string]compute.Provider
+	// DefaultProvider makes the machines of stacks that do not name one.
+	DefaultProvider string
+	// Cookbooks are the built-in ones, a directory per cookbook.
+	Cookbooks fs.FS
+	// AgentURL is the server's address as this host sees it; providers make it
+	// reachable for their machines.
+	AgentURL string
+	Times    Times
+	// FastPasswords makes password hashes cheap, for tests only.
+	FastPasswords bool
+}
+
+// Times are the engine's patience; zero values mean the defaults.
+type Times struct {
+	Boot     time.Duration // from a running machine to its agent's first call
+	Silence  time.Duration // of an agent until connection_lost (OpsWorks: about 5 min)
+	Offline  time.Duration // of an agent until the console says so
+	Command  time.Duration // one command's recipes
+	Stop     time.Duration // for the machine to stop, after the Shutdown recipes
+	Reboot   time.Duration
+	Reminder time.Duration // between sweeps
+}
+
+// WithDefaults fills what is zero.
+func (t Times) WithDefaults() Times {
+	fill := func(p *time.Duration, d time.Duration) {
+		if *p == 0 {
+			*p = d
+		}
+	}
+	fill(&t.Boot, 15*time.Minute)
+	fill(&t.Silence, 5*time.Minute)
+	fill(&t.Offline, 45*time.Second)
+	fill(&t.Command, time.Hour)
+	fill(&t.Stop, 30*time.Second)
+	fill(&t.Reboot, 10*time.Minute)
+	fill(&t.Reminder, 5*time.Second)
+	return t
+}
+
+// Engine owns the verbs and the loops behind them.
+type Engine struct {
+	service.Base
+	store      *store.Store
+	hub        *pubsub.Hub
+	logs       Logs
+	providers  map[string]compute.Provider
+	defaultBy  string
+	agentURL   string
+	times      Times
+	jobs       *jobs.Queue
+	dispatcher *dispatch.Dispatcher
+	contents   *contents
+	acks       *acknowledger
+	signIns    *throttle
+	passwords  passwordHash
+	lastPrune  time.Time // under contents.mu
+}
+
+// New builds an engine over an open store; Start runs its loops.
+func New(ctx context.Context, c Config) (*Engine, error) {
+	if _, ok := c.Providers[c.DefaultProvider]; !ok {
+		return nil, fmt.Errorf("there is no compute provider %q", c.DefaultProvider)
+	}
+	e := &Engine{
+		Base:  service.Base{Log: c.Log, Now: c.Now},
+		store: c.Store, hub: c.Hub, logs: c.Logs, providers: c.Providers, defaultBy: c.DefaultProvider,
+		agentURL: c.AgentURL, times: c.Times.WithDefaults(), passwords: newPasswordHash(c.FastPasswords),
+	}
+	e.signIns = newThrottle(e.Clock)
+	e.contents = newContents(c.Store, e.Clock)
+	if err := e.contents.addCookbooks(ctx, c.Cookbooks); err != nil {
+		return nil, err
+	}
+	e.dispatcher = dispatch.New(c.Log, c.Now, c.Store.Commands, e.buildRuns)
+	e.acks = newAcknowledger(e)
+	queue, err := jobs.New(ctx, jobs.Config{
+		DB: c.Store.SQL(), Dialect: c.Store.Dialect(), Log: c.Log,
+		Reconcile: e.reconcile, Sweep: e.sweep, SweepEvery: e.times.Reminder,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.jobs = queue
+	return e, nil
+}
+
+// Start adopts the machines that run and starts the loops.
+func (e *Engine) Start(ctx context.Context) error {
+	ctx = models.AsEngine(ctx)
+	if err := e.adopt(ctx); err != nil {
+		return err
+	}
+	if err := e.dispatcher.Start(ctx); err != nil {
+		return err
+	}
+	if err := e.acks.start(ctx); err != nil {
+		return err
+	}
+	for name, provider := range e.providers {
+		if err := e.Go(ctx, func(ctx context.Context) { e.watchMachines(ctx, name, provider) }); err != nil {
+			return err
+		}
+	}
+	err := e.Every(ctx, "watch agents", e.times.Reminder, nil, e.watchAgents)
+	return errors.Join(err, e.jobs.Start(ctx))
+}
+
+// Stop ends the loops; what was under way is taken up by the next Start.
+func (e *Engine) Stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := e.jobs.Stop(ctx); err != nil {
+		e.Log.ErrorContext(ctx, "stop the engine", slog.Any("error", err))
+	}
+	e.Base.Stop()
+	e.acks.Stop()
+	e.dispatcher.Stop()
+}
+
+// Dispatcher is where agents' sessions connect.
+func (e *Engine) Dispatcher() *dispatch.Dispatcher { return e.dispatcher }
+
+// Times are the engine's patience, for pages that explain it.
+func (e *Engine) Times() Times { return e.times }
+
+// Providers names the compute providers, the default one first.
+func (e *Engine) Providers() []string {
+	names := []string{e.defaultBy}
+	for name := range e.providers {
+		if name != e.defaultBy {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (e *Engine) provider(stack *models.Stack) (compute.Provider, error) {
+	p, ok := e.providers[stack.Provider]
+	if !ok {
+		return nil, models.Invalid("The stack's machines are made by %q, which this server does not offer.", stack.Provider)
+	}
+	return p, nil
+}
+
+// adopt lets each provider take up the machines of an earlier process and
+// clean up what belongs to nobody.
+func (e *Engine) adopt(ctx context.Context) error {
+	stacks, err := e.store.Stacks.List(ctx)
+	if err != nil {
+		return fmt.Errorf("list stacks: %w", err)
+	}
+	known := map[string][]string{}
+	for _, s := range stacks {
+		instances, err := e.store.Instances.InStack(ctx, s.ID)
+		if err != nil {
+			return fmt.Errorf("list instances: %w", err)
+		}
+		for _, i := range instances {
+			known[s.Provider] = append(known[s.Provider], string(i.ID))
+		}
+	}
+	for name, p := range e.providers {
+		if err := p.Reconcile(ctx, known[name]); err != nil {
+			return fmt.Errorf("take up the machines of provider %s: %w", name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,283 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"opsyard/engine/lifecycle"
+	"opsyard/models"
+	"opsyard/models/store"
+)
+
+// CreateInstance adds the record of an instance; its machine is made by
+// StartInstance (OpsWorks: CreateInstance).
+func (e *Engine) CreateInstance(ctx context.Context, i models.Instance) (*models.Instance, error) {
+	stack, err := e.Authorize(ctx, i.StackID, models.ActionManage)
+	if err != nil {
+		return nil, err
+	}
+	i.ID = models.NewID[models.InstanceID]()
+	if i.RootDeviceType == "" {
+		i.RootDeviceType = stack.DefaultRootDeviceType
+	}
+	if i.Os == "" {
+		i.Os = stack.DefaultOs
+	}
+	i.Status = models.InstanceStopped
+	i.Arn = fmt.Sprintf("arn:aws:opsworks:%s:000000000000:instance/%s", stack.Region, i.ID)
+	now := e.Clock()
+	i.CreatedAt, i.UpdatedAt, i.StatusSince, i.StatusCause = now, now, now, byWhom(ctx, "it was created")
+	err = e.tx(ctx, func(t *tx) error {
+		layers, err := t.membership(ctx, &i)
+		if err != nil {
+			return err
+		}
+		if i.Hostname == "" && len(layers) > 0 {
+			if i.Hostname, err = t.suggestHostname(ctx, stack, layers[0]); err != nil {
+				return err
+			}
+		}
+		i.Normalize()
+		if err := i.Validate(); err != nil {
+			return err
+		}
+		if err := t.Instances.Create(ctx, &i); err != nil {
+			return err
+		}
+		t.tellInstance(i.StackID, i.ID)
+		t.tellStack(i.StackID)
+		return t.audit(ctx, "CreateInstance", onInstance(&i), nil, &i, models.Cause{})
+	})
+	return &i, err
+}
+
+// membership checks that the instance's layers exist and are its stack's.
+func (t *tx) membership(ctx context.Context, i *models.Instance) ([]models.Layer, error) {
+	all, err := t.Layers.InStack(ctx, i.StackID)
+	if err != nil {
+		return nil, err
+	}
+	layers := lifecycle.LayersOf(*i, all)
+	if len(layers) == len(i.LayerIDs) {
+		return layers, nil
+	}
+	for _, id := range i.LayerIDs {
+		if _, err := t.Layers.Get(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	return nil, models.InvalidField("LayerIds", "Please only provide layer IDs from the same stack")
+}
+
+// UpdateInstance lets change alter a stopped instance (OpsWorks: UpdateInstance).
+func (e *Engine) UpdateInstance(ctx context.Context, id models.InstanceID, change func(*models.Instance) error) (*models.Instance, error) {
+	if _, err := e.instanceFor(ctx, id, models.ActionManage); err != nil {
+		return nil, err
+	}
+	var updated *models.Instance
+	err := e.tx(ctx, func(t *tx) error {
+		before, err := t.Instances.GetForUpdate(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := before.CanUpdate(); err != nil {
+			return err
+		}
+		i := *before
+		if err := change(&i); err != nil {
+			return err
+		}
+		i.ID, i.StackID, i.Arn, i.CreatedAt, i.Status = before.ID, before.StackID, before.Arn, before.CreatedAt, before.Status
+		i.UpdatedAt = e.Clock()
+		i.Normalize()
+		if err := i.Validate(); err != nil {
+			return err
+		}
+		if _, err := t.membership(ctx, &i); err != nil {
+			return err
+		}
+		if err := t.Instances.Save(ctx, &i); err != nil {
+			return err
+		}
+		t.tellInstance(i.StackID, i.ID)
+		updated = &i
+		return t.audit(ctx, "UpdateInstance", onInstance(&i), before, &i, models.Cause{})
+	})
+	return updated, err
+}
+
+// instanceFor loads an instance for somebody who wants to act on it.
+func (e *Engine) instanceFor(ctx context.Context, id models.InstanceID, action models.Action) (*models.Instance, error) {
+	i, err := e.store.Instances.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := e.Authorize(ctx, i.StackID, action); err != nil {
+		if models.CodeOf(err) == models.CodeNotFound {
+			return nil, models.NotFound("instance", id)
+		}
+		return nil, err
+	}
+	return i, nil
+}
+
+// DeleteInstance removes a stopped instance and its disk (OpsWorks:
+// DeleteInstance). The machine is terminated first: when that fails, the
+// record stays.
+func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID) error {
+	i, err := e.instanceFor(ctx, id, models.ActionManage)
+	if err != nil {
+		return err
+	}
+	if err := i.CanDelete(); err != nil {
+		return err
+	}
+	stack, err := e.store.Stacks.Get(ctx, i.StackID)
+	if err != nil {
+		return err
+	}
+	p, err := e.provider(stack)
+	if err != nil {
+		return err
+	}
+	if err := p.Terminate(ctx, string(id)); err != nil {
+		return models.Invalid("The machine of %s could not be removed, so the instance stays. The server's log has the details.", i.Hostname).Because(err)
+	}
+	return e.tx(ctx, func(t *tx) error {
+		i, err := t.Instances.GetForUpdate(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := i.CanDelete(); err != nil {
+			return err
+		}
+		if err := t.endCommands(ctx, i, "the instance was deleted"); err != nil {
+			return err
+		}
+		if err := t.Instances.Delete(ctx, id); err != nil {
+			return err
+		}
+		t.tellInstance(i.StackID, id)
+		t.tellStack(i.StackID)
+		if err := t.event(ctx, models.StackEvent{StackID: i.StackID, Kind: "instance", Tone: "off", Text: i.Hostname + " was deleted", Cause: byWhom(ctx, "")}); err != nil {
+			return err
+		}
+		return t.audit(ctx, "DeleteInstance", onInstance(i), i, nil, models.Cause{})
+	})
+}
+
+// StartInstance asks for a machine (OpsWorks: StartInstance). The status is
+// requested before it returns.
+func (e *Engine) StartInstance(ctx context.Context, id models.InstanceID) error {
+	return e.onInstance(ctx, id, "StartInstance", func(t *tx, s *models.Stack, i *models.Instance) error {
+		if err := i.CanStart(); err != nil {
+			return err
+		}
+		return t.start(ctx, s, i, byWhom(ctx, "it was started"))
+	})
+}
+
+// StopInstance runs the Shutdown recipes and stops the machine; by force it
+// skips the recipes (OpsWorks: StopInstance). The status is stopping or
+// terminating before it returns.
+func (e *Engine) StopInstance(ctx context.Context, id models.InstanceID, force bool) error {
+	return e.onInstance(ctx, id, "StopInstance", func(t *tx, _ *models.Stack, i *models.Instance) error {
+		if err := i.CanStop(force); err != nil {
+			return err
+		}
+		return t.stop(ctx, i, force, byWhom(ctx, "it was stopped"))
+	})
+}
+
+// RebootInstance restarts the machine with its disk; no lifecycle event
+// (OpsWorks: RebootInstance).
+func (e *Engine) RebootInstance(ctx context.Context, id models.InstanceID) error {
+	return e.onInstance(ctx, id, "RebootInstance", func(t *tx, s *models.Stack, i *models.Instance) error {
+		if err := i.CanReboot(); err != nil {
+			return err
+		}
+		p, err := e.provider(s)
+		if err != nil {
+			return err
+		}
+		if !p.Caps().Reboot {
+			return models.Invalid("The machines of provider %s cannot be rebooted; stop and start the instance.", p.Name())
+		}
+		deadline := e.Clock().Add(e.times.Reboot)
+		return t.move(ctx, i, models.InstanceRebooting, byWhom(ctx, "it was rebooted"), store.InstanceChange{Deadline: &deadline})
+	})
+}
+
+func (e *Engine) onInstance(ctx context.Context, id models.InstanceID, action string, do func(*tx, *models.Stack, *models.Instance) error) error {
+	if _, err := e.instanceFor(ctx, id, models.ActionManage); err != nil {
+		return err
+	}
+	return e.tx(ctx, func(t *tx) error {
+		i, err := t.Instances.GetForUpdate(ctx, id)
+		if err != nil {
+			return err
+		}
+		s, err := t.Stacks.Get(ctx, i.StackID)
+		if err != nil {
+			return err
+		}
+		was := i.Status
+		if err := do(t, s, i); err != nil {
+			return err
+		}
+		return t.audit(ctx, action, onInstance(i), map[string]any{"Status": was}, map[string]any{"Status": i.Status}, models.Cause{})
+	})
+}
+
+// start moves a stopped instance to requested.
+func (t *tx) start(ctx context.Context, s *models.Stack, i *models.Instance, cause models.Cause) error {
+	if _, err := t.e.provider(s); err != nil {
+		return err
+	}
+	return t.move(ctx, i, models.InstanceRequested, cause, store.InstanceChange{ClearSetup: true})
+}
+
+// stop moves an instance to stopping (its disk is kept) or terminating.
+func (t *tx) stop(ctx context.Context, i *models.Instance, force bool, cause models.Cause) error {
+	to := models.InstanceTerminating
+	if i.KeepsDisk() {
+		to = models.InstanceStopping
+	}
+	wasOnline := i.Status == models.InstanceOnline || i.WasOnline && i.Status.InMotion()
+	if !i.Status.CanBecome(to) {
+		// By force: whatever state the stop hangs in, the machine is ended now.
+		if err := t.Instances.ForceStop(ctx, i.ID); err != nil {
+			return err
+		}
+		t.tellInstance(i.StackID, i.ID)
+		return t.e.jobs.ReconcileInstance(ctx, t.SQLTx(), i.ID, i.Status)
+	}
+	return t.move(ctx, i, to, cause, store.InstanceChange{ForceStop: &force, WasOnline: &wasOnline})
+}
+
+// SuggestHostname proposes a free hostname for a new instance of a layer
+// (OpsWorks: GetHostnameSuggestion).
+func (e *Engine) SuggestHostname(ctx context.Context, id models.LayerID) (string, error) {
+	layer, err := e.store.Layers.Get(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	stack, err := e.Authorize(ctx, layer.StackID, models.ActionManage)
+	if err != nil {
+		return "", err
+	}
+	name := ""
+	err = e.tx(ctx, func(t *tx) error {
+		name, err = t.suggestHostname(ctx, stack, *layer)
+		return err
+	})
+	return name, err
+}
+
+func (t *tx) suggestHostname(ctx context.Context, stack *models.Stack, layer models.Layer) (string, error) {
+	taken, err := t.Instances.Hostnames(ctx, stack.ID)
+	if err != nil {
+		return "", err
+	}
+	return lifecycle.Hostname(stack.HostnameTheme, layer.Shortname, taken), nil
+}

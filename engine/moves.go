@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"opsyard/models"
+	"opsyard/models/store"
+)
+
+// move takes an instance from its status to the next one by compare-and-set,
+// with everything that belongs to the move: the timeline, the wish to be looked
+// at, and Configure on the peers when it enters or leaves online (OpsWorks:
+// "Lifecycle Events").
+func (t *tx) move(ctx context.Context, i *models.Instance, to models.InstanceStatus, cause models.Cause, change store.InstanceChange) error {
+	from := i.Status
+	change.At = t.e.Clock()
+	change.Cause = cause
+	if err := t.Instances.Move(ctx, i.ID, []models.InstanceStatus{from}, to, change); err != nil {
+		return err
+	}
+	change.Apply(i, to)
+	t.tellInstance(i.StackID, i.ID)
+	if err := t.event(ctx, models.StackEvent{
+		StackID: i.StackID, Kind: "instance", Tone: Tone(to), InstanceID: i.ID,
+		Text: fmt.Sprintf("%s is %s", i.Hostname, to), Cause: withReason(cause, i.StatusReason),
+	}); err != nil {
+		return err
+	}
+	if looksAfter(to) {
+		if err := t.e.jobs.ReconcileInstance(ctx, t.SQLTx(), i.ID, to); err != nil {
+			return err
+		}
+	}
+	return t.membershipChanged(ctx, i, from, to)
+}
+
+func withReason(c models.Cause, reason string) models.Cause {
+	if c.Text == "" {
+		c.Text = reason
+	} else if reason != "" {
+		c.Text += ": " + reason
+	}
+	return c
+}
+
+// looksAfter tells whether the engine itself has the next move.
+func looksAfter(s models.InstanceStatus) bool {
+	switch s {
+	case models.InstanceRequested, models.InstancePending, models.InstanceStopping, models.InstanceTerminating,
+		models.InstanceShuttingDown, models.InstanceTerminated, models.InstanceRebooting:
+		return true
+	}
+	return false
+}
+
+// membershipChanged fires Configure when the set of online instances has
+// changed. An instance that is being stopped counts as gone when its machine
+// is: its Shutdown recipes come first (OpsWorks: stop sequence).
+func (t *tx) membershipChanged(ctx context.Context, i *models.Instance, from, to models.InstanceStatus) error {
+	var text string
+	switch {
+	case to == models.InstanceOnline && from != models.InstanceRebooting:
+		text = i.Hostname + " entered online"
+	case to == models.InstanceStopped && i.WasOnline:
+		text = i.Hostname + " left online: it was stopped"
+	case from == models.InstanceOnline && to == models.InstanceConnectionLost:
+		text = i.Hostname + " left online: its connection is lost"
+	case from == models.InstanceOnline && (to == models.InstanceRunningSetup || to == models.InstanceUnassigning || to == models.InstanceDeregistering):
+		text = fmt.Sprintf("%s left online: it is %s", i.Hostname, to)
+	case from == models.InstanceOnline || to == models.InstanceOnline:
+		// the set of instances that recipes see has changed all the same
+		_, err := t.Stacks.BumpVersion(ctx, i.StackID)
+		return err
+	default:
+		return nil
+	}
+	return t.configure(ctx, i.StackID, models.Cause{Kind: models.CauseMembership, Text: text, InstanceID: i.ID})
+}
+
+// Tone is the colour of a state, as the console names it.
+func Tone(s models.InstanceStatus) string {
+	switch s {
+	case models.InstanceOnline, models.InstanceRegistered:
+		return "ok"
+	case models.InstanceSetupFailed, models.InstanceStartFailed, models.InstanceStopFailed:
+		return "bad"
+	case models.InstanceConnectionLost:
+		return "lost"
+	case models.InstanceStopped, models.InstanceTerminated:
+		return "off"
+	case models.InstanceRequested, models.InstancePending, models.InstanceBooting, models.InstanceRegistering, models.InstanceAssigning:
+		return "wait"
+	}
+	return "running"
+}

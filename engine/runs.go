@@ -1,0 +1,207 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"opsyard/agent/protocol"
+	"opsyard/engine/lifecycle"
+	"opsyard/models"
+)
+
+// buildRuns makes the messages for leased commands. What commands of one
+// deployment share is read and made once, however many there are.
+func (e *Engine) buildRuns(ctx context.Context, commands []models.Command) ([]protocol.Run, error) {
+	b := &runBuilder{e: e, stacks: map[models.StackID]*stackParts{}, deployments: map[models.DeploymentID]*models.Deployment{}, shared: map[string]*protocol.Run{}}
+	if err := b.load(ctx, commands); err != nil {
+		return nil, err
+	}
+	runs := make([]protocol.Run, 0, len(commands))
+	for n := range commands {
+		run, err := b.run(ctx, &commands[n])
+		if err != nil {
+			return nil, fmt.Errorf("build command %s: %w", commands[n].ID, err)
+		}
+		runs = append(runs, *run)
+	}
+	return runs, nil
+}
+
+type stackParts struct {
+	stack  *models.Stack
+	layers []models.Layer
+	apps   []models.App
+}
+
+type runBuilder struct {
+	e           *Engine
+	stacks      map[models.StackID]*stackParts
+	deployments map[models.DeploymentID]*models.Deployment
+	layerIDs    map[models.InstanceID][]models.LayerID
+	shared      map[string]*protocol.Run // by deployment and layers
+}
+
+func (b *runBuilder) load(ctx context.Context, commands []models.Command) error {
+	var instances []models.InstanceID
+	for _, c := range commands {
+		instances = append(instances, c.InstanceID)
+		if b.deployments[c.DeploymentID] == nil {
+			d, err := b.e.store.Deployments.Get(ctx, c.DeploymentID)
+			if err != nil {
+				return err
+			}
+			b.deployments[c.DeploymentID] = d
+		}
+		if b.stacks[c.StackID] == nil {
+			parts, err := b.e.loadStack(ctx, c.StackID)
+			if err != nil {
+				return err
+			}
+			b.stacks[c.StackID] = parts
+		}
+	}
+	var err error
+	b.layerIDs, err = b.e.store.Instances.LayerIDs(ctx, instances)
+	return err
+}
+
+func (e *Engine) loadStack(ctx context.Context, id models.StackID) (*stackParts, error) {
+	stack, err := e.store.Stacks.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	layers, err := e.store.Layers.InStack(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	apps, err := e.store.Apps.InStack(ctx, id)
+	return &stackParts{stack, layers, apps}, err
+}
+
+// run is the message for one command: the part that its deployment and layers
+// decide, with the command's own id and list.
+func (b *runBuilder) run(ctx context.Context, c *models.Command) (*protocol.Run, error) {
+	key := fmt.Sprint(c.DeploymentID, b.layerIDs[c.InstanceID])
+	shared, ok := b.shared[key]
+	if !ok {
+		var err error
+		if shared, err = b.makeShared(ctx, c); err != nil {
+			return nil, err
+		}
+		b.shared[key] = shared
+	}
+	run := *shared
+	run.CommandID = string(c.ID)
+	run.TimeoutSeconds = c.TimeoutSeconds
+	run.RunList = make([]protocol.RunItem, len(c.RunList))
+	for n, item := range c.RunList {
+		run.RunList[n] = protocol.RunItem(item)
+	}
+	return &run, nil
+}
+
+func (b *runBuilder) makeShared(ctx context.Context, c *models.Command) (*protocol.Run, error) {
+	parts, d := b.stacks[c.StackID], b.deployments[c.DeploymentID]
+	layers := lifecycle.LayersOf(models.Instance{LayerIDs: b.layerIDs[c.InstanceID]}, parts.layers)
+	apps := appsOf(d, layers, parts.apps)
+	digests, err := b.attributes(ctx, parts, layers, apps, d)
+	if err != nil {
+		return nil, err
+	}
+	run := &protocol.Run{
+		DeploymentID: string(d.ID), Type: string(c.Type), Manager: strings.ToLower(parts.stack.ConfigurationManager.Name),
+		Args: d.Command.Args, DryRun: d.DryRun, Attributes: digests, Cookbooks: []string{b.e.contents.cookbooks},
+		RefreshCookbooks: lifecycle.RunList(c.Type, nil, nil, false).Refresh,
+	}
+	var cookbooks models.Source
+	if parts.stack.UseCustomCookbooks && !parts.stack.CustomCookbooksSource.IsZero() {
+		cookbooks = parts.stack.CustomCookbooksSource
+		source := sourceOf(cookbooks)
+		run.CustomCookbooks = &source
+	}
+	for _, a := range apps {
+		run.Apps = append(run.Apps, appFor(a))
+	}
+	for name, value := range lifecycle.SecretsOf(layers, apps, cookbooks) {
+		run.Secrets = append(run.Secrets, protocol.Secret{Name: name, Value: value})
+	}
+	slices.SortFunc(run.Secrets, func(a, b protocol.Secret) int { return strings.Compare(a.Name, b.Name) })
+	return run, nil
+}
+
+// attributes are the digests of the documents that make up the recipes'
+// attributes: the stack's state, what only these layers may know, the apps of
+// this command, and on top the custom JSON.
+func (b *runBuilder) attributes(ctx context.Context, parts *stackParts, layers []models.Layer, apps []models.App, d *models.Deployment) ([]string, error) {
+	state, err := b.e.contents.state(ctx, parts.stack, parts.layers)
+	if err != nil {
+		return nil, err
+	}
+	custom, err := lifecycle.CustomJSON(*parts.stack, layers, d.CustomJSON)
+	if err != nil {
+		return nil, err
+	}
+	digests := []string{state}
+	for _, object := range []map[string]any{lifecycle.OwnAttributes(layers), lifecycle.Deploy(apps), custom} {
+		digest, err := b.e.contents.document(ctx, object)
+		if err != nil {
+			return nil, err
+		}
+		if digest != "" {
+			digests = append(digests, digest)
+		}
+	}
+	return digests, nil
+}
+
+// appsOf are the apps that a command is about: the named one, at Setup all
+// (OpsWorks: aws_opsworks_app.deploy), otherwise none. An instance is told only
+// of apps that its layers serve; custom layers are told of all, for their own
+// recipes decide.
+func appsOf(d *models.Deployment, layers []models.Layer, all []models.App) []models.App {
+	if d.AppID != "" {
+		for _, a := range all {
+			if a.ID == d.AppID && serves(layers, a) {
+				return []models.App{a}
+			}
+		}
+		if gone := d.Command.Args["app"]; len(gone) == 1 { // deleted: its short name is enough
+			return []models.App{{ID: d.AppID, Shortname: gone[0], Name: gone[0], Type: models.AppOther}}
+		}
+		return nil
+	}
+	if d.CommandName != models.CommandSetup && d.CommandName != models.CommandExecuteRecipes {
+		return nil
+	}
+	var mine []models.App
+	for _, a := range all {
+		if serves(layers, a) {
+			mine = append(mine, a)
+		}
+	}
+	return mine
+}
+
+func serves(layers []models.Layer, a models.App) bool {
+	return slices.ContainsFunc(layers, func(l models.Layer) bool {
+		return l.Type == models.LayerCustom || l.Type == a.Type.LayerType()
+	})
+}
+
+func sourceOf(s models.Source) protocol.Source {
+	return protocol.Source{Type: string(s.Type), URL: s.URL, Username: s.Username, Password: s.Password, SSHKey: s.SSHKey, Revision: s.Revision}
+}
+
+func appFor(a models.App) protocol.App {
+	app := protocol.App{
+		ID: string(a.ID), Name: a.Name, Shortname: a.Shortname, Type: string(a.Type), Source: sourceOf(a.AppSource), Domains: a.Domains,
+		Attributes: a.Attributes, Environment: map[string]string{}, EnableSSL: a.EnableSsl,
+		Certificate: a.SslConfiguration.Certificate, PrivateKey: a.SslConfiguration.PrivateKey, Chain: a.SslConfiguration.Chain,
+	}
+	for _, v := range a.Environment {
+		app.Environment[v.Key] = v.Value
+	}
+	return app
+}

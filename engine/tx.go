@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"context"
+
+	"opsyard/engine/pubsub"
+	"opsyard/models"
+	"opsyard/models/store"
+)
+
+// tx is one verb's transaction and what is to be told when it has committed.
+type tx struct {
+	*store.Store
+	e    *Engine
+	news map[note]struct{}
+	wake []models.InstanceID
+}
+
+type note struct{ topic, kind, id string }
+
+// tx runs do in one write transaction. After the commit it tells the watchers
+// and wakes the dispatcher; after a rollback nothing has happened.
+func (e *Engine) tx(ctx context.Context, do func(t *tx) error) error {
+	t := &tx{e: e, news: map[note]struct{}{}}
+	if err := e.store.Tx(ctx, func(st *store.Store) error {
+		t.Store = st
+		return do(t)
+	}); err != nil {
+		return err
+	}
+	for n := range t.news {
+		e.hub.Publish(n.topic, pubsub.Message{Kind: n.kind, ID: n.id})
+	}
+	if len(t.wake) > 0 {
+		e.dispatcher.Wake(t.wake...)
+	}
+	return nil
+}
+
+// Topics of the hub.
+const TopicStacks = "stacks"
+
+// TopicStack is where a stack's news arrive.
+func TopicStack(id models.StackID) string { return "stack:" + string(id) }
+
+// TopicDeployment is where a deployment's news arrive.
+func TopicDeployment(id models.DeploymentID) string { return "deployment:" + string(id) }
+
+// TopicInstance is where an instance's news arrive.
+func TopicInstance(id models.InstanceID) string { return "instance:" + string(id) }
+
+func (t *tx) tell(topic, kind, id string) { t.news[note{topic, kind, id}] = struct{}{} }
+
+func (t *tx) tellStack(id models.StackID) {
+	t.tell(TopicStack(id), "stack", string(id))
+	t.tell(TopicStacks, "stack", string(id))
+}
+
+func (t *tx) tellInstance(stack models.StackID, id models.InstanceID) {
+	t.tell(TopicStack(stack), "instance", string(id))
+	t.tell(TopicInstance(id), "instance", string(id))
+	t.tell(TopicStacks, "stack", string(stack))
+}
+
+func (t *tx) tellDeployment(stack models.StackID, id models.DeploymentID) {
+	t.tell(TopicStack(stack), "deployment", string(id))
+	t.tell(TopicDeployment(id), "deployment", string(id))
+}
+
+func (t *tx) tellCommand(c *models.Command) {
+	t.tell(TopicDeployment(c.DeploymentID), "command", string(c.ID))
+	t.tell(TopicInstance(c.InstanceID), "command", string(c.ID))
+}
+
+// event writes an entry of the stack's timeline.
+func (t *tx) event(ctx context.Context, ev models.StackEvent) error {
+	ev.At = t.e.Clock()
+	t.tell(TopicStack(ev.StackID), "event", "")
+	return t.Events.Append(ctx, &ev)
+}

@@ -1,0 +1,249 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+
+	"opsyard/models"
+)
+
+// CreateUser makes a user with a password; an empty one means that they cannot
+// sign in by password (OpsWorks: CreateUserProfile).
+func (e *Engine) CreateUser(ctx context.Context, u models.User, password string) (*models.User, error) {
+	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", name: u.Name}); err != nil {
+		return nil, err
+	}
+	if err := e.prepareUser(&u, password); err != nil {
+		return nil, err
+	}
+	err := e.tx(ctx, func(t *tx) error { return t.createUser(ctx, &u) })
+	return &u, err
+}
+
+func (e *Engine) prepareUser(u *models.User, password string) error {
+	u.ID = models.NewID[models.UserID]()
+	u.Name = strings.TrimSpace(u.Name)
+	u.IamUserArn = "arn:aws:iam::000000000000:user/" + u.Name
+	if u.SSHUsername == "" {
+		u.SSHUsername = models.SSHUsernameFor(u.Name)
+	}
+	u.CreatedAt, u.UpdatedAt = e.Clock(), e.Clock()
+	if err := u.Validate(); err != nil {
+		return err
+	}
+	if password == "" {
+		return nil
+	}
+	if err := models.CheckPassword(password); err != nil {
+		return err
+	}
+	hash, err := e.passwords.hash(password)
+	if err != nil {
+		return fmt.Errorf("hash a password: %w", err)
+	}
+	u.PasswordHash = hash
+	return nil
+}
+
+func (t *tx) createUser(ctx context.Context, u *models.User) error {
+	if err := t.Users.Create(ctx, u); err != nil {
+		return err
+	}
+	return t.audit(ctx, "CreateUserProfile", onUser(u), nil, u, models.Cause{})
+}
+
+// SetPassword changes a password: one's own, or as an administrator anybody's.
+// All sessions of the user end, but for the one that asks.
+func (e *Engine) SetPassword(ctx context.Context, id models.UserID, password, keepCookie string) error {
+	actor := models.ActorFrom(ctx)
+	if actor.Kind != models.ActorUser || actor.UserID != id {
+		if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", id: string(id)}); err != nil {
+			return err
+		}
+	}
+	if err := models.CheckPassword(password); err != nil {
+		return err
+	}
+	hash, err := e.passwords.hash(password)
+	if err != nil {
+		return fmt.Errorf("hash a password: %w", err)
+	}
+	return e.tx(ctx, func(t *tx) error {
+		u, err := t.Users.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		u.PasswordHash, u.UpdatedAt = hash, e.Clock()
+		if err := t.Users.Save(ctx, u); err != nil {
+			return err
+		}
+		if err := t.Sessions.DeleteOfUser(ctx, id, hashOf(keepCookie)); err != nil {
+			return err
+		}
+		t.tell("user:"+string(id), "user", string(id))
+		return t.audit(ctx, "SetPassword", onUser(u), nil, nil, models.Cause{})
+	})
+}
+
+// CheckOwnPassword tells whether the asker knows their own password, for
+// changes that need it once more.
+func (e *Engine) CheckOwnPassword(ctx context.Context, password string) error {
+	u, err := e.store.Users.Get(ctx, models.ActorFrom(ctx).UserID)
+	if err != nil {
+		return err
+	}
+	if !e.passwords.matches(password, u.PasswordHash) {
+		return models.InvalidField("Password", "The present password is wrong.")
+	}
+	return nil
+}
+
+// Permit sets a user's level in a stack (OpsWorks: SetPermission). Users
+// cannot set their own.
+func (e *Engine) Permit(ctx context.Context, p models.Permission) error {
+	stack, err := e.Authorize(ctx, p.StackID, models.ActionManage)
+	if err != nil {
+		return err
+	}
+	if actor := models.ActorFrom(ctx); actor.Kind == models.ActorUser && actor.UserID == p.UserID && !actor.Admin {
+		return models.Invalid("You cannot set your own permission; somebody else with the level manage can.")
+	}
+	if !validLevel(p.Level) {
+		return models.InvalidField("Level", "Level: must be deny, iam_only, show, deploy or manage.")
+	}
+	p.AllowSudo = p.AllowSudo && p.AllowSSH
+	p.UpdatedAt = e.Clock()
+	return e.tx(ctx, func(t *tx) error {
+		u, err := t.Users.Get(ctx, p.UserID)
+		if err != nil {
+			return err
+		}
+		before, err := t.Permissions.Get(ctx, p.StackID, p.UserID)
+		if err != nil && models.CodeOf(err) != models.CodeNotFound {
+			return err
+		}
+		if err := t.Permissions.Set(ctx, p); err != nil {
+			return err
+		}
+		t.tell("user:"+string(p.UserID), "permission", string(p.StackID))
+		var was any
+		if before != nil {
+			was = before
+		}
+		return t.audit(ctx, "SetPermission", target{"user", string(u.ID), u.Name, stack.ID}, was, &p, models.Cause{})
+	})
+}
+
+func validLevel(l models.Level) bool {
+	for _, known := range models.Levels {
+		if l == known {
+			return true
+		}
+	}
+	return false
+}
+
+// CreateAccessKey makes a key pair for API clients. The secret is shown here
+// and never again.
+func (e *Engine) CreateAccessKey(ctx context.Context, id models.UserID) (*models.AccessKey, error) {
+	actor := models.ActorFrom(ctx)
+	if actor.Kind != models.ActorUser || actor.UserID != id {
+		if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", id: string(id)}); err != nil {
+			return nil, err
+		}
+	}
+	key := models.AccessKey{ID: "AKIA" + rand.Text()[:16], UserID: id, Secret: rand.Text() + rand.Text()[:14], CreatedAt: e.Clock()}
+	err := e.tx(ctx, func(t *tx) error {
+		u, err := t.Users.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := t.AccessKeys.Create(ctx, &key); err != nil {
+			return err
+		}
+		return t.audit(ctx, "CreateAccessKey", onUser(u), nil, map[string]string{"AccessKeyId": key.ID}, models.Cause{})
+	})
+	return &key, err
+}
+
+// MaxTokenTTL bounds the life of an enrolment token.
+const MaxTokenTTL = 24 * time.Hour
+
+// CreateEnrollToken makes a one-time token with which a host becomes an
+// instance of a layer.
+func (e *Engine) CreateEnrollToken(ctx context.Context, stack models.StackID, layer models.LayerID, ttl time.Duration) (string, error) {
+	s, err := e.Authorize(ctx, stack, models.ActionManage)
+	if err != nil {
+		return "", err
+	}
+	if ttl <= 0 || ttl > MaxTokenTTL {
+		return "", models.InvalidField("Ttl", "Time to live: must be more than nothing and at most %s.", MaxTokenTTL)
+	}
+	l, err := e.store.Layers.Get(ctx, layer)
+	if err != nil {
+		return "", err
+	}
+	if l.StackID != stack {
+		return "", models.NotFound("layer", layer)
+	}
+	token, err := e.newEnrollToken(ctx, models.EnrollToken{StackID: stack, LayerID: layer, CreatedBy: models.ActorFrom(ctx).Name}, ttl)
+	if err != nil {
+		return "", err
+	}
+	err = e.tx(ctx, func(t *tx) error {
+		return t.audit(ctx, "CreateEnrollToken", onStack(s), nil, map[string]string{"Layer": l.Name, "Ttl": ttl.String()}, models.Cause{})
+	})
+	return token, err
+}
+
+func (e *Engine) newEnrollToken(ctx context.Context, row models.EnrollToken, ttl time.Duration) (string, error) {
+	token := "oye_" + rand.Text()
+	row.Hash, row.CreatedAt, row.ExpiresAt = hashOf(token), e.Clock(), e.Clock().Add(ttl)
+	return token, e.store.EnrollTokens.Create(ctx, &row)
+}
+
+// SetupNeeded tells whether nobody can sign in yet.
+func (e *Engine) SetupNeeded(ctx context.Context) (bool, error) {
+	n, err := e.store.Users.Count(ctx)
+	return n == 0, err
+}
+
+// NewSetupToken makes the one-time address of the first-run page; an older one
+// ends.
+func (e *Engine) NewSetupToken(ctx context.Context) (string, error) {
+	token := rand.Text()
+	return token, e.store.SetupTokens.Replace(ctx, &models.SetupToken{Hash: hashOf(token), CreatedAt: e.Clock()})
+}
+
+// FirstRun makes the first administrator, once, for whoever holds the setup
+// token.
+func (e *Engine) FirstRun(ctx context.Context, token, name, password string) (*models.User, error) {
+	actor := models.ActorFrom(ctx)
+	ctx = models.WithActor(ctx, models.Actor{Kind: models.ActorSetup, Name: name, SourceAddr: actor.SourceAddr, RequestID: actor.RequestID, Surface: "console"})
+	u := models.User{Name: name, Admin: true, AllowSelfManagement: true}
+	if password == "" {
+		return nil, models.CheckPassword(password)
+	}
+	if err := e.prepareUser(&u, password); err != nil {
+		return nil, err
+	}
+	err := e.tx(ctx, func(t *tx) error {
+		if n, err := t.Users.Count(ctx); err != nil || n > 0 {
+			if err == nil {
+				err = models.Forbidden("This installation is set up already. Sign in instead.")
+			}
+			return err
+		}
+		if err := t.SetupTokens.Use(ctx, hashOf(token)); err != nil {
+			if models.CodeOf(err) == models.CodeNotFound {
+				return models.Forbidden("This set-up address is not valid. The server prints the valid one when it starts.")
+			}
+			return err
+		}
+		return t.createUser(ctx, &u)
+	})
+	return &u, err
+}

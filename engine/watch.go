@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"opsyard/engine/compute"
+	"opsyard/engine/pubsub"
+	"opsyard/models"
+	"opsyard/models/store"
+)
+
+// watchMachines turns a provider's news into moves until the engine stops.
+func (e *Engine) watchMachines(ctx context.Context, name string, p compute.Provider) {
+	for ctx.Err() == nil {
+		events, err := p.Watch(ctx)
+		if err != nil {
+			e.Log.ErrorContext(ctx, "watch machines", slog.String("provider", name), slog.Any("error", err))
+			wait(ctx, e.times.Reminder)
+			continue
+		}
+		for ev := range events {
+			if err := e.machineEnded(ctx, ev); err != nil && ctx.Err() == nil {
+				e.Log.ErrorContext(ctx, "take note of a machine's end", slog.String("instance", ev.ID), slog.Any("error", err))
+			}
+		}
+		wait(ctx, time.Second) // a provider that closes at once must not spin
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// machineEnded notes that a machine has stopped without being asked to.
+func (e *Engine) machineEnded(ctx context.Context, ev compute.Event) error {
+	if ev.State == compute.Running || ev.State == compute.Pending {
+		return nil
+	}
+	i, err := e.store.Instances.Get(ctx, models.InstanceID(ev.ID))
+	if models.CodeOf(err) == models.CodeNotFound && err != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !i.Status.CanBecome(models.InstanceConnectionLost) {
+		return nil // stopping anyway, or lost already
+	}
+	reason := "The machine ended by itself: " + ev.Reason + "."
+	return e.lose(ctx, i, models.Cause{Kind: models.CauseMachine, Text: "its machine ended: " + ev.Reason}, reason)
+}
+
+func (e *Engine) lose(ctx context.Context, i *models.Instance, cause models.Cause, reason string) error {
+	err := e.moveAlone(ctx, i, models.InstanceConnectionLost, cause, store.InstanceChange{Reason: reason})
+	if models.CodeOf(err) == models.CodeConflict && err != nil {
+		return nil // it moved on meanwhile; the next round sees how
+	}
+	return err
+}
+
+// watchAgents finds agents that have been silent too long, and tells the
+// watchers when one crosses the line to offline.
+func (e *Engine) watchAgents(ctx context.Context) error {
+	ctx = models.AsEngine(ctx)
+	now := e.Clock()
+	silent, err := e.store.Instances.Silent(ctx, now.Add(-e.times.Offline),
+		models.InstanceOnline, models.InstanceRunningSetup, models.InstanceSetupFailed)
+	if err != nil {
+		return fmt.Errorf("look for silent agents: %w", err)
+	}
+	for n := range silent {
+		i := &silent[n]
+		quiet := now.Sub(lastHeard(i))
+		if quiet > e.times.Silence && !e.dispatcher.Connected(i.ID) {
+			reason := fmt.Sprintf("The agent has been silent for %s.", quiet.Round(time.Second))
+			if err := e.lose(ctx, i, models.Cause{Kind: models.CauseAgent, Text: "its agent is silent"}, reason); err != nil {
+				return err
+			}
+			continue
+		}
+		if quiet <= e.times.Offline+2*e.times.Reminder {
+			e.tellOffline(i)
+		}
+	}
+	return nil
+}
+
+// tellOffline wakes the pages that show the instance: the state is the same,
+// but its agent now counts as offline.
+func (e *Engine) tellOffline(i *models.Instance) {
+	for _, topic := range []string{TopicStack(i.StackID), TopicInstance(i.ID)} {
+		e.hub.Publish(topic, pubsub.Message{Kind: "instance", ID: string(i.ID)})
+	}
+}
+
+// lastHeard is when the agent was last heard in the instance's present state.
+func lastHeard(i *models.Instance) time.Time {
+	if i.AgentSeenAt != nil && i.AgentSeenAt.After(i.StatusSince) {
+		return *i.AgentSeenAt
+	}
+	return i.StatusSince
+}
