@@ -81,16 +81,22 @@ func interfaceName(name string) []byte {
 // to drop: Docker's and ufw's. An accept in a table of ours could not undo
 // another's drop, so the rules go into theirs.
 func (n *network) acceptInFilters() error {
-	if _, err := exec.LookPath("iptables"); err == nil {
-		for _, r := range n.iptablesRules() {
-			if iptables("-C", r) != nil {
-				if err := iptables("-I", r); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+	rules := n.iptablesRules()
+	if rules == nil {
+		return n.acceptByNftables()
 	}
+	for _, r := range rules {
+		if iptables("-C", r) == nil {
+			continue // it is there
+		}
+		if err := iptables("-I", r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *network) acceptByNftables() error {
 	c, err := nftables.New()
 	if err != nil {
 		return err
@@ -110,7 +116,7 @@ func (n *network) acceptInFilters() error {
 }
 
 // iptablesRules are for hosts that manage their filter with iptables. Docker
-// asks for such rules in a chain of its own.
+// asks for such rules in a chain of its own. nil: there is no iptables.
 func (n *network) iptablesRules() [][]string {
 	if _, err := exec.LookPath("iptables"); err != nil {
 		return nil
