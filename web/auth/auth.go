@@ -63,6 +63,14 @@ func User(ctx context.Context) *models.User {
 	return u
 }
 
+// WithUser makes the user the actor of the context; where the request came
+// from stays.
+func WithUser(ctx context.Context, user *models.User) context.Context {
+	actor := models.ActorFrom(ctx)
+	actor.Kind, actor.UserID, actor.Name, actor.Admin = models.ActorUser, user.ID, user.Name, user.Admin
+	return models.WithActor(context.WithValue(ctx, userKey{}, user), actor)
+}
+
 // Load puts the signed-in user and the actor into the context. A request
 // without a session passes as nobody: pages that need somebody use Require.
 // failed answers when the session cannot be looked up at all.
@@ -79,8 +87,7 @@ func Load(sessions Sessions, cookies Cookies, failed func(http.ResponseWriter, *
 			user, err := sessions.SessionUser(ctx, value)
 			switch {
 			case err == nil:
-				actor.Kind, actor.UserID, actor.Name, actor.Admin = models.ActorUser, user.ID, user.Name, user.Admin
-				ctx = models.WithActor(context.WithValue(ctx, userKey{}, user), actor)
+				ctx = WithUser(ctx, user)
 			case models.CodeOf(err) == models.CodeUnauthenticated || models.CodeOf(err) == models.CodeNotFound:
 				cookies.Clear(w)
 			default:

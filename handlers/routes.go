@@ -1,0 +1,65 @@
+package handlers
+
+import (
+	"net/http"
+
+	"opsyard/models"
+	"opsyard/static"
+	"opsyard/web"
+	"opsyard/web/auth"
+)
+
+// routes is the site map. Pages below user need a signed-in person; those
+// inside a stack go through withStack, which loads the stack and asks for the
+// level that the page needs.
+func (h *Handlers) routes() http.Handler {
+	open := http.NewServeMux()
+	open.Handle("GET /static/", static.Handler())
+	open.HandleFunc("GET /sign-in", h.showSignIn)
+	open.HandleFunc("POST /sign-in", h.signIn)
+	open.HandleFunc("POST /sign-out", h.signOut)
+	open.HandleFunc("GET /setup/{token}", h.showSetup)
+	open.HandleFunc("POST /setup/{token}", h.setup)
+	open.HandleFunc("POST /theme", h.setTheme)
+
+	user := http.NewServeMux()
+	user.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { web.SeeOther(w, r, "/stacks") })
+	user.HandleFunc("GET /stacks", h.showStacks)
+	user.HandleFunc("GET /stacks/new", h.showNewStack)
+	user.HandleFunc("POST /stacks", h.createStack)
+	user.HandleFunc("GET /me", h.showMe)
+	user.HandleFunc("GET /me/session", h.showSession)
+	user.HandleFunc("POST /me/password", h.changePassword)
+	user.HandleFunc("POST /me/sessions/end", h.endSession)
+	user.HandleFunc("GET /team", h.teamOnly(h.showTeam))
+	user.HandleFunc("POST /team/users", h.teamOnly(h.createUser))
+	user.HandleFunc("POST /team/password", h.teamOnly(h.resetPassword))
+	user.HandleFunc("POST /team/permissions", h.teamOnly(h.permit))
+	user.HandleFunc("GET /ws/live", h.live)
+
+	h.stackRoutes(user)
+	h.logRoutes(user)
+
+	if h.Dev {
+		user.HandleFunc("GET /gallery", h.showGallery)
+	}
+	user.HandleFunc("/", h.notFound)
+
+	h.register("stacks", h.liveStacks)
+
+	open.Handle("/", auth.Require(user, h.askToSignIn))
+	return open
+}
+
+// withStack loads the stack of the path for somebody who may do action there.
+// Who may not even see it is told that there is none.
+func (h *Handlers) withStack(action models.Action, page func(http.ResponseWriter, *http.Request, *models.Stack)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		stack, err := h.Engine.Authorize(r.Context(), models.StackID(r.PathValue("stack")), action)
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		page(w, r, stack)
+	}
+}
