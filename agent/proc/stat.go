@@ -30,7 +30,8 @@ func (id ID) Alive() bool {
 }
 
 // KillSession sends KILL to every process of the session that sid leads or
-// led, and returns how many there were. It finds what a dead leader left behind.
+// led, except to the caller, and returns how many there were. It finds what a
+// dead leader left behind; a daemon has a session of its own.
 func KillSession(sid int) int {
 	dirs, err := os.ReadDir("/proc")
 	if err != nil {
@@ -39,7 +40,7 @@ func KillSession(sid int) int {
 	n := 0
 	for _, d := range dirs {
 		pid, err := strconv.Atoi(d.Name())
-		if err != nil {
+		if err != nil || pid == os.Getpid() {
 			continue
 		}
 		if s, err := readStat(pid); err == nil && s.session == sid && s.state != 'Z' {
