@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -21,14 +20,21 @@ import (
 	"opsyard/agent/recipe/shell"
 	"opsyard/agent/resource"
 	"opsyard/cookbooks"
+	"opsyard/engine/compute/computetest"
+	"opsyard/engine/compute/local"
 )
 
-// TestMain lets the test program be the agent that its recipes call.
+// TestMain lets the test program be the agent that its recipes call, and what
+// runs them in a machine.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "agent" && resource.IsHelper(os.Args[2]) {
+	local.MaybeChild()
+	computetest.MaybeAgent()
+	switch {
+	case len(os.Args) > 2 && os.Args[1] == "agent" && resource.IsHelper(os.Args[2]):
 		os.Exit(resource.Main(context.Background(), os.Args[2:]))
+	case len(os.Args) == 3 && os.Args[1] == runWord:
+		os.Exit(runOrder(os.Args[2]))
 	}
-	flag.Parse()
 	goleak.VerifyTestMain(m)
 }
 
