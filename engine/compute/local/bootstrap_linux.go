@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -27,9 +26,8 @@ type bootstrap struct {
 }
 
 const (
-	hostBundle = "/etc/ssl/certs/ca-certificates.crt"
-	hostCerts  = "/usr/local/share/ca-certificates"
-	debian     = "bookworm"
+	hostCerts = "/usr/local/share/ca-certificates"
+	debian    = "bookworm"
 )
 
 // newBootstrap takes mirror, options and proxy from the host's own apt where the
@@ -51,8 +49,7 @@ func newBootstrap(suite string) *bootstrap {
 		r.sources = debianSources(r.suite)
 	}
 	for _, tool := range []string{"mmdebstrap", "debootstrap"} {
-		if path, err := exec.LookPath(tool); err == nil {
-			r.tool = path
+		if r.tool = toolPath(tool); r.tool != "" {
 			break
 		}
 	}
@@ -108,7 +105,8 @@ func (r *bootstrap) run(ctx context.Context, root string, log *slog.Logger) erro
 // finish lets the machines trust and ask whom the host trusts and asks.
 func (r *bootstrap) finish(ctx context.Context, root string, log *slog.Logger) error {
 	write := func(name, content string) error {
-		return os.WriteFile(filepath.Join(root, name), []byte(content), 0o644)
+		path := filepath.Join(root, name)
+		return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644), os.Chmod(path, 0o644))
 	}
 	err := errors.Join(
 		write("etc/apt/sources.list", strings.Join(r.sources, "\n")+"\n"),
@@ -116,9 +114,6 @@ func (r *bootstrap) finish(ctx context.Context, root string, log *slog.Logger) e
 	)
 	for _, c := range r.certs {
 		b, rerr := os.ReadFile(c)
-		if rerr == nil {
-			rerr = os.MkdirAll(filepath.Join(root, hostCerts), 0o755)
-		}
 		err = errors.Join(err, rerr, write(filepath.Join(hostCerts, filepath.Base(c)), string(b)))
 	}
 	if err == nil && len(r.certs) > 0 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -157,7 +156,7 @@ func (p *Provider) checkSubnet() compute.Finding {
 
 func (p *Provider) checkFilters() compute.Finding {
 	f := compute.Finding{Name: "packet filter", OK: true, Detail: "nothing drops routed packets by default"}
-	if _, err := exec.LookPath("iptables"); err == nil {
+	if toolPath("iptables") != "" {
 		f.Detail = "iptables is installed: rules to accept the machines' packets are added while machines run"
 		return f
 	}

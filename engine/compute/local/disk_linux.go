@@ -20,7 +20,11 @@ import (
 func (p *Provider) prepareDisk(rec *record, e compute.Enrollment) error {
 	dir := p.dirOf(rec.ID)
 	for _, d := range []string{"upper", "work", "root"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+		err := os.MkdirAll(filepath.Join(dir, d), 0o755)
+		if err == nil && !rec.Prepared { // upper's mode is that of the machine's root, whatever our umask
+			err = os.Chmod(filepath.Join(dir, d), 0o755)
+		}
+		if err != nil {
 			return fmt.Errorf("make the machine's disk: %w", err)
 		}
 	}
@@ -53,11 +57,26 @@ type disk struct {
 	err  error
 }
 
-func (d *disk) file(name, content string, mode fs.FileMode) {
+// dir makes a directory and its parents with mode 0755, whatever our umask: in
+// the machine they cover the lower layers' directories.
+func (d *disk) dir(name string) {
+	if d.err != nil || name == "." {
+		return
+	}
+	d.dir(filepath.Dir(name))
 	if d.err != nil {
 		return
 	}
-	if d.err = d.root.MkdirAll(filepath.Dir(name), 0o755); d.err != nil {
+	switch err := d.root.Mkdir(name, 0o755); {
+	case err == nil:
+		d.err = d.root.Chmod(name, 0o755)
+	case !errors.Is(err, fs.ErrExist):
+		d.err = err
+	}
+}
+
+func (d *disk) file(name, content string, mode fs.FileMode) {
+	if d.dir(filepath.Dir(name)); d.err != nil {
 		return
 	}
 	d.root.Remove(name) // it may be a symlink
@@ -67,10 +86,7 @@ func (d *disk) file(name, content string, mode fs.FileMode) {
 }
 
 func (d *disk) link(target, name string) {
-	if d.err != nil {
-		return
-	}
-	if d.err = d.root.MkdirAll(filepath.Dir(name), 0o755); d.err != nil {
+	if d.dir(filepath.Dir(name)); d.err != nil {
 		return
 	}
 	d.root.Remove(name)
@@ -79,10 +95,7 @@ func (d *disk) link(target, name string) {
 
 // opaque hides what the lower layers have in a directory. Only for a new disk.
 func (d *disk) opaque(name string, mode fs.FileMode) {
-	if d.err != nil {
-		return
-	}
-	if d.err = d.root.MkdirAll(name, 0o755); d.err != nil {
+	if d.dir(name); d.err != nil {
 		return
 	}
 	path := filepath.Join(d.path, name)
@@ -93,10 +106,7 @@ func (d *disk) opaque(name string, mode fs.FileMode) {
 
 // whiteout hides a file of the lower layers, there or not. Only for a new disk.
 func (d *disk) whiteout(name string) {
-	if d.err != nil {
-		return
-	}
-	if d.err = d.root.MkdirAll(filepath.Dir(name), 0o755); d.err != nil {
+	if d.dir(filepath.Dir(name)); d.err != nil {
 		return
 	}
 	err := unix.Mknod(filepath.Join(d.path, name), unix.S_IFCHR, 0)
@@ -137,12 +147,8 @@ func (d *disk) settle(p *Provider, rec record, e compute.Enrollment) {
 	d.link("../"+agentUnitName, "etc/systemd/system/multi-user.target.wants/"+agentUnitName)
 	d.file("usr/lib/systemd/system-shutdown/opsyard", shutdownHook, 0o755)
 	d.proxies(p)
-	if d.err == nil {
-		d.err = d.root.MkdirAll(strings.TrimPrefix(agentDataPath, "/"), 0o700)
-	}
-	if d.err == nil {
-		d.file(strings.TrimPrefix(p.agent.target(), "/"), "", 0o755) // the agent is bound here
-	}
+	d.dir(strings.TrimPrefix(agentDataPath, "/"))
+	d.file(strings.TrimPrefix(p.agent.target(), "/"), "", 0o755) // the agent is bound here
 }
 
 // proxies hands on the host's way out, as the machines can use it.

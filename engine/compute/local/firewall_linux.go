@@ -20,8 +20,8 @@ func (n *network) openFirewall() {
 	if err := n.acceptInFilters(); err != nil {
 		n.log.Warn("a packet filter of this host may hold back local machines", slog.Any("error", err))
 	}
-	if _, err := exec.LookPath("firewall-cmd"); err == nil { // the running configuration only
-		exec.Command("firewall-cmd", "--zone=trusted", "--add-interface="+n.bridge()).Run()
+	if firewalld := toolPath("firewall-cmd"); firewalld != "" { // the running configuration only
+		exec.Command(firewalld, "--zone=trusted", "--add-interface="+n.bridge()).Run()
 	}
 }
 
@@ -118,11 +118,12 @@ func (n *network) acceptByNftables() error {
 // iptablesRules are for hosts that manage their filter with iptables. Docker
 // asks for such rules in a chain of its own. nil: there is no iptables.
 func (n *network) iptablesRules() [][]string {
-	if _, err := exec.LookPath("iptables"); err != nil {
+	program := toolPath("iptables")
+	if program == "" {
 		return nil
 	}
 	forward := "FORWARD"
-	if exec.Command("iptables", "-w", "-n", "-L", "DOCKER-USER").Run() == nil {
+	if exec.Command(program, "-w", "-n", "-L", "DOCKER-USER").Run() == nil {
 		forward = "DOCKER-USER"
 	}
 	return [][]string{
@@ -133,7 +134,7 @@ func (n *network) iptablesRules() [][]string {
 }
 
 func iptables(verb string, rule []string) error {
-	out, err := exec.Command("iptables", append([]string{"-w", verb}, rule...)...).CombinedOutput()
+	out, err := exec.Command(toolPath("iptables"), append([]string{"-w", verb}, rule...)...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("iptables %s %v: %w: %s", verb, rule, err, bytes.TrimSpace(out))
 	}

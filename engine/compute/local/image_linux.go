@@ -184,10 +184,24 @@ func hasSystemd(root string) error {
 	return fmt.Errorf("%s holds no systemd", root)
 }
 
+// toolPath finds a program of the administrator's: a service's PATH may lack
+// the directories that hold them. "" if there is none.
+func toolPath(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
 // runTool runs a bootstrap tool in a mount namespace of its own, so that a
 // killed one leaves nothing mounted, and logs its progress.
 func runTool(ctx context.Context, log *slog.Logger, env []string, argv ...string) error {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", `umask 022; exec "$@"`, "sh"}, argv...)...)
 	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
 		"HOME=/root", "DEBIAN_FRONTEND=noninteractive"}, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Unshareflags: unix.CLONE_NEWNS}
@@ -198,11 +212,14 @@ func runTool(ctx context.Context, log *slog.Logger, env []string, argv ...string
 	var last []string
 	var reader sync.WaitGroup
 	reader.Go(func() {
+		var logged time.Time
 		for s := bufio.NewScanner(r); s.Scan(); {
 			line := s.Text()
 			last = append(last, line)[max(0, len(last)-9):]
-			if strings.HasPrefix(line, "I: ") {
-				log.Info("image: " + strings.TrimPrefix(line, "I: "))
+			// debootstrap has several lines for each package
+			if text, ok := strings.CutPrefix(line, "I: "); ok && time.Since(logged) > time.Second {
+				log.Info("image: " + text)
+				logged = time.Now()
 			}
 		}
 		io.Copy(io.Discard, r) // a line too long for the scanner must not block the tool

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -205,7 +206,7 @@ const serverWord = "local-test-server"
 // serveAndDie is a server for tests that kill it: machine m0 goes on running,
 // the others come and go.
 func serveAndDie(dir, url string, agent []string) {
-	p, err := New(Config{Dir: dir, AgentCommand: agent})
+	p, err := New(Config{Dir: dir, AgentCommand: agent, Ephemeral: strings.HasSuffix(dir, "-ephemeral")})
 	if err == nil {
 		_, err = p.Start(context.Background(), specOf("m0", url))
 	}
@@ -311,4 +312,22 @@ func TestAdoptedFromInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	leavesNothing(t, p)
+}
+
+// TestAbandoned: nobody will come back for the directory of an ephemeral server
+// that was killed, so the next server removes what it left.
+func TestAbandoned(t *testing.T) {
+	t.Parallel()
+	server := computetest.NewServer(t)
+	dir := t.TempDir() + "-ephemeral"
+	dead := open(t, dir, nil)
+	killedServer(t, dir, server.URL, 100*time.Millisecond)
+	p := ephemeral(t, nil)
+	if _, err := p.Describe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	leavesNothing(t, dead)
+	if left, _ := os.ReadDir(filepath.Join(dir, "instances")); len(left) > 0 {
+		t.Errorf("disks are left: %v", left)
+	}
 }

@@ -103,11 +103,15 @@ const inotifyInstances = 8192
 
 // lockHost serialises what servers on this host do to its network.
 func lockHost() (release func(), err error) {
-	f, err := os.OpenFile("/run/opsyard-network.lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err == nil {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	if err := os.MkdirAll(hostDir, 0o700); err != nil {
+		return nil, fmt.Errorf("lock the host's network set-up: %w", err)
 	}
+	f, err := os.OpenFile(filepath.Join(hostDir, "network.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
+		return nil, fmt.Errorf("lock the host's network set-up: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		f.Close()
 		return nil, fmt.Errorf("lock the host's network set-up: %w", err)
 	}
 	return func() { f.Close() }, nil

@@ -68,14 +68,18 @@ func New(cfg Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256([]byte(cfg.Dir))
-	p := &Provider{cfg: cfg, log: cfg.Log, agent: agent, tag: fmt.Sprintf("%x", sum[:3]), machines: map[string]*machine{}}
+	p := &Provider{cfg: cfg, log: cfg.Log, agent: agent, tag: tagOf(cfg.Dir), machines: map[string]*machine{}}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.closing, p.refuse = context.WithCancelCause(context.Background())
 	p.cgroups = findCgroups("opsyard-" + p.tag)
 	p.net = &network{tag: p.tag, file: filepath.Join(cfg.Dir, "network.json"), want: cfg.Subnet, log: cfg.Log}
 	p.images = &images{dir: cfg.ImageDir, log: cfg.Log, ctx: p.closing}
 	return p, nil
+}
+
+func tagOf(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return fmt.Sprintf("%x", sum[:3])
 }
 
 // agentCommand is the agent's program on the host and as machines see it.
@@ -221,6 +225,7 @@ func (p *Provider) Close() error {
 		if !p.anyRunning() {
 			errs = append(errs, p.net.down())
 			p.cgroups.removeTop()
+			os.Remove(p.ownerFile())
 		}
 		p.lock.Close()
 	}

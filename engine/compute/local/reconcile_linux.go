@@ -38,11 +38,12 @@ func (p *Provider) open() error {
 		return fmt.Errorf("the machines in %s belong to another server that is running", p.cfg.Dir)
 	}
 	p.lock = lock
-	if err := p.load(); err != nil {
+	if err := errors.Join(p.announce(), p.load()); err != nil {
 		lock.Close()
 		p.lock = nil
 		return err
 	}
+	p.removeAbandoned()
 	p.loops.Go(p.refreshMemory)
 	p.opened = true
 	return nil

@@ -46,6 +46,7 @@ func MaybeChild() {
 func becomeMachine() {
 	unix.CloseOnExec(3)
 	unix.CloseOnExec(4)
+	unix.Umask(0o022) // whatever the server's is
 	var cfg bootConfig
 	err := json.NewDecoder(os.NewFile(3, "config")).Decode(&cfg)
 	if err == nil {
@@ -72,7 +73,6 @@ func (cfg bootConfig) boot() error {
 	}
 	cfg.pinCPUs()
 	dropCapabilities()
-	unix.Umask(0o022)
 	env := append(machineEnv(), "container=opsyard")
 	for _, systemd := range systemdPaths {
 		err := unix.Exec(systemd, []string{"/sbin/init", "--log-target=console", "--show-status=no"}, env)
