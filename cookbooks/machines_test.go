@@ -34,6 +34,7 @@ const runWord = "run-recipes"
 // order is what a machine is to run.
 type order struct {
 	Recipes    []string
+	DryRun     bool
 	Attributes map[string]any
 	Apps       []protocol.App
 }
@@ -64,7 +65,7 @@ func tryOrder(encoded string) (changed int, err error) {
 		return 0, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	job := recipe.Job{Dir: dir, Cookbooks: []string{filepath.Join(dir, "built-in")}, Attributes: filepath.Join(dir, "a.json"), Private: filepath.Join(dir, "p.json")}
+	job := recipe.Job{DryRun: o.DryRun, Dir: dir, Cookbooks: []string{filepath.Join(dir, "built-in")}, Attributes: filepath.Join(dir, "a.json"), Private: filepath.Join(dir, "p.json")}
 	if err := os.CopyFS(job.Cookbooks[0], cookbooks.FS); err != nil {
 		return 0, err
 	}
@@ -101,7 +102,8 @@ type yard struct {
 	*local.Provider
 	program string
 	version atomic.Value // what the app's page says
-	content string       // address of the app's archive as machines see it
+	dry     bool
+	content string // address of the app's archive as machines see it
 	mu      sync.Mutex
 	online  map[string]map[string]any // by layer and host name
 }
@@ -188,7 +190,7 @@ var changedLine = regexp.MustCompile(`CHANGED (\d+)`)
 func (y *yard) run(t *testing.T, ctx context.Context, id, layer string, recipes ...string) (output, changed string) {
 	t.Helper()
 	y.mu.Lock()
-	o := order{Recipes: recipes, Attributes: y.state(id, layer), Apps: []protocol.App{{
+	o := order{DryRun: y.dry, Recipes: recipes, Attributes: y.state(id, layer), Apps: []protocol.App{{
 		Shortname: "hello", Name: "Hello", Type: "static", Source: protocol.Source{Type: "archive", URL: y.content},
 	}}}
 	data, err := json.Marshal(o)
@@ -251,6 +253,12 @@ func TestLayersOnMachines(t *testing.T) {
 			t.FailNow()
 		}
 	}
+	y.dry = true
+	everywhere(func(id, layer string) { y.run(t, ctx, id, layer, setups[layer]...) })
+	if out, code, err := y.Exec(ctx, "web1", []string{"sh", "-c", "ls -d /etc/nginx /srv/www /etc/systemd/system/nginx.service.d"}); code == 0 || err != nil || strings.Contains(string(out), "\n/") {
+		t.Errorf("a dry run left %s, %v", out, err)
+	}
+	y.dry = false
 	everywhere(func(id, layer string) { y.run(t, ctx, id, layer, setups[layer]...) })
 	for id, layer := range map[string]string{"lb1": "lb", "web1": "web", "web2": "web"} {
 		y.join(layer, id, addresses[id])

@@ -71,6 +71,12 @@ func (h *host) ok(thing string) {
 	h.say("%s: unchanged", thing)
 }
 
+// okAs is ok for a thing that has several states.
+func (h *host) okAs(thing, state string) {
+	h.unchanged++
+	h.say("%s: unchanged, %s", thing, state)
+}
+
 // change records a change and does it, unless this is a dry run. The words are
 // a past participle: "installed", "would be installed".
 func (h *host) change(thing, done string, do func() error) error {

@@ -40,7 +40,11 @@ func (o *ownership) resolve(h *host, mode fs.FileMode, old fs.FileInfo) (*owner,
 		}
 		return r, nil
 	}
-	return r, o.lookup(r)
+	err := o.lookup(r)
+	if err != nil && h.dryRun { // an earlier step would have made the user
+		r.note, err = err.Error(), nil
+	}
+	return r, err
 }
 
 func (o *ownership) lookup(r *owner) (err error) {

@@ -61,7 +61,7 @@ func (c *serviceCmd) boot(ctx context.Context, h *host, s supervisor) error {
 		return err
 	}
 	if is == c.Enable {
-		h.ok(c.Name)
+		h.okAs(c.Name, map[bool]string{true: "enabled", false: "disabled"}[is])
 		return nil
 	}
 	if c.Enable {
@@ -76,7 +76,7 @@ func (c *serviceCmd) run(ctx context.Context, h *host, s supervisor, wanted bool
 		return err
 	}
 	if is == wanted {
-		h.ok(c.Name)
+		h.okAs(c.Name, map[bool]string{true: "running", false: "stopped"}[is])
 		return nil
 	}
 	if wanted {

@@ -7,9 +7,8 @@ opsyard-agent file /etc/systemd/system/nginx.service.d/opsyard.conf --source ser
 opsyard-agent directory /etc/nginx/sites-enabled
 opsyard-agent file /etc/nginx/sites-enabled/default --state absent
 opsyard-agent file /run/opsyard/draining --state absent
-opsyard-agent template health.conf.tmpl /etc/nginx/opsyard-health.conf
-opsyard-agent template default-site.conf.tmpl /etc/nginx/opsyard-default-site.conf
-opsyard-agent template nginx.conf.tmpl /etc/nginx/nginx.conf \
-  --verify 'nginx -t -q -c {}' \
-  --notify 'opsyard-agent service nginx --reload'
+reload='nginx -t -q && opsyard-agent service nginx --reload'
+opsyard-agent template health.conf.tmpl /etc/nginx/opsyard-health.conf --notify "$reload"
+opsyard-agent template default-site.conf.tmpl /etc/nginx/opsyard-default-site.conf --notify "$reload"
+opsyard-agent template nginx.conf.tmpl /etc/nginx/nginx.conf --verify 'nginx -t -q -c {}' --notify "$reload"
 opsyard-agent service nginx --enable --start
