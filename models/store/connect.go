@@ -90,8 +90,11 @@ const sqliteOptions = "_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pr
 	"&_pragma=foreign_keys(1)&_time_format=sqlite&_timezone=UTC&_texttotime=1"
 
 func sqliteDSN(path, option string) string {
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + sqliteOptions + "&" + option
+	return "file:" + escapePath(path) + "?" + sqliteOptions + "&" + option
 }
+
+// escapePath keeps ? and % of a path from being read as part of the address.
+func escapePath(path string) string { return (&url.URL{Path: path}).EscapedPath() }
 
 func openSQLite(path, option string, conns int, config *gorm.Config) (*gorm.DB, error) {
 	pool, err := sql.Open("sqlite", sqliteDSN(path, option))

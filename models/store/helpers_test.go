@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"errors"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"opsyard/models"
@@ -57,4 +59,15 @@ func lacks(t testing.TB, text, part string) {
 	if strings.Contains(text, part) {
 		t.Errorf("%q holds %q", text, part)
 	}
+}
+
+var errUnwanted = errors.New("unwanted")
+
+// together runs n workers and waits for them.
+func together(n int, work func(n int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { work(i) })
+	}
+	all.Wait()
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -116,31 +117,46 @@ func syncDir(path string) error {
 }
 
 // seal encrypts; place (table.column) is bound in, so that a value cannot be
-// moved to another column.
-func (b SecretBox) seal(place string, plain []byte) string {
-	nonce := make([]byte, b.aead.NonceSize(), b.aead.NonceSize()+len(plain)+b.aead.Overhead())
-	rand.Read(nonce)
-	return "s1." + b.id + "." + base64.RawStdEncoding.EncodeToString(b.aead.Seal(nonce, nonce, plain, []byte(place)))
+// moved to another column. What comes out is the key's id and bytes.
+func (b SecretBox) seal(place string, plain []byte) []byte {
+	out := make([]byte, len(sealMark)+len(b.id)+1+b.aead.NonceSize(), len(sealMark)+len(b.id)+1+b.aead.NonceSize()+len(plain)+b.aead.Overhead())
+	head := copy(out, sealMark+b.id+".")
+	rand.Read(out[head:])
+	return b.aead.Seal(out, out[head:], plain, []byte(place))
 }
 
-func (b SecretBox) open(place, sealed string) ([]byte, error) {
-	id, body, ok := strings.Cut(strings.TrimPrefix(sealed, "s1."), ".")
-	if !ok || !strings.HasPrefix(sealed, "s1.") {
+// sealMark begins every sealed value and names the way it was made.
+const sealMark = "s1."
+
+func (b SecretBox) open(place string, sealed []byte) ([]byte, error) {
+	rest, marked := bytes.CutPrefix(sealed, []byte(sealMark))
+	id, body, cut := bytes.Cut(rest, []byte("."))
+	switch {
+	case !marked || !cut:
 		return nil, fmt.Errorf("decrypt %s: it is not an encrypted value", place)
-	}
-	if id != b.id {
-		return nil, fmt.Errorf("decrypt %s: it needs the secret key %s, this is %s", place, id, b.id)
-	}
-	raw, err := base64.RawStdEncoding.DecodeString(body)
-	if err != nil || len(raw) < b.aead.NonceSize() {
+	case string(id) != b.id:
+		return nil, fmt.Errorf("decrypt %s: it needs the secret key %q, this is %q", place, id, b.id)
+	case len(body) < b.aead.NonceSize():
 		return nil, fmt.Errorf("decrypt %s: the value is damaged", place)
 	}
-	nonce := raw[:b.aead.NonceSize()]
-	plain, err := b.aead.Open(nil, nonce, raw[len(nonce):], []byte(place))
+	plain, err := b.aead.Open(nil, body[:b.aead.NonceSize()], body[b.aead.NonceSize():], []byte(place))
 	if err != nil {
 		return nil, fmt.Errorf("decrypt %s: the value is damaged", place)
 	}
 	return plain, nil
+}
+
+// sealText and openText are for columns of text.
+func (b SecretBox) sealText(place string, plain []byte) string {
+	return base64.RawStdEncoding.EncodeToString(b.seal(place, plain))
+}
+
+func (b SecretBox) openText(place, text string) ([]byte, error) {
+	sealed, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, fmt.Errorf("decrypt %s: it is not an encrypted value", place)
+	}
+	return b.open(place, sealed)
 }
 
 const secretCheckName = "secret_check"
@@ -149,7 +165,7 @@ const secretCheckName = "secret_check"
 // first secret is misread or written with it.
 func (h *handle) checkSecretKey(ctx context.Context) error {
 	const place = "settings." + secretCheckName
-	fresh := setting{Name: secretCheckName, Value: h.secrets.seal(place, []byte("opsyard"))}
+	fresh := setting{Name: secretCheckName, Value: h.secrets.sealText(place, []byte("opsyard"))}
 	err := h.w(ctx).Exec("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", fresh.Name, fresh.Value).Error
 	if err != nil {
 		return fmt.Errorf("store the check of the secret key: %w", err)
@@ -158,7 +174,7 @@ func (h *handle) checkSecretKey(ctx context.Context) error {
 	if err := h.w(ctx).Where("name = ?", secretCheckName).Take(&stored).Error; err != nil {
 		return fmt.Errorf("read the check of the secret key: %w", err)
 	}
-	if _, err := h.secrets.open(place, stored.Value); err != nil {
+	if _, err := h.secrets.openText(place, stored.Value); err != nil {
 		return fmt.Errorf("the %s does not belong to this database: its secrets were encrypted with another key. Put back the key file that was made with it (%w)", h.secrets.origin, err)
 	}
 	return nil
@@ -182,51 +198,79 @@ func withBox(ctx context.Context, b SecretBox) context.Context {
 
 func init() { schema.RegisterSerializer("secret", secretSerializer{}) }
 
-// secretSerializer keeps a field as encrypted JSON; an empty field is an empty
-// string.
+// secretSerializer keeps a field encrypted: bytes as bytes, anything else as
+// JSON in base64. An empty field is an empty value.
 type secretSerializer struct{}
 
 func place(field *schema.Field) string { return field.Schema.Table + "." + field.DBName }
 
+func boxOf(ctx context.Context, field *schema.Field) (SecretBox, error) {
+	box, ok := ctx.Value(boxKey{}).(SecretBox)
+	if !ok {
+		return box, fmt.Errorf("use %s: no secret key at hand", place(field))
+	}
+	return box, nil
+}
+
 // Scan reads a column into its field.
 func (secretSerializer) Scan(ctx context.Context, field *schema.Field, dst reflect.Value, value any) error {
-	var sealed string
-	switch v := value.(type) {
-	case string:
-		sealed = v
-	case []byte:
-		sealed = string(v)
-	}
 	target := reflect.New(field.FieldType)
-	if sealed != "" {
-		box, ok := ctx.Value(boxKey{}).(SecretBox)
-		if !ok {
-			return fmt.Errorf("decrypt %s: no secret key at hand", place(field))
-		}
-		plain, err := box.open(place(field), sealed)
+	if sealed := columnText(value); sealed != "" {
+		box, err := boxOf(ctx, field)
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(plain, target.Interface()); err != nil {
-			return fmt.Errorf("decode %s: %w", place(field), err)
+		if err := unseal(box, field, sealed, target.Interface()); err != nil {
+			return err
 		}
 	}
 	field.ReflectValueOf(ctx, dst).Set(target.Elem())
 	return nil
 }
 
+func columnText(value any) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	}
+	return ""
+}
+
+func unseal(box SecretBox, field *schema.Field, sealed string, target any) (err error) {
+	if data, ok := target.(*[]byte); ok {
+		*data, err = box.open(place(field), []byte(sealed))
+		return err
+	}
+	plain, err := box.openText(place(field), sealed)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(plain, target); err != nil {
+		return fmt.Errorf("decode %s: %w", place(field), err)
+	}
+	return nil
+}
+
 // Value writes a field into its column.
 func (secretSerializer) Value(ctx context.Context, field *schema.Field, _ reflect.Value, value any) (any, error) {
+	box, err := boxOf(ctx, field)
+	if err != nil {
+		return nil, err
+	}
+	if data, ok := value.([]byte); ok {
+		if len(data) == 0 {
+			return []byte{}, nil
+		}
+		return box.seal(place(field), data), nil
+	}
 	if v := reflect.ValueOf(value); !v.IsValid() || v.IsZero() || (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.Len() == 0 {
 		return "", nil
-	}
-	box, ok := ctx.Value(boxKey{}).(SecretBox)
-	if !ok {
-		return nil, fmt.Errorf("encrypt %s: no secret key at hand", place(field))
 	}
 	plain, err := json.Marshal(value)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", place(field), err)
 	}
-	return box.seal(place(field), plain), nil
+	return box.sealText(place(field), plain), nil
 }
