@@ -133,6 +133,13 @@ type Provider interface {
 	Close() error
 }
 
+// Reacher is a provider whose machines see this host under another address.
+type Reacher interface {
+	// Reach gives the address under which the machines reach a server that
+	// this host has under url, and makes it reachable.
+	Reach(ctx context.Context, url string) (string, error)
+}
+
 // Killer is a provider whose machines can lose their power, for tests and drills.
 type Killer interface {
 	Kill(ctx context.Context, id string) error

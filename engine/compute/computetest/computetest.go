@@ -29,7 +29,7 @@ type Options struct {
 func Exercise(t *testing.T, o Options) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	s := &suite{Options: o, ctx: ctx}
+	s := &suite{Options: o, t: t, ctx: ctx}
 	s.reopen(t)
 	defer func() {
 		if err := s.p.Close(); err != nil {
@@ -64,6 +64,7 @@ func Exercise(t *testing.T, o Options) {
 
 type suite struct {
 	Options
+	t   *testing.T // the whole suite's, which outlives a case
 	ctx context.Context
 	p   compute.Provider
 }
@@ -75,7 +76,7 @@ func (s *suite) reopen(t testing.TB) {
 			t.Fatalf("close: %v", err)
 		}
 	}
-	s.p = s.Open(t)
+	s.p = s.Open(s.t)
 }
 
 func (s *suite) spec(id string) compute.Spec {

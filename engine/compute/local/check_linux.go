@@ -30,6 +30,7 @@ func (p *Provider) Check(context.Context) []compute.Finding {
 	}
 	return []compute.Finding{
 		{Name: "root", OK: true, Needed: true, Detail: "running as root"},
+		finding("kernel", true, "processes can be held by descriptor", "Linux 5.14 or newer is needed", tryPidfd()),
 		finding("overlay", true, "disks can be overlays on "+p.cfg.Dir,
 			"put the data directory on a plain file system, in a container on a volume", p.tryOverlay()),
 		p.checkCgroups(),
@@ -68,6 +69,14 @@ func apart(try func() error) error {
 		result <- err
 	}()
 	return <-result
+}
+
+func tryPidfd() error {
+	fd, err := unix.PidfdOpen(os.Getpid(), unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return fmt.Errorf("a process cannot be held by descriptor: %w", err)
+	}
+	return unix.Close(fd)
 }
 
 // tryOverlay mounts one on the file system that the machines' disks will be on.
@@ -125,11 +134,13 @@ func tryNAT() error {
 }
 
 func (p *Provider) checkCgroups() compute.Finding {
-	var err error
 	if p.cgroups.v2 == "" {
-		err = errors.New("cgroup2 is not mounted")
+		return finding("cgroup", true, "", "mount it, for example on /sys/fs/cgroup", errors.New("cgroup2 is not mounted"))
 	}
-	return finding("cgroup", true, "cgroup2 is mounted on "+p.cgroups.v2, "mount it, for example on /sys/fs/cgroup", err)
+	probe := filepath.Join(p.cgroups.v2, p.cgroups.top+"-check")
+	err := os.Mkdir(probe, 0o755)
+	unix.Rmdir(probe)
+	return finding("cgroup", true, "groups can be made in "+p.cgroups.v2, "in a container, cgroup2 must be writable", err)
 }
 
 // checkLimits names the controllers that no hierarchy offers.

@@ -5,23 +5,30 @@ import (
 	"fmt"
 	"log/slog"
 	"os/exec"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 )
 
-// openFirewall gives machines a way out, and opens the filters of others that
-// would hold their packets back. A host where that fails still has machines
-// that reach it and each other, so it is a warning.
+// openFirewall gives machines a way out. A host where that fails still has
+// machines that reach it and each other, so it is a warning.
 func (n *network) openFirewall() {
 	if err := n.masquerade(); err != nil {
 		n.log.Warn("local machines have no way out to the internet", slog.Any("error", err))
 	}
-	if err := n.acceptInFilters(); err != nil {
-		n.log.Warn("a packet filter of this host may hold back local machines", slog.Any("error", err))
-	}
 	if firewalld := toolPath("firewall-cmd"); firewalld != "" { // the running configuration only
 		exec.Command(firewalld, "--zone=trusted", "--add-interface="+n.bridge()).Run()
+	}
+}
+
+// keepOpen adds to others' filters what is missing there: Docker, for one, may
+// have been started since.
+func (n *network) keepOpen() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.acceptInFilters(); err != nil {
+		n.log.Warn("a packet filter of this host may hold back local machines", slog.Any("error", err))
 	}
 }
 
@@ -105,8 +112,10 @@ func (n *network) acceptByNftables() error {
 	if err != nil {
 		return err
 	}
-	n.removeAccepts()
 	for _, chain := range chains {
+		if len(n.ours(c, chain)) > 0 {
+			continue
+		}
 		c.InsertRule(n.accept(chain, expr.MetaKeyIIFNAME))
 		if *chain.Hooknum == *nftables.ChainHookForward {
 			c.InsertRule(n.accept(chain, expr.MetaKeyOIFNAME))
@@ -183,12 +192,15 @@ func (n *network) removeAccepts() {
 	}
 	chains, _ := droppingChains(c)
 	for _, chain := range chains {
-		rules, _ := c.GetRules(chain.Table, chain)
-		for _, r := range rules {
-			if bytes.Equal(r.UserData, n.mark()) {
-				c.DelRule(r)
-			}
+		for _, r := range n.ours(c, chain) {
+			c.DelRule(r)
 		}
 	}
 	c.Flush()
+}
+
+// ours are the rules in a chain that bear our mark.
+func (n *network) ours(c *nftables.Conn, chain *nftables.Chain) []*nftables.Rule {
+	rules, _ := c.GetRules(chain.Table, chain)
+	return slices.DeleteFunc(rules, func(r *nftables.Rule) bool { return !bytes.Equal(r.UserData, n.mark()) })
 }

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"testing"
@@ -38,5 +39,11 @@ func open(t testing.TB, dir string, change func(*Config)) *Provider {
 			t.Skipf("local machines do not work here: %s: %s", f.Name, f.Detail)
 		}
 	}
+	t.Cleanup(func() {
+		if t.Failed() { // a test that broke off must not leave machines behind
+			p.Reconcile(context.Background(), nil)
+		}
+		p.Close()
+	})
 	return p
 }

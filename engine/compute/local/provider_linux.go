@@ -40,7 +40,7 @@ type Provider struct {
 
 	opening sync.Mutex // around open
 	opened  bool
-	lock    *os.File
+	unlock  func() // nil before it is opened
 
 	mu       sync.Mutex
 	machines map[string]*machine
@@ -221,13 +221,13 @@ func (p *Provider) Close() error {
 	p.hub.Close()
 	p.images.wait()
 	p.net.closeForwards()
-	if p.lock != nil {
+	if p.unlock != nil {
 		if !p.anyRunning() {
 			errs = append(errs, p.net.down())
 			p.cgroups.removeTop()
 			os.Remove(p.ownerFile())
 		}
-		p.lock.Close()
+		p.unlock()
 	}
 	return errors.Join(errs...)
 }

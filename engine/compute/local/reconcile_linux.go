@@ -9,8 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"golang.org/x/sys/unix"
+	"time"
 
 	"opsyard/engine/compute/internal/proc"
 )
@@ -29,18 +28,21 @@ func (p *Provider) open() error {
 	if err := os.MkdirAll(filepath.Join(p.cfg.Dir, "instances"), 0o700); err != nil {
 		return fmt.Errorf("make the directory of the machines: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(p.cfg.Dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	// A server that was killed may have a child that still holds its lock for
+	// the moment between clone and exec.
+	ctx, cancel := context.WithTimeout(p.closing, 3*time.Second)
+	defer cancel()
+	lock, err := lockFile(ctx, filepath.Join(p.cfg.Dir, "lock"))
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("the machines in %s belong to another server that is running", p.cfg.Dir)
+	}
 	if err != nil {
 		return fmt.Errorf("lock the directory of the machines: %w", err)
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		lock.Close()
-		return fmt.Errorf("the machines in %s belong to another server that is running", p.cfg.Dir)
-	}
-	p.lock = lock
+	p.unlock = lock
 	if err := errors.Join(p.announce(), p.load()); err != nil {
-		lock.Close()
-		p.lock = nil
+		p.unlock()
+		p.unlock = nil
 		return err
 	}
 	p.removeAbandoned()
@@ -116,6 +118,7 @@ func (p *Provider) Reconcile(ctx context.Context, known []string) error {
 	errs = append(errs, p.net.removeOrphans(links), p.removeRubbish())
 	if len(alive) > 0 {
 		errs = append(errs, p.net.up(), p.forwardAll())
+		p.net.keepOpen()
 	}
 	return errors.Join(errs...)
 }

@@ -68,6 +68,7 @@ func (p *Provider) start(ctx context.Context, m *machine, spec compute.Spec) (er
 	if err := p.net.up(); err != nil {
 		return err
 	}
+	p.net.keepOpen()
 	if rec.Lower == nil {
 		if rec.Lower, err = p.images.resolve(ctx, firstOf(spec.Image, p.cfg.Image)); err != nil {
 			return err
@@ -107,8 +108,8 @@ func (p *Provider) started(m *machine, rec record, err error) {
 		return
 	}
 	if !rec.Prepared {
-		p.forget(rec.ID)
 		os.RemoveAll(p.dirOf(rec.ID))
+		p.forget(rec.ID)
 		return
 	}
 	if err := p.save(rec); err != nil {

@@ -175,10 +175,10 @@ func (p *Provider) terminate(ctx context.Context, m *machine) error {
 	if err := os.Rename(p.dirOf(id), trash); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("delete its disk: %w", err)
 	}
-	p.forget(id)
 	if err := os.RemoveAll(trash); err != nil {
 		return fmt.Errorf("delete its disk: %w", err)
 	}
+	p.forget(id) // last: a start that waits for its turn makes a new one
 	return nil
 }
 
