@@ -20,6 +20,7 @@ import (
 	"opsyard/agent/facts"
 	"opsyard/agent/identity"
 	"opsyard/agent/protocol"
+	"opsyard/agent/session"
 	"opsyard/agent/spool"
 )
 
@@ -93,7 +94,7 @@ type Agent struct {
 	spool   *spool.Spool
 	tracks  []*track // the spool's held commands, in order
 	refused map[string]protocol.Done
-	link    *link         // the session, or nil
+	link    *session.Link // the session, or nil
 	changed chan struct{} // closed when link changes
 	running string        // the command that runs
 	bootID  string
@@ -211,11 +212,11 @@ func (a *Agent) send(message any) {
 	l := a.link
 	a.mu.Unlock()
 	if l != nil {
-		l.send(message)
+		l.Send(message)
 	}
 }
 
-func (a *Agent) setLink(l *link) {
+func (a *Agent) setLink(l *session.Link) {
 	a.mu.Lock()
 	a.link = l
 	close(a.changed)
@@ -226,7 +227,7 @@ func (a *Agent) setLink(l *link) {
 
 // currentLink returns the session, or nil, and a channel that is closed when
 // that changes.
-func (a *Agent) currentLink() (*link, <-chan struct{}) {
+func (a *Agent) currentLink() (*session.Link, <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.link, a.changed

@@ -212,7 +212,9 @@ func TestMillionLines(t *testing.T) {
 	if done.Outcome != protocol.Successful || sum(log.Data) != sum(want) {
 		t.Errorf("got %+v and %d bytes with digest %s, want %d with %s", done, len(log.Data), sum(log.Data), len(want), sum(want))
 	}
-	b.See(func(v agenttest.View) { t.Logf("%d bytes in %d chunks over %d sessions", len(log.Data), log.Seq, v.Sessions) })
+	b.See(func(v agenttest.View) {
+		t.Logf("%d bytes in %d chunks over %d sessions", len(log.Data), log.Seq, v.Sessions)
+	})
 }
 
 func TestLongLineAndNoise(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"opsyard/agent/content"
 	"opsyard/agent/protocol"
+	"opsyard/agent/session"
 )
 
 // fetchTimeout bounds one try to fetch one thing.
@@ -72,7 +73,7 @@ func (a *Agent) fetchUntilHere(ctx context.Context, digest string) error {
 	}
 }
 
-func (a *Agent) fetchOnce(ctx context.Context, l *link, digest string) error {
+func (a *Agent) fetchOnce(ctx context.Context, l *session.Link, digest string) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	address := strings.TrimRight(a.cfg.Server, "/") + protocol.PathContent + "/" + digest
@@ -80,7 +81,7 @@ func (a *Agent) fetchOnce(ctx context.Context, l *link, digest string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errGone, err)
 	}
-	req.Header.Set("Authorization", "Bearer "+l.token)
+	req.Header.Set("Authorization", "Bearer "+l.Token)
 	resp, err := a.client.Do(req)
 	if err != nil {
 		return err
@@ -92,5 +93,5 @@ func (a *Agent) fetchOnce(ctx context.Context, l *link, digest string) error {
 	case http.StatusNotFound, http.StatusGone, http.StatusForbidden, http.StatusBadRequest:
 		return fmt.Errorf("%w: it answered %q", errGone, resp.Status)
 	}
-	return readRefusal(resp)
+	return session.ReadRefusal(resp)
 }

@@ -1,15 +1,12 @@
 package agent
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +14,7 @@ import (
 	"opsyard/agent/facts"
 	"opsyard/agent/identity"
 	"opsyard/agent/protocol"
+	"opsyard/agent/session"
 )
 
 // errNotEnrolled: there is neither an identity nor a token.
@@ -30,7 +28,7 @@ func (a *Agent) runSession(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if _, refused := errors.AsType[*refusedError](err); welcome && !refused {
+		if _, refused := errors.AsType[*session.RefusedError](err); welcome && !refused {
 			failures = 0 // a line that broke is tried again soon
 		}
 		wait := a.backoff(failures)
@@ -90,16 +88,16 @@ func (a *Agent) session(ctx context.Context) (welcome bool, err error) {
 	if err := a.enrol(ctx, false); err != nil {
 		return false, err
 	}
-	l, err := dial(ctx, a.cfg.Server, a.cfg.HTTP)
+	l, err := session.Dial(ctx, a.cfg.Server, a.cfg.HTTP)
 	if err != nil {
 		return false, a.maybeEnrolAgain(ctx, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var pings sync.WaitGroup
-	pings.Go(func() { l.keepAlive(ctx) })
+	pings.Go(func() { l.KeepAlive(ctx) })
 	defer pings.Wait()
 	defer cancel()
-	if err := a.shakeHands(l); err != nil {
+	if err := l.ShakeHands(a.hello(), a.id.Sign); err != nil {
 		return false, a.maybeEnrolAgain(ctx, err)
 	}
 	a.log.InfoContext(ctx, "session with the server", slog.String("server", a.cfg.Server), slog.String("instance_id", a.id.InstanceID))
@@ -107,7 +105,7 @@ func (a *Agent) session(ctx context.Context) (welcome bool, err error) {
 	a.setLink(l)
 	defer a.setLink(nil)
 	for {
-		message, err := l.receive()
+		message, err := l.Receive()
 		if err != nil {
 			return true, a.maybeEnrolAgain(ctx, err)
 		}
@@ -118,7 +116,7 @@ func (a *Agent) session(ctx context.Context) (welcome bool, err error) {
 // maybeEnrolAgain takes a new token's chance when the server does not know
 // the identity.
 func (a *Agent) maybeEnrolAgain(ctx context.Context, err error) error {
-	if !refusedAs(err, protocol.RefusedIdentity) {
+	if !session.RefusedAs(err, protocol.RefusedIdentity) {
 		return err
 	}
 	a.mu.Lock()
@@ -154,7 +152,7 @@ func (a *Agent) enrol(ctx context.Context, again bool) error {
 		}
 	}
 	request := protocol.EnrollRequest{Token: token, PublicKey: id.PublicKey(), Facts: a.facts()}
-	response, err := postEnrol(ctx, a.client, a.cfg.Server, request)
+	response, err := session.Enrol(ctx, a.client, a.cfg.Server, request)
 	if err != nil {
 		return fmt.Errorf("enrol: %w", err)
 	}
@@ -186,81 +184,21 @@ func (a *Agent) newKey(token string, again bool) (*identity.Identity, error) {
 	return id, nil
 }
 
-func postEnrol(ctx context.Context, client *http.Client, server string, request protocol.EnrollRequest) (protocol.EnrollResponse, error) {
-	var response protocol.EnrollResponse
-	body, err := json.Marshal(request)
-	if err != nil {
-		return response, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(server, "/")+protocol.PathEnroll, bytes.NewReader(body))
-	if err != nil {
-		return response, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := client.Do(req)
-	if err != nil {
-		return response, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
-		return response, readRefusal(resp)
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&response); err != nil {
-		return response, fmt.Errorf("read the server's answer: %w", err)
-	}
-	if response.InstanceID == "" {
-		return response, errors.New("the server's answer names no instance")
-	}
-	return response, nil
-}
-
-// shakeHands proves who we are and learns what the server has.
-func (a *Agent) shakeHands(l *link) error {
-	challenge, err := expect[protocol.Challenge](l)
-	if err != nil {
-		return err
-	}
+// hello names what the agent holds.
+func (a *Agent) hello() protocol.Hello {
+	hello := protocol.Hello{InstanceID: a.id.InstanceID, AgentTime: a.cfg.Now(), Facts: a.facts()}
 	a.mu.Lock()
-	hello := protocol.Hello{
-		Version:    protocol.Version,
-		InstanceID: a.id.InstanceID,
-		Signature:  a.id.Sign(challenge.Nonce),
-		AgentTime:  a.cfg.Now(),
-	}
+	defer a.mu.Unlock()
 	for _, t := range a.tracks {
 		hello.Unfinished = append(hello.Unfinished, t.id())
 	}
-	a.mu.Unlock()
-	hello.Facts = a.facts()
-	if err := l.send(hello); err != nil {
-		return err
-	}
-	welcome, err := expect[protocol.Welcome](l)
-	if err != nil {
-		return err
-	}
-	l.token, l.stored = welcome.SessionToken, map[string]int64{}
-	for _, s := range welcome.LogStored {
-		l.stored[s.CommandID] = s.Seq
-	}
-	return nil
-}
-
-func expect[T any](l *link) (T, error) {
-	message, err := l.receive()
-	want, ok := message.(T)
-	if err == nil && !ok {
-		err = fmt.Errorf("the server sent %T instead of %T", message, want)
-	}
-	return want, err
+	return hello
 }
 
 func (a *Agent) facts() protocol.Facts { return facts.Collect(a.cfg.Server, a.cfg.Version) }
 
 // announce says again what an earlier session may have swallowed.
-func (a *Agent) announce(l *link) {
+func (a *Agent) announce(l *session.Link) {
 	a.mu.Lock()
 	var messages []any
 	for _, t := range a.tracks {
@@ -274,14 +212,14 @@ func (a *Agent) announce(l *link) {
 	}
 	a.mu.Unlock()
 	for _, m := range messages {
-		if l.send(m) != nil {
+		if l.Send(m) != nil {
 			return
 		}
 	}
 }
 
 // handle does what a message asks for.
-func (a *Agent) handle(ctx context.Context, l *link, message any) {
+func (a *Agent) handle(ctx context.Context, l *session.Link, message any) {
 	var answer any
 	switch m := message.(type) {
 	case protocol.Run:
@@ -296,6 +234,6 @@ func (a *Agent) handle(ctx context.Context, l *link, message any) {
 		a.log.WarnContext(ctx, "the server sent a message that is not for agents", slog.String("type", fmt.Sprintf("%T", m)))
 	}
 	if answer != nil {
-		l.send(answer)
+		l.Send(answer)
 	}
 }

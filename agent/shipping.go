@@ -8,6 +8,7 @@ import (
 
 	"opsyard/agent/logship"
 	"opsyard/agent/protocol"
+	"opsyard/agent/session"
 )
 
 // tailEvery is how often the output of a running command is looked at.
@@ -46,7 +47,7 @@ func (a *Agent) shipAll(ctx context.Context) (more bool) {
 	return more
 }
 
-func (a *Agent) shipOne(t *track, l *link) (more bool, err error) {
+func (a *Agent) shipOne(t *track, l *session.Link) (more bool, err error) {
 	a.mu.Lock()
 	current, ended, acked, again := t.current, t.ended, t.acked, t.again
 	done := protocol.Done{CommandID: t.id(), Outcome: t.result.Outcome, ExitCode: t.result.ExitCode, Message: t.result.Message, At: t.result.At}
@@ -97,10 +98,10 @@ func (t *track) cut(ended bool, done protocol.Done, now func() time.Time) error 
 
 // send passes on what the session has not had yet. A failed write is not an
 // error here: the session ends and the next one resumes.
-func (t *track) send(l *link, stored int64, again bool) error {
+func (t *track) send(l *session.Link, stored int64, again bool) error {
 	if t.on != l {
 		t.on, t.said = l, false
-		t.sender.Resume(l.stored[t.id()])
+		t.sender.Resume(l.Stored[t.id()])
 	}
 	t.sender.Stored(stored)
 	for {
@@ -112,13 +113,13 @@ func (t *track) send(l *link, stored int64, again bool) error {
 			break
 		}
 		chunk.CommandID = t.id()
-		if l.send(chunk) != nil {
+		if l.Send(chunk) != nil {
 			return nil
 		}
 	}
 	if t.done != nil && (again || !t.said) {
 		t.done.LastSeq = t.log.Last()
-		t.said = l.send(*t.done) == nil
+		t.said = l.Send(*t.done) == nil
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"opsyard/agent/logship"
 	"opsyard/agent/protocol"
+	"opsyard/agent/session"
 	"opsyard/agent/spool"
 	"opsyard/agent/supervise"
 )
@@ -22,15 +23,15 @@ type track struct {
 	abort    context.CancelCauseFunc // ends its preparation
 	ended    bool                    // nothing of it runs any more; result tells how it went
 	result   spool.Result
-	acked    bool  // the server has stored its Done
-	again    bool  // say Done again
-	stored   int64 // the server has stored the log up to here…
-	link     *link // …in this session
-	unstored int64 // bytes the server has not
+	acked    bool          // the server has stored its Done
+	again    bool          // say Done again
+	stored   int64         // the server has stored the log up to here…
+	link     *session.Link // …in this session
+	unstored int64         // bytes the server has not
 
 	log    *logship.Log
 	sender *logship.Sender
-	on     *link          // the session that sender is in
+	on     *session.Link  // the session that sender is in
 	done   *protocol.Done // when the log is cut to its end
 	said   bool           // done was sent in this session
 }
@@ -150,7 +151,7 @@ func (a *Agent) end(ctx context.Context, t *track, r spool.Result) {
 	nudge(a.ship)
 }
 
-func (a *Agent) logStored(l *link, m protocol.LogStored) {
+func (a *Agent) logStored(l *session.Link, m protocol.LogStored) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if t := a.find(m.CommandID); t != nil {

@@ -1,4 +1,6 @@
-package agent
+// Package session is the agent's side of the line to the server: enrolment, a
+// websocket that knows when it is dead, and the handshake that opens it.
+package session
 
 import (
 	"context"
@@ -25,58 +27,66 @@ const (
 	dialTimeout  = 20 * time.Second
 )
 
-// refusedError is the server's no.
-type refusedError struct{ protocol.Refusal }
+// RefusedError is the server's no.
+type RefusedError struct{ protocol.Refusal }
 
-func (e *refusedError) Error() string {
+func (e *RefusedError) Error() string {
 	if e.Message != "" {
 		return "the server refused: " + e.Message
 	}
 	return "the server refused: " + e.Code
 }
 
-func refusedAs(err error, code string) bool {
-	e, ok := errors.AsType[*refusedError](err)
+// RefusedAs tells whether err is a no with that code.
+func RefusedAs(err error, code string) bool {
+	e, ok := errors.AsType[*RefusedError](err)
 	return ok && e.Code == code
 }
 
-// readRefusal makes an error of a response that is not the one hoped for.
-func readRefusal(resp *http.Response) error {
+// ReadRefusal makes an error of a response that is not the one hoped for.
+func ReadRefusal(resp *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	var r protocol.Refusal
 	if json.Unmarshal(body, &r) == nil && r.Code != "" {
-		return &refusedError{r}
+		return &RefusedError{r}
 	}
 	return fmt.Errorf("the server answered %q", resp.Status)
 }
 
-// link is one open session. Any goroutine may send; one receives.
-type link struct {
-	conn   *websocket.Conn
-	token  string           // for PathContent
-	stored map[string]int64 // what the server had of each log when the session began
-	mu     sync.Mutex       // one writer at a time
+// Link is one open session. Any goroutine may send; one receives.
+type Link struct {
+	// Token is for protocol.PathContent.
+	Token string
+	// Stored is what the server had of each log when the session began.
+	Stored map[string]int64
+
+	conn *websocket.Conn
+	mu   sync.Mutex // one writer at a time
 }
 
-// dial opens the websocket; nothing has been said on it yet.
-func dial(ctx context.Context, server string, transport *http.Transport) (*link, error) {
+// writeBuffers are shared: a link needs one only while it writes.
+var writeBuffers sync.Pool
+
+// Dial opens the websocket; nothing has been said on it yet.
+func Dial(ctx context.Context, server string, transport *http.Transport) (*Link, error) {
 	dialer := websocket.Dialer{
 		Proxy:            transport.Proxy,
 		NetDialContext:   transport.DialContext,
 		TLSClientConfig:  transport.TLSClientConfig,
 		HandshakeTimeout: dialTimeout,
-		ReadBufferSize:   4096,
+		ReadBufferSize:   1024,
 		WriteBufferSize:  4096,
+		WriteBufferPool:  &writeBuffers,
 	}
 	address := "ws" + strings.TrimPrefix(strings.TrimRight(server, "/"), "http") + protocol.PathSession
 	conn, resp, err := dialer.DialContext(ctx, address, nil)
 	if errors.Is(err, websocket.ErrBadHandshake) && resp != nil {
-		return nil, readRefusal(resp)
+		return nil, ReadRefusal(resp)
 	}
 	if err != nil {
 		return nil, err
 	}
-	l := &link{conn: conn}
+	l := &Link{conn: conn}
 	conn.SetReadLimit(protocol.MaxFrame)
 	l.heard()
 	conn.SetPingHandler(func(data string) error {
@@ -90,10 +100,10 @@ func dial(ctx context.Context, server string, transport *http.Transport) (*link,
 }
 
 // heard puts off the moment at which the line counts as dead.
-func (l *link) heard() { l.conn.SetReadDeadline(time.Now().Add(readTimeout)) }
+func (l *Link) heard() { l.conn.SetReadDeadline(time.Now().Add(readTimeout)) }
 
-// send writes a message; after an error the receiver ends the session.
-func (l *link) send(message any) error {
+// Send writes a message; after an error the receiver ends the session.
+func (l *Link) Send(message any) error {
 	wire, err := protocol.Encode(message)
 	if err != nil {
 		return err
@@ -108,14 +118,14 @@ func (l *link) send(message any) error {
 	return nil
 }
 
-// receive returns the next message. A message of a type this agent does not
+// Receive returns the next message. A message of a type this agent does not
 // know is passed over: the server may be newer.
-func (l *link) receive() (any, error) {
+func (l *Link) Receive() (any, error) {
 	for {
 		_, wire, err := l.conn.ReadMessage()
 		if closed, ok := errors.AsType[*websocket.CloseError](err); ok && closed.Text != "" {
 			code, text, _ := strings.Cut(closed.Text, ": ")
-			return nil, &refusedError{protocol.Refusal{Code: code, Message: text}}
+			return nil, &RefusedError{protocol.Refusal{Code: code, Message: text}}
 		}
 		if err != nil {
 			return nil, err
@@ -129,14 +139,14 @@ func (l *link) receive() (any, error) {
 			return nil, err
 		}
 		if r, ok := message.(protocol.Refusal); ok {
-			return nil, &refusedError{r}
+			return nil, &RefusedError{r}
 		}
 		return message, nil
 	}
 }
 
-// keepAlive pings until ctx ends, then says goodbye and closes.
-func (l *link) keepAlive(ctx context.Context) {
+// KeepAlive pings until ctx ends, then says goodbye and closes.
+func (l *Link) KeepAlive(ctx context.Context) {
 	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
 	for {
@@ -152,4 +162,37 @@ func (l *link) keepAlive(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// Close ends the line without a goodbye; it is safe twice.
+func (l *Link) Close() { l.conn.Close() }
+
+// ShakeHands proves who we are and learns what the server has.
+func (l *Link) ShakeHands(hello protocol.Hello, sign func(nonce []byte) []byte) error {
+	challenge, err := expect[protocol.Challenge](l)
+	if err != nil {
+		return err
+	}
+	hello.Version, hello.Signature = protocol.Version, sign(challenge.Nonce)
+	if err := l.Send(hello); err != nil {
+		return err
+	}
+	welcome, err := expect[protocol.Welcome](l)
+	if err != nil {
+		return err
+	}
+	l.Token, l.Stored = welcome.SessionToken, make(map[string]int64, len(welcome.LogStored))
+	for _, s := range welcome.LogStored {
+		l.Stored[s.CommandID] = s.Seq
+	}
+	return nil
+}
+
+func expect[T any](l *Link) (T, error) {
+	message, err := l.Receive()
+	want, ok := message.(T)
+	if err == nil && !ok {
+		err = fmt.Errorf("the server sent %T instead of %T", message, want)
+	}
+	return want, err
 }
