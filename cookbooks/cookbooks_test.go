@@ -168,6 +168,29 @@ func TestBash(t *testing.T) {
 	}
 }
 
+func TestRecipesAreDocumented(t *testing.T) {
+	t.Parallel()
+	docs, err := os.ReadFile("../docs/cookbooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, err := fs.Glob(cookbooks.FS, "*/recipes/*.sh")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%d recipes, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		cookbook, name, _ := strings.Cut(strings.TrimSuffix(path, ".sh"), "/recipes/")
+		if name == "default" {
+			name = cookbook
+		} else {
+			name = "::" + name
+		}
+		if !strings.Contains(string(docs), "`"+name+"`") && !strings.Contains(string(docs), "`"+cookbook+name+"`") {
+			t.Errorf("docs/cookbooks.md says nothing of %s", path)
+		}
+	}
+}
+
 func TestArchive(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "books.tar.gz")

@@ -231,9 +231,61 @@ func (y *yard) leave(layer, host string) {
 	delete(y.online[layer], host)
 }
 
+// TestHelpersOnMachine calls the helpers that need a machine of their own, each
+// twice: the second call must change nothing.
+func TestHelpersOnMachine(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	y.start(t, ctx, "host1")
+	helper := func(args string) (string, int) {
+		t.Helper()
+		out, code, err := y.Exec(ctx, "host1", []string{"bash", "-c", y.program + " agent " + args})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out), code
+	}
+	for _, args := range []string{
+		"group crew --system",
+		"user jane --group crew --groups adm,games --home /srv/jane --shell /bin/sh --system",
+		"user jane --shell /bin/bash --groups users",
+		"directory /srv/jane/box --owner jane --group crew --mode 2750",
+		"file /srv/jane/box/f --content x --owner jane",
+		"package less --no-recommends",
+		"package less --state latest",
+		"service systemd-logind --stop",
+		"service systemd-logind --start",
+		"package less --state absent",
+		"user jane --state absent",
+	} {
+		first, code := helper(args)
+		if code != 0 {
+			t.Errorf("%s: code %d\n%s", args, code, first)
+		}
+		again, code := helper(args)
+		if code != 0 || strings.Contains(strings.ReplaceAll(again, ": unchanged", ""), ": ") {
+			t.Errorf("%s, again: code %d\n%s", args, code, again)
+		}
+	}
+	helper("user joe --home /srv/joe")
+	for args, want := range map[string]string{
+		"exec --user joe -- sh -c 'id -un; echo $HOME'": "joe\n/srv/joe\n",
+		"package no-such-package-at-all":                "apt-get install: exit status 100",
+		"service no-such-service --start":               "no-such-service.service not found",
+		"service systemd-logind --restart":              "systemd-logind: restarted",
+	} {
+		if out, _ := helper(args); !strings.Contains(out, want) {
+			t.Errorf("%s says %q, want %q", args, out, want)
+		}
+	}
+}
+
 // TestLayersOnMachines sets up a balancer and two web servers, and stops one of
 // them under load.
 func TestLayersOnMachines(t *testing.T) {
+	t.Parallel()
 	y := newYard(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
