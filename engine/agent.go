@@ -299,3 +299,9 @@ func messageOf(c *models.Command, done protocol.Done) string {
 	}
 	return done.Message
 }
+
+// OwnsCommand tells whether the command is the instance's own: agents send
+// output and results only of those.
+func (e *Engine) OwnsCommand(ctx context.Context, id models.InstanceID, command models.CommandID) (bool, error) {
+	return e.store.Commands.Owns(ctx, id, command)
+}

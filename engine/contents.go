@@ -1,18 +1,13 @@
 package engine
 
 import (
-	"archive/tar"
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
-	"io/fs"
-	"path"
 	"sync"
 	"time"
 
@@ -148,38 +143,8 @@ func (c *contents) document(ctx context.Context, object map[string]any) (string,
 	return c.put(ctx, doc)
 }
 
-// addCookbooks packs the built-in cookbooks, always into the same bytes.
-func (c *contents) addCookbooks(ctx context.Context, books fs.FS) error {
-	var packed bytes.Buffer
-	zip := gzip.NewWriter(&packed) // without a time in its header: equal cookbooks, equal digest
-	archive := tar.NewWriter(zip)
-	err := fs.WalkDir(books, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || path.Dir(name) == "." {
-			return err // what lies beside the cookbooks is not one
-		}
-		data, err := fs.ReadFile(books, name)
-		if err != nil {
-			return err
-		}
-		head := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(data)), Typeflag: tar.TypeReg}
-		if path.Ext(name) == ".sh" {
-			head.Mode = 0o755
-		}
-		if err := archive.WriteHeader(head); err != nil {
-			return err
-		}
-		_, err = io.Copy(archive, bytes.NewReader(data))
-		return err
-	})
-	if err := cmp.Or(err, archive.Close(), zip.Close()); err != nil {
-		return fmt.Errorf("pack the built-in cookbooks: %w", err)
-	}
-	c.cookbooks, err = c.put(ctx, packed.Bytes())
-	return err
-}
-
-// prune forgets documents that no command can still ask for. The cookbooks
-// stay: they are put again when they are next used.
+// prune forgets documents that no command can still ask for, but for the
+// cookbooks: each process puts its own when it starts.
 func (e *Engine) prune(ctx context.Context) error {
 	e.contents.mu.Lock()
 	due := e.Clock().Sub(e.lastPrune) > time.Hour
@@ -189,6 +154,9 @@ func (e *Engine) prune(ctx context.Context) error {
 	e.contents.mu.Unlock()
 	if !due {
 		return nil
+	}
+	if err := e.store.Contents.Touch(ctx, e.contents.cookbooks, e.Clock()); err != nil {
+		return err
 	}
 	if err := e.store.Contents.Prune(ctx, e.Clock().Add(-keepInStore)); err != nil {
 		return err

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"time"
 
@@ -30,16 +29,18 @@ type Logs interface {
 
 // Config joins the engine to the rest of the program.
 type Config struct {
-	Store     *store.Store
-	Hub       *pubsub.Hub
-	Logs      Logs
-	Log       *slog.Logger
-	Now       func() time.Time // nil: the machine's clock
+	Store *store.Store
+	Hub   *pubsub.Hub
+	Logs  Logs
+	Log   *slog.Logger
+	Now   func() time.Time // nil: the machine's clock
+	// Providers make machines. Without any, the engine can be asked for users,
+	// keys and the like, but is never started: for commands beside a server.
 	Providers map[string]compute.Provider
 	// DefaultProvider makes the machines of stacks that do not name one.
 	DefaultProvider string
-	// Cookbooks are the built-in ones, a directory per cookbook.
-	Cookbooks fs.FS
+	// Cookbooks are the built-in ones, a tar.gz archive.
+	Cookbooks []byte
 	// AgentURL is the server's address as this host sees it; providers make it
 	// reachable for their machines.
 	AgentURL string
@@ -97,7 +98,7 @@ type Engine struct {
 
 // New builds an engine over an open store; Start runs its loops.
 func New(ctx context.Context, c Config) (*Engine, error) {
-	if _, ok := c.Providers[c.DefaultProvider]; !ok {
+	if _, ok := c.Providers[c.DefaultProvider]; !ok && len(c.Providers) > 0 {
 		return nil, fmt.Errorf("there is no compute provider %q", c.DefaultProvider)
 	}
 	e := &Engine{
@@ -107,7 +108,8 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	}
 	e.signIns = newThrottle(e.Clock)
 	e.contents = newContents(c.Store, e.Clock)
-	if err := e.contents.addCookbooks(ctx, c.Cookbooks); err != nil {
+	var err error
+	if e.contents.cookbooks, err = e.contents.put(ctx, c.Cookbooks); err != nil {
 		return nil, err
 	}
 	e.dispatcher = dispatch.New(c.Log, c.Now, c.Store.Commands, e.buildRuns)

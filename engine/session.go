@@ -19,7 +19,7 @@ import (
 // from the other; too many tries from one address or for one name have to wait.
 func (e *Engine) SignIn(ctx context.Context, name, password, addr, userAgent string) (string, *models.User, error) {
 	if !e.signIns.allow(strings.ToLower(name), addr) {
-		return "", nil, &models.Error{Code: models.CodeThrottled, Message: "Too many tries. Wait a minute, then try again."}
+		return "", nil, errTooManyTries()
 	}
 	u, err := e.store.Users.ByName(ctx, name)
 	if err != nil && models.CodeOf(err) != models.CodeNotFound {
@@ -48,6 +48,10 @@ func (e *Engine) SignIn(ctx context.Context, name, password, addr, userAgent str
 	}
 	e.signIns.forgive(strings.ToLower(name))
 	return cookie, u, nil
+}
+
+func errTooManyTries() error {
+	return &models.Error{Code: models.CodeThrottled, Message: "Too many tries. Wait a minute, then try again."}
 }
 
 func clip(s string, n int) string {

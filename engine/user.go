@@ -55,15 +55,33 @@ func (t *tx) createUser(ctx context.Context, u *models.User) error {
 	return t.audit(ctx, "CreateUserProfile", onUser(u), nil, u, models.Cause{})
 }
 
-// SetPassword changes a password: one's own, or as an administrator anybody's.
-// All sessions of the user end, but for the one that asks.
-func (e *Engine) SetPassword(ctx context.Context, id models.UserID, password, keepCookie string) error {
+// ChangePassword changes the asker's own password, who must know the present
+// one. Their other sessions end.
+func (e *Engine) ChangePassword(ctx context.Context, current, password, cookie string) error {
 	actor := models.ActorFrom(ctx)
-	if actor.Kind != models.ActorUser || actor.UserID != id {
-		if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", id: string(id)}); err != nil {
-			return err
-		}
+	u, err := e.store.Users.Get(ctx, actor.UserID)
+	if err != nil {
+		return err
 	}
+	if !e.signIns.allow("password of "+u.Name, actor.SourceAddr) {
+		return errTooManyTries()
+	}
+	if !e.passwords.matches(current, u.PasswordHash) {
+		return models.InvalidField("Current", "The present password is wrong.")
+	}
+	return e.setPassword(ctx, u.ID, password, cookie)
+}
+
+// SetPassword gives anybody a new password; administrators only. All sessions
+// of the user end.
+func (e *Engine) SetPassword(ctx context.Context, id models.UserID, password string) error {
+	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", id: string(id)}); err != nil {
+		return err
+	}
+	return e.setPassword(ctx, id, password, "")
+}
+
+func (e *Engine) setPassword(ctx context.Context, id models.UserID, password, keepCookie string) error {
 	if err := models.CheckPassword(password); err != nil {
 		return err
 	}
@@ -86,19 +104,6 @@ func (e *Engine) SetPassword(ctx context.Context, id models.UserID, password, ke
 		t.tell("user:"+string(id), "user", string(id))
 		return t.audit(ctx, "SetPassword", onUser(u), nil, nil, models.Cause{})
 	})
-}
-
-// CheckOwnPassword tells whether the asker knows their own password, for
-// changes that need it once more.
-func (e *Engine) CheckOwnPassword(ctx context.Context, password string) error {
-	u, err := e.store.Users.Get(ctx, models.ActorFrom(ctx).UserID)
-	if err != nil {
-		return err
-	}
-	if !e.passwords.matches(password, u.PasswordHash) {
-		return models.InvalidField("Password", "The present password is wrong.")
-	}
-	return nil
 }
 
 // Permit sets a user's level in a stack (OpsWorks: SetPermission). Users

@@ -53,7 +53,10 @@ func (d *disk) hideHost(cfg Config) {
 	for _, pattern := range append(secretPatterns, cfg.Dir, cfg.ImageDir) {
 		found, _ := filepath.Glob("/" + strings.TrimPrefix(pattern, "/"))
 		for _, path := range found {
-			d.hide(strings.TrimPrefix(path, "/"))
+			name := strings.TrimPrefix(path, "/")
+			if top, _, _ := strings.Cut(name, "/"); visibleRoots[top] {
+				d.hide(name)
+			}
 		}
 	}
 	d.opaque("var/tmp", 0o777|fs.ModeSticky)

@@ -138,7 +138,12 @@ func TestHostImage(t *testing.T) {
 		t.Skip(err)
 	}
 	server := computetest.NewServer(t)
-	p := ephemeral(t, func(c *Config) { c.Image = "host" })
+	odd, err := os.MkdirTemp("/", "opsyard-test-") // as a checkout may be: in a directory that machines do not see
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(odd) })
+	p := ephemeral(t, func(c *Config) { c.Image, c.Dir = "host", filepath.Join(odd, "data", "local") })
 	if _, err := p.Start(t.Context(), specOf("one", server.URL)); err != nil {
 		t.Fatal(err)
 	}

@@ -4,21 +4,26 @@ import (
 	"context"
 	"fmt"
 
+	"opsyard/engine/compute"
 	"opsyard/engine/compute/internal/enroll"
 )
 
+var _ compute.Reacher = (*Provider)(nil)
+
 // Reach gives the address under which the machines reach a server of this
 // host, and makes it reachable. It implements compute.Reacher.
-func (p *Provider) Reach(_ context.Context, url string) (string, error) {
-	if err := p.open(); err != nil {
+func (p *Provider) Reach(ctx context.Context, url string) (string, error) {
+	_, end, err := p.begin(ctx)
+	if err != nil {
 		return "", err
 	}
-	rerouted, port, err := enroll.Reroute(url, p.net.gateway())
-	if err != nil || port == "" {
-		return rerouted, err
+	defer end()
+	if err := p.net.up(); err != nil { // only then there is an address to be reached at
+		return "", err
 	}
-	if err := p.net.openForward(port); err != nil {
+	if err := p.forwardServer(url); err != nil {
 		return "", fmt.Errorf("make %s reachable: %w", url, err)
 	}
-	return rerouted, nil
+	reached, _, err := enroll.Reroute(url, p.net.gateway())
+	return reached, err
 }
