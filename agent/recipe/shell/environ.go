@@ -19,7 +19,7 @@ const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 // to the network, and where an instance lives that has no machine of its own.
 var passedOn = []string{
 	"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
-	"SSL_CERT_FILE", "SSL_CERT_DIR", "OPSYARD_ROOT", "OPSYARD_INSTANCE_DIR",
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "OPSYARD_ROOT", "OPSYARD_INSTANCE_DIR",
 }
 
 // environ is a recipe's whole environment. Variables of the job come last and win.
