@@ -62,7 +62,7 @@ type Command struct {
 	// this order, one at a time.
 	Number         int64         `gorm:"not null;uniqueIndex;index:command_instance_status,priority:3"`
 	DeploymentID   DeploymentID  `gorm:"size:36;not null;index:command_deployment_status"`
-	StackID        StackID       `gorm:"size:36;not null;index"`
+	StackID        StackID       `gorm:"size:36;not null"`
 	InstanceID     InstanceID    `gorm:"size:36;not null;index:command_instance_status,priority:1;uniqueIndex:command_active,where:status = 'sent' OR status = 'running'"`
 	Hostname       string        `gorm:"size:63"` // of the instance, which may be deleted since
 	Type           CommandName   `gorm:"size:32;not null"`

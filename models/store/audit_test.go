@@ -53,7 +53,7 @@ func TestAuditChain(t *testing.T) {
 			{"cause", `{"kind":"user","text":"becausf"}`, `{"kind":"user","text":"because"}`},
 		} {
 			id := int64(0)
-			must(t, st.SQL().QueryRowContext(ctx, "SELECT max(id) - 3 FROM audit_entries").Scan(&id))
+			must(t, st.SQL().QueryRowContext(ctx, "SELECT id FROM audit_entries ORDER BY id DESC LIMIT 1 OFFSET 3").Scan(&id))
 			change(t, st, fmt.Sprintf("UPDATE audit_entries SET %s = '%s' WHERE id = %d", c.column, c.value, id))
 			if _, err := st.Audit.Verify(ctx); err == nil {
 				t.Errorf("a changed %s was not found", c.column)
@@ -64,7 +64,7 @@ func TestAuditChain(t *testing.T) {
 			_, err := st.Audit.Verify(ctx)
 			must(t, err)
 		}
-		change(t, st, "DELETE FROM audit_entries WHERE id = (SELECT min(id) + 4 FROM audit_entries)")
+		change(t, st, "DELETE FROM audit_entries WHERE id = (SELECT id FROM audit_entries ORDER BY id LIMIT 1 OFFSET 4)")
 		if _, err := st.Audit.Verify(ctx); err == nil {
 			t.Error("a removed entry was not found")
 		}
@@ -94,4 +94,8 @@ func TestTimeline(t *testing.T) {
 		must(t, err)
 		equal(t, len(list), 3)
 	})
+}
+
+func eventOf(stack models.StackID, text string) *models.StackEvent {
+	return &models.StackEvent{StackID: stack, Kind: "change", Text: text}
 }

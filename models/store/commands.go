@@ -47,13 +47,6 @@ func (s Commands) Unfinished(ctx context.Context, id models.InstanceID) ([]model
 	return find[models.Command](s.r(ctx).Where("instance_id = ? AND "+unfinished, id).Order("number"), "list unfinished commands of instance %s", id)
 }
 
-// WithWork lists the instances that have a pending command.
-func (s Commands) WithWork(ctx context.Context) ([]models.InstanceID, error) {
-	var ids []models.InstanceID
-	err := s.r(ctx).Model(&models.Command{}).Where("status = 'pending'").Distinct().Pluck("instance_id", &ids).Error
-	return ids, wrap(err, "list instances with work")
-}
-
 // CountByStatus counts a deployment's commands.
 func (s Commands) CountByStatus(ctx context.Context, id models.DeploymentID) (map[models.CommandStatus]int, error) {
 	all, err := s.Counts(ctx, []models.DeploymentID{id})

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"opsyard/models"
 )
@@ -58,21 +59,23 @@ var ofStack = []string{
 // Delete removes a stack with everything that belongs to it. The audit log
 // stays.
 func (s Stacks) Delete(ctx context.Context, id models.StackID) error {
+	const commands = "SELECT id FROM commands WHERE deployment_id IN (SELECT id FROM deployments WHERE stack_id = ?)"
 	return s.inTx(ctx, func(h *handle) error {
 		db := h.w(ctx)
-		for _, table := range []string{"log_chunks", "log_steps"} {
-			err := db.Exec("DELETE FROM "+table+" WHERE command_id IN (SELECT id FROM commands WHERE stack_id = ?)", id).Error
-			if err != nil {
-				return wrap(err, "delete %s of stack %s", table, id)
-			}
+		remove := func(table, where string, args ...any) error {
+			return wrap(db.Exec("DELETE FROM "+table+" WHERE "+where, args...).Error, "delete %s of stack %s", table, id)
 		}
-		for _, table := range append([]string{"commands"}, ofStack...) {
-			if err := db.Exec("DELETE FROM "+table+" WHERE stack_id = ?", id).Error; err != nil {
-				return wrap(err, "delete %s of stack %s", table, id)
-			}
+		err := errors.Join(
+			remove("log_chunks", "command_id IN ("+commands+")", id),
+			remove("log_steps", "command_id IN ("+commands+")", id),
+			remove("commands", "id IN ("+commands+")", id),
+			remove("counters", "name = ?", deploymentCounter(id)),
+		)
+		for _, table := range ofStack {
+			err = errors.Join(err, remove(table, "stack_id = ?", id))
 		}
-		if err := db.Exec("DELETE FROM counters WHERE name = ?", deploymentCounter(id)).Error; err != nil {
-			return wrap(err, "delete the counter of stack %s", id)
+		if err != nil {
+			return err
 		}
 		return affected(db.Exec("DELETE FROM stacks WHERE id = ?", id), "delete", kindStack, id)
 	})

@@ -171,7 +171,7 @@ func initial(db *gorm.DB) error {
 		ID             string `gorm:"primaryKey;size:36"`
 		Number         int64  `gorm:"not null;uniqueIndex;index:command_instance_status,priority:3"`
 		DeploymentID   string `gorm:"size:36;not null;index:command_deployment_status"`
-		StackID        string `gorm:"size:36;not null;index"`
+		StackID        string `gorm:"size:36;not null"`
 		InstanceID     string `gorm:"size:36;not null;index:command_instance_status,priority:1;uniqueIndex:command_active,where:status = 'sent' OR status = 'running'"`
 		Hostname       string `gorm:"size:63"`
 		Type           string `gorm:"size:32;not null"`

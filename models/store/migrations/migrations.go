@@ -4,6 +4,7 @@
 package migrations
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/go-gormigrate/gormigrate/v2"
@@ -22,7 +23,11 @@ func Run(db *gorm.DB) error {
 		TableName: "schema_migrations", IDColumnName: "id", IDColumnSize: 64,
 		UseTransaction: true, ValidateUnknownMigrations: true,
 	}
-	if err := gormigrate.New(db, options, steps).Migrate(); err != nil {
+	err := gormigrate.New(db, options, steps).Migrate()
+	if errors.Is(err, gormigrate.ErrUnknownPastMigration) {
+		return errors.New("the database was made or changed by a newer Opsyard: use that version, or a backup from before")
+	}
+	if err != nil {
 		return fmt.Errorf("bring the database schema up to date: %w", err)
 	}
 	return nil

@@ -1,0 +1,100 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"opsyard/models"
+	"opsyard/models/store"
+	"opsyard/models/store/storetest"
+)
+
+func benchEach(b *testing.B, f func(b *testing.B, st *store.Store)) {
+	b.Run(store.SQLite, func(b *testing.B) { f(b, storetest.Open(b)) })
+	b.Run(store.Postgres, func(b *testing.B) { f(b, storetest.OpenPostgres(b)) })
+}
+
+func perRow(b *testing.B, rows int) {
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*rows), "µs/row")
+}
+
+const fleet = 1600
+
+func fleetIDs() []models.InstanceID {
+	ids := make([]models.InstanceID, fleet)
+	for n := range ids {
+		ids[n] = models.InstanceID(fmt.Sprintf("instance-%d", n))
+	}
+	return ids
+}
+
+// One Configure for a fleet: create its commands, lease them, end them with the
+// next one.
+func BenchmarkFanOut(b *testing.B) {
+	benchEach(b, func(b *testing.B, st *store.Store) {
+		ctx, ids := b.Context(), fleetIDs()
+		stack := storetest.Stack(b, st).ID
+		runList := []models.RunItem{{Recipe: "haproxy::configure", BuiltIn: true, Layer: "lb"}, {Recipe: "own::configure", Layer: "lb"}}
+		var create, supersede, leased time.Duration
+		for b.Loop() {
+			d := deployment(b, st, stack, models.CommandConfigure)
+			list := make([]models.Command, fleet)
+			for n, id := range ids {
+				list[n] = models.Command{ID: models.NewID[models.CommandID](), DeploymentID: d.ID, StackID: stack, InstanceID: id,
+					Hostname: "web", Type: models.CommandConfigure, Status: models.CommandPending, RunList: runList, TimeoutSeconds: 600}
+			}
+			at := time.Now()
+			_, err := st.Commands.SupersedeConfigures(ctx, stack, ids, at)
+			must(b, err)
+			supersede += time.Since(at)
+			at = time.Now()
+			must(b, st.Commands.Create(ctx, list))
+			create += time.Since(at)
+			at = time.Now()
+			got, err := st.Commands.Lease(ctx, ids, at, at.Add(time.Minute))
+			must(b, err)
+			equal(b, len(got), fleet)
+			leased += time.Since(at)
+			b.StopTimer()
+			change(b, st, "UPDATE commands SET status = 'pending' WHERE status = 'sent'")
+			b.StartTimer()
+		}
+		rows := float64(b.N * fleet)
+		b.ReportMetric(float64(supersede.Microseconds())/rows, "µs/superseded")
+		b.ReportMetric(float64(create.Microseconds())/rows, "µs/created")
+		b.ReportMetric(float64(leased.Microseconds())/rows, "µs/leased")
+	})
+}
+
+func BenchmarkSeen(b *testing.B) {
+	benchEach(b, func(b *testing.B, st *store.Store) {
+		layer := storetest.Layer(b, st)
+		seen := map[models.InstanceID]time.Time{}
+		must(b, st.Tx(b.Context(), func(tx *store.Store) error {
+			for range fleet {
+				i := storetest.Instance(b, tx, func(i *models.Instance) { i.StackID, i.LayerIDs = layer.StackID, []models.LayerID{layer.ID} })
+				seen[i.ID] = noon
+			}
+			return nil
+		}))
+		for n := 0; b.Loop(); n++ {
+			for id := range seen {
+				seen[id] = noon.Add(time.Duration(n) * time.Second)
+			}
+			must(b, st.Instances.Seen(b.Context(), seen))
+		}
+		perRow(b, fleet)
+	})
+}
+
+func BenchmarkMove(b *testing.B) {
+	benchEach(b, func(b *testing.B, st *store.Store) {
+		c := storetest.Commands(b, st, storetest.Deployment(b, st), "i")[0]
+		for b.Loop() {
+			must(b, st.Commands.Move(b.Context(), c.ID, pending, models.CommandSent, store.CommandChange{At: noon}))
+			must(b, st.Commands.Move(b.Context(), c.ID, sent, models.CommandPending, store.CommandChange{At: noon}))
+		}
+		perRow(b, 2)
+	})
+}
