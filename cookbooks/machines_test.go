@@ -327,6 +327,15 @@ func TestLayersOnMachines(t *testing.T) {
 		}
 	})
 
+	seen := map[string]bool{}
+	eventually(t, "both web servers answer", func() bool {
+		if resp, err := client.Get(url); err == nil {
+			seen[resp.Header.Get("X-Served-By")] = true
+			_ = resp.Body.Close()
+		}
+		return seen["web1"] && seen["web2"]
+	})
+
 	finish := hammer(t, client, url)
 	y.leave("web", "web1")
 	var wg sync.WaitGroup
