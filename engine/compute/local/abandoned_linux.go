@@ -51,7 +51,7 @@ func (p *Provider) removeAbandoned() {
 			p.log.Warn("remove the local machines of a server that was killed", slog.String("dir", o.Dir), slog.Any("error", err))
 			continue
 		}
-		os.Remove(file)
+		_ = os.Remove(file)
 	}
 }
 

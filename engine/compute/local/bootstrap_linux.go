@@ -68,10 +68,10 @@ func debianSources(suite string) []string {
 // name changes with whatever changes the image, so a stale one is never used.
 func (r *bootstrap) name() string {
 	h := sha256.New()
-	fmt.Fprintln(h, 1, bootstrapPackages, r.sources, r.options) // raise the number when run does something new
+	_, _ = fmt.Fprintln(h, 1, bootstrapPackages, r.sources, r.options) // raise the number when run does something new
 	for _, c := range append([]string{}, r.certs...) {
 		b, _ := os.ReadFile(c)
-		fmt.Fprintf(h, "%s %x\n", filepath.Base(c), sha256.Sum256(b))
+		_, _ = fmt.Fprintf(h, "%s %x\n", filepath.Base(c), sha256.Sum256(b))
 	}
 	return fmt.Sprintf("%s-%x", r.suite, h.Sum(nil)[:4])
 }
@@ -121,7 +121,7 @@ func (r *bootstrap) finish(ctx context.Context, root string, log *slog.Logger) e
 	}
 	// Of an image made once, many machines are made: none of its identity may stay.
 	for _, f := range []string{"etc/machine-id", "etc/hostname", "etc/resolv.conf"} {
-		os.Remove(filepath.Join(root, f))
+		_ = os.Remove(filepath.Join(root, f))
 	}
 	if err != nil {
 		return fmt.Errorf("finish the image: %w", err)

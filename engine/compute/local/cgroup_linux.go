@@ -130,10 +130,10 @@ func (c cgroups) remove(id string) {
 // removeTop deletes the provider's own groups once they are empty.
 func (c cgroups) removeTop() {
 	if c.v2 != "" {
-		unix.Rmdir(filepath.Join(c.v2, c.top))
+		_ = unix.Rmdir(filepath.Join(c.v2, c.top))
 	}
 	for controller := range c.v1 {
-		unix.Rmdir(filepath.Join(c.v1[controller], c.top))
+		_ = unix.Rmdir(filepath.Join(c.v1[controller], c.top))
 	}
 }
 

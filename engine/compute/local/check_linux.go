@@ -139,7 +139,7 @@ func (p *Provider) checkCgroups() compute.Finding {
 	}
 	probe := filepath.Join(p.cgroups.v2, p.cgroups.top+"-check")
 	err := os.Mkdir(probe, 0o755)
-	unix.Rmdir(probe)
+	_ = unix.Rmdir(probe)
 	return finding("cgroup", true, "groups can be made in "+p.cgroups.v2, "in a container, cgroup2 must be writable", err)
 }
 

@@ -79,7 +79,7 @@ func (d *disk) file(name, content string, mode fs.FileMode) {
 	if d.dir(filepath.Dir(name)); d.err != nil {
 		return
 	}
-	d.root.Remove(name) // it may be a symlink
+	_ = d.root.Remove(name) // it may be a symlink
 	if d.err = d.root.WriteFile(name, []byte(content), mode); d.err == nil {
 		d.err = d.root.Chmod(name, mode) // the umask took some
 	}
@@ -89,7 +89,7 @@ func (d *disk) link(target, name string) {
 	if d.dir(filepath.Dir(name)); d.err != nil {
 		return
 	}
-	d.root.Remove(name)
+	_ = d.root.Remove(name)
 	d.err = d.root.Symlink(target, name)
 }
 

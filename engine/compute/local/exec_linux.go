@@ -136,7 +136,6 @@ func (cfg execConfig) enter() error {
 	if err := unix.Setns(fd, all); err != nil {
 		return fmt.Errorf("enter the machine: %w", err)
 	}
-	unix.Close(fd)
-	dropCapabilities()
-	return nil
+	_ = unix.Close(fd)
+	return dropCapabilities()
 }

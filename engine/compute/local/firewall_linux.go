@@ -18,7 +18,7 @@ func (n *network) openFirewall() {
 		n.log.Warn("local machines have no way out to the internet", slog.Any("error", err))
 	}
 	if firewalld := toolPath("firewall-cmd"); firewalld != "" { // the running configuration only
-		exec.Command(firewalld, "--zone=trusted", "--add-interface="+n.bridge()).Run()
+		_ = exec.Command(firewalld, "--zone=trusted", "--add-interface="+n.bridge()).Run()
 	}
 }
 
@@ -35,11 +35,11 @@ func (n *network) keepOpen() {
 func (n *network) closeFirewall() {
 	if c, err := nftables.New(); err == nil {
 		c.DelTable(n.table())
-		c.Flush() // absent is fine
+		_ = c.Flush() // absent is fine
 	}
 	n.removeAccepts()
 	for _, r := range n.iptablesRules() {
-		iptables("-D", r)
+		_ = iptables("-D", r)
 	}
 }
 
@@ -193,10 +193,10 @@ func (n *network) removeAccepts() {
 	chains, _ := droppingChains(c)
 	for _, chain := range chains {
 		for _, r := range n.ours(c, chain) {
-			c.DelRule(r)
+			_ = c.DelRule(r)
 		}
 	}
-	c.Flush()
+	_ = c.Flush()
 }
 
 // ours are the rules in a chain that bear our mark.

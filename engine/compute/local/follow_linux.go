@@ -102,7 +102,7 @@ func noteOf(dir string) string {
 // forgetNote removes the note of an earlier shutdown.
 func forgetNote(dir string) {
 	if disk, err := os.OpenRoot(filepath.Join(dir, "upper")); err == nil {
-		disk.Remove(shutdownNote)
+		_ = disk.Remove(shutdownNote)
 		disk.Close()
 	}
 }

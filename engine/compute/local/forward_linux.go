@@ -101,6 +101,6 @@ func (f *forward) carry(in *net.TCPConn) {
 
 // pass copies one direction and hands its end on, so half-closed connections work.
 func pass(dst, src *net.TCPConn) {
-	io.Copy(dst, src)
-	dst.CloseWrite()
+	_, _ = io.Copy(dst, src)
+	_ = dst.CloseWrite()
 }

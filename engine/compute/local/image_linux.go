@@ -222,7 +222,7 @@ func runTool(ctx context.Context, log *slog.Logger, env []string, argv ...string
 				logged = time.Now()
 			}
 		}
-		io.Copy(io.Discard, r) // a line too long for the scanner must not block the tool
+		_, _ = io.Copy(io.Discard, r) // a line too long for the scanner must not block the tool
 	})
 	err := cmd.Run()
 	w.Close()

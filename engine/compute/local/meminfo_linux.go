@@ -24,7 +24,7 @@ func (p *Provider) refreshMemory() {
 			m.mu.Unlock()
 			if size, ok := sizeOf(rec.Size); ok && running {
 				used, cache := p.cgroups.memory(rec.ID)
-				writeMeminfo(p.dirOf(rec.ID), size.Memory, used, cache)
+				_ = writeMeminfo(p.dirOf(rec.ID), size.Memory, used, cache)
 			}
 		}
 	}

@@ -121,7 +121,7 @@ func lockHost() (release func(), err error) {
 func (n *network) choose() (netip.Prefix, error) {
 	var kept string
 	if b, err := os.ReadFile(n.file); err == nil {
-		json.Unmarshal(b, &kept)
+		_ = json.Unmarshal(b, &kept)
 	}
 	taken, err := n.takenRoutes()
 	if err != nil {
@@ -257,7 +257,7 @@ func (n *network) addVeth(ip string, pid int) error {
 // removeVeth deletes the link now: the kernel would, but some time later.
 func (n *network) removeVeth(ip string) {
 	if l, err := netlink.LinkByName(n.vethName(ip)); err == nil {
-		netlink.LinkDel(l)
+		_ = netlink.LinkDel(l)
 	}
 }
 
@@ -270,7 +270,7 @@ func (n *network) removeOrphans(keep map[string]bool) error {
 	for _, l := range links {
 		name := l.Attrs().Name
 		if l.Type() == "veth" && strings.HasPrefix(name, "oy"+n.tag+"-") && !keep[name] {
-			netlink.LinkDel(l)
+			_ = netlink.LinkDel(l)
 		}
 	}
 	return nil

@@ -225,7 +225,7 @@ func (p *Provider) Close() error {
 		if !p.anyRunning() {
 			errs = append(errs, p.net.down())
 			p.cgroups.removeTop()
-			os.Remove(p.ownerFile())
+			_ = os.Remove(p.ownerFile())
 		}
 		p.unlock()
 	}

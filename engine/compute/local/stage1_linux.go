@@ -52,7 +52,7 @@ func becomeMachine() {
 	if err == nil {
 		err = cfg.boot()
 	}
-	fmt.Fprint(os.NewFile(4, "fault"), err) // boot returns only with an error
+	_, _ = fmt.Fprint(os.NewFile(4, "fault"), err) // boot returns only with an error
 	os.Exit(1)
 }
 
@@ -72,7 +72,9 @@ func (cfg bootConfig) boot() error {
 		return err
 	}
 	cfg.pinCPUs()
-	dropCapabilities()
+	if err := dropCapabilities(); err != nil {
+		return err
+	}
 	env := append(machineEnv(), "container=opsyard")
 	for _, systemd := range systemdPaths {
 		err := unix.Exec(systemd, []string{"/sbin/init", "--log-target=console", "--show-status=no"}, env)
@@ -92,8 +94,8 @@ func startUptime() {
 		return
 	}
 	var now unix.Timespec
-	unix.ClockGettime(unix.CLOCK_BOOTTIME, &now)
-	os.WriteFile("/proc/self/timens_offsets", fmt.Appendf(nil, "boottime -%d 0\n", now.Sec), 0)
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now)
+	_ = os.WriteFile("/proc/self/timens_offsets", fmt.Appendf(nil, "boottime -%d 0\n", now.Sec), 0)
 }
 
 func (cfg bootConfig) linkUp() error {
@@ -149,14 +151,17 @@ func (cfg bootConfig) pinCPUs() {
 			want.Set(cpu)
 		}
 	}
-	unix.SchedSetaffinity(0, &want)
+	_ = unix.SchedSetaffinity(0, &want)
 }
 
 // dropCapabilities takes from PID 1's bounding set, and so from all below it,
 // what would change the shared kernel.
-func dropCapabilities() {
+func dropCapabilities() error {
 	for _, c := range []uintptr{unix.CAP_SYS_MODULE, unix.CAP_SYS_TIME, unix.CAP_SYS_RAWIO, unix.CAP_MAC_ADMIN,
 		unix.CAP_MAC_OVERRIDE, unix.CAP_WAKE_ALARM, unix.CAP_BLOCK_SUSPEND, unix.CAP_SYSLOG} {
-		unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil && err != unix.EINVAL { // a kernel without it
+			return fmt.Errorf("drop capabilities: %w", err)
+		}
 	}
+	return nil
 }

@@ -108,7 +108,7 @@ func (p *Provider) started(m *machine, rec record, err error) {
 		return
 	}
 	if !rec.Prepared {
-		os.RemoveAll(p.dirOf(rec.ID))
+		_ = os.RemoveAll(p.dirOf(rec.ID))
 		p.forget(rec.ID)
 		return
 	}
@@ -251,8 +251,8 @@ func spawn(dir, id string, group *os.File) (*child, error) {
 		c.process, err = pid.Open()
 	}
 	if err != nil {
-		cmd.Process.Kill()
-		cmd.Process.Wait()
+		_ = cmd.Process.Kill()
+		_, _ = cmd.Process.Wait()
 		c.close()
 		return nil, fmt.Errorf("take hold of the machine's process: %w", err)
 	}
@@ -294,8 +294,8 @@ func (c *child) configure(ctx context.Context, cfg bootConfig) error {
 
 func (c *child) kill() {
 	if c.process != nil {
-		c.process.Signal(syscall.SIGKILL)
-		c.process.Wait(context.Background()) // SIGKILL to PID 1 of a namespace cannot be refused
+		_ = c.process.Signal(syscall.SIGKILL)
+		_ = c.process.Wait(context.Background()) // SIGKILL to PID 1 of a namespace cannot be refused
 		c.process.Reap()
 	}
 }

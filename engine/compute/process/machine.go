@@ -143,8 +143,8 @@ func (p *Provider) boot(m *machine) error {
 	}
 	defer cmd.Process.Release() // follow waits for it
 	fail := func(err error) error {
-		cmd.Process.Kill()
-		cmd.Process.Wait()
+		_ = cmd.Process.Kill()
+		_, _ = cmd.Process.Wait()
 		return err
 	}
 	id, err := proc.Of(cmd.Process.Pid)
@@ -310,7 +310,7 @@ func (p *Provider) terminate(ctx context.Context, m *machine) error {
 // end asks the agent to end, and after grace kills its process group.
 func (r *run) end(ctx context.Context, grace time.Duration) error {
 	if grace > 0 {
-		r.process.Signal(syscall.SIGTERM) // if it is gone already, done says so
+		_ = r.process.Signal(syscall.SIGTERM) // if it is gone already, done says so
 		timer := time.NewTimer(grace)
 		defer timer.Stop()
 		select {
@@ -322,7 +322,7 @@ func (r *run) end(ctx context.Context, grace time.Duration) error {
 		}
 	}
 	if r.process.ID.Alive() {
-		syscall.Kill(-r.process.ID.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(-r.process.ID.Pid, syscall.SIGKILL)
 	}
 	select {
 	case <-r.done:

@@ -113,7 +113,7 @@ func (p *Provider) Check(context.Context) []compute.Finding {
 	if err != nil {
 		dir.OK, dir.Detail = false, fmt.Sprintf("%v; choose a data directory that can be written", err)
 	}
-	os.Remove(probe)
+	_ = os.Remove(probe)
 	return []compute.Finding{dir, {Name: "isolation", OK: true,
 		Detail: "none: recipes run on this host, as this user; no packages, services or addresses of their own"}}
 }

@@ -37,7 +37,7 @@ func killOnce(owned func(dir string) bool) (killed int) {
 		for v := range bytes.SplitSeq(env, []byte{0}) {
 			if dir, ok := bytes.CutPrefix(v, []byte(instanceVar+"=")); ok && owned(string(dir)) {
 				if p, err := id.Open(); err == nil {
-					p.Signal(syscall.SIGKILL)
+					_ = p.Signal(syscall.SIGKILL)
 					p.Close()
 					killed++
 				}
