@@ -11,6 +11,7 @@ import (
 type Engine interface {
 	accountEngine
 	stackEngine
+	insideEngine
 }
 
 // stackEngine is what finding and making stacks needs.
@@ -37,5 +38,6 @@ type accountEngine interface {
 	SetPassword(ctx context.Context, id models.UserID, password string) error
 	// EndSession ends one session of the asker, by its hash.
 	EndSession(ctx context.Context, hash string) error
+	SetTheme(ctx context.Context, theme string) error
 	Permit(ctx context.Context, p models.Permission) error
 }

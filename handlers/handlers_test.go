@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"opsyard/engine"
 	"opsyard/engine/pubsub"
 	"opsyard/models"
 	"opsyard/models/store"
@@ -39,6 +40,9 @@ type fakeEngine struct {
 	sessions map[string]models.UserID // by cookie
 	setup    string                   // the open set-up token
 	fails    error                    // what the next lookup ends with
+
+	asked     []engine.DeploymentRequest // of Deploy
+	cancelled []string                   // ids of deployments and commands
 }
 
 func (f *fakeEngine) SessionUser(ctx context.Context, cookie string) (*models.User, error) {
@@ -103,6 +107,15 @@ func (f *fakeEngine) ChangePassword(_ context.Context, current, password, _ stri
 		return models.InvalidField("Current", "Current password: is not right.")
 	}
 	return models.CheckPassword(password)
+}
+
+func (f *fakeEngine) SetTheme(ctx context.Context, theme string) error {
+	u, err := f.store.Users.Get(ctx, models.ActorFrom(ctx).UserID)
+	if err != nil {
+		return err
+	}
+	u.Theme = theme
+	return f.store.Users.Save(ctx, u)
 }
 
 func (f *fakeEngine) Permit(ctx context.Context, p models.Permission) error {

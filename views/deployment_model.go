@@ -2,10 +2,17 @@ package views
 
 import (
 	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"opsyard/models"
+	"opsyard/views/ui"
 )
 
 // DeploymentShow is the page of one deployment. Its cost does not depend on
@@ -16,7 +23,6 @@ type DeploymentShow struct {
 	Deployment models.Deployment
 	Title      string
 	App        *models.App
-	By         string // who asked; empty when the engine did
 	Progress   Progress
 	Usual      time.Duration // median of the last successful runs alike; 0 when unknown
 	// Strip is drawn when there are at most MaxCells commands.
@@ -28,7 +34,7 @@ type DeploymentShow struct {
 	Filter  string
 	Pager   Pager
 	Chosen  *models.Command // whose log is shown
-	LogPane Component       // nil while no command is chosen
+	LogPane templ.Component // nil while no command is chosen
 }
 
 // Running tells whether the deployment is under way.
@@ -66,7 +72,7 @@ func (p DeploymentShow) Sentence() Sentence {
 	default:
 		s.Lead = fmt.Sprintf("Successful on %s of %s.", Thousands(p.Progress[models.CommandSuccessful]), Count(total, "instance"))
 	}
-	s.Rest = []Phrase{{Text: startedBy(p.By, p.Deployment, p.Now)}}
+	s.Rest = []Phrase{{Text: startedBy(p.Deployment, p.Now)}}
 	if p.Running() && p.Usual > 0 {
 		if left := p.Usual - p.Elapsed(); left > 0 {
 			s.Rest = append(s.Rest, Phrase{Text: " About " + Age(left+time.Minute-time.Nanosecond) + " left."})
@@ -75,15 +81,15 @@ func (p DeploymentShow) Sentence() Sentence {
 	return s
 }
 
-func startedBy(by string, d models.Deployment, now time.Time) string {
-	text := "Started " + Age(now.Sub(d.CreatedAt)) + " ago"
-	if by != "" {
-		text = by + " started it " + Age(now.Sub(d.CreatedAt)) + " ago"
+func startedBy(d models.Deployment, now time.Time) string {
+	ago := Age(now.Sub(d.CreatedAt)) + " ago"
+	if by := d.Cause.Actor; by != "" && d.Cause.Kind == models.CauseUser {
+		return by + " started it " + ago + "."
 	}
-	if d.Cause.Text != "" && !(d.Cause.Kind == models.CauseUser && by != "") {
-		text += " because " + d.Cause.Text
+	if d.Cause.Text == "" {
+		return "Started " + ago + "."
 	}
-	return endStop(text)
+	return endStop("Started " + ago + " because " + d.Cause.Text)
 }
 
 // CommandRow is one command in a table.
@@ -206,11 +212,11 @@ func stripCell(c models.Command, name string, ran map[string]models.LogStep, pla
 	case !planned[name]:
 		cell.State = State{}
 	case !c.Status.Finished():
-		cell.State = State{toneWait, "pending"}
+		cell.State = State{ui.Wait, "pending"}
 	case c.Status == models.CommandSuccessful:
-		cell.State = State{toneOK, "successful"} // a runner that does not report steps
+		cell.State = State{ui.OK, "successful"} // a runner that does not report steps
 	default:
-		cell.State = State{toneOff, "skipped"}
+		cell.State = State{ui.Off, "skipped"}
 	}
 	return cell
 }
@@ -256,19 +262,14 @@ type DeploymentList struct {
 type DeploymentRow struct {
 	Deployment models.Deployment
 	Title      string
-	By         string
 }
 
 // Because is who or what made a deployment, for lists.
 func (r DeploymentRow) Because() string {
-	if r.Deployment.Cause.Text != "" && r.Deployment.Cause.Kind != models.CauseUser {
-		return r.Deployment.Cause.Text
-	}
-	if r.By != "" {
-		if r.Deployment.Comment != "" {
-			return r.By + ": " + r.Deployment.Comment
-		}
-		return r.By
+	if c := r.Deployment.Cause; c.Kind == models.CauseUser && c.Actor != "" && c.Text == "" {
+		return c.Actor
+	} else if c.Kind == models.CauseUser && c.Actor != "" {
+		return c.Actor + ": " + c.Text
 	}
 	return r.Deployment.Cause.Text
 }
@@ -279,4 +280,86 @@ func (r DeploymentRow) Duration(now time.Time) string {
 		return Span(r.Deployment.CompletedAt.Sub(r.Deployment.CreatedAt))
 	}
 	return Span(now.Sub(r.Deployment.CreatedAt).Truncate(time.Second)) + " so far"
+}
+
+// Sentence says what runs now and what the list holds.
+func (l DeploymentList) Sentence() Sentence {
+	s := Sentence{Lead: "Nothing is running."}
+	if l.Running > 0 {
+		s.Lead = Count(l.Running, "deployment") + " running now."
+	}
+	s.Rest = []Phrase{{Text: Thousands(l.Pager.Overall) + " in all, each with its cause and its log."}}
+	if l.Pager.Overall == 0 {
+		s.Rest = nil
+	}
+	return s
+}
+
+func (l DeploymentList) appOptions() []ui.Option {
+	out := []ui.Option{{Value: "", Label: "Any app"}}
+	for _, a := range l.Apps {
+		out = append(out, ui.Option{Value: string(a.ID), Label: a.Name})
+	}
+	return out
+}
+
+// commandOnPage opens a command's log on the page of its deployment and keeps
+// the filter and the page of the list.
+func commandOnPage(p DeploymentShow, c models.Command) string {
+	q := url.Values{}
+	if p.Filter != "" {
+		q.Set("state", p.Filter)
+	}
+	if p.Pager.Offset > 0 {
+		q.Set("offset", strconv.Itoa(p.Pager.Offset))
+	}
+	q.Set("command", string(c.ID))
+	return DeploymentHref(p.Deployment.ID) + "?" + q.Encode() + "#log"
+}
+
+// commandArgs writes a command's arguments in a row.
+func commandArgs(c models.DeploymentCommand) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(c.Args)) {
+		if k == "recipes" {
+			parts = append(parts, strings.Join(c.Args[k], ", "))
+			continue
+		}
+		parts = append(parts, k+" "+strings.Join(c.Args[k], ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// commandOutcome is what there is to say of a command beside its state.
+func commandOutcome(c models.Command) string {
+	switch {
+	case c.Message != "":
+		return c.Message
+	case !c.Status.Finished() && c.CancelReason != "":
+		return "Being cancelled: " + c.CancelReason
+	case c.ExitCode != nil && *c.ExitCode != 0:
+		return fmt.Sprintf("Exit code %d", *c.ExitCode)
+	case c.Status == models.CommandSent:
+		return "Handed to the agent"
+	case c.Status == models.CommandPending:
+		return "Waits for its turn"
+	}
+	return ""
+}
+
+// gap tells whether a new group begins with this column.
+func (s Strip) gap(x int) bool { return x > 0 && s.Columns[x].Group != s.Columns[x-1].Group }
+
+func stripClass(c StripCell) string {
+	class := "s-" + string(c.State.Tone)
+	switch c.State.Tone {
+	case ui.Wait:
+		class += " p"
+	case ui.Off:
+		class += " k"
+	}
+	if c.Chose {
+		class += " sel"
+	}
+	return class
 }

@@ -5,7 +5,10 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/a-h/templ"
+
 	"opsyard/models"
+	"opsyard/views/ui"
 )
 
 // StackFrame is what every page inside a stack shows around its content: name,
@@ -20,6 +23,23 @@ type StackFrame struct {
 	Apps      int
 	CanDeploy bool
 	CanManage bool
+}
+
+func (f StackFrame) tabs() []ui.TabProps {
+	tab := func(key, label, path, count string) ui.TabProps {
+		return ui.TabProps{Href: templ.SafeURL(f.Href(path)), Label: label, Count: count, Current: f.Tab == key}
+	}
+	tabs := []ui.TabProps{
+		tab("overview", "Overview", "", ""),
+		tab("layers", "Layers", "/layers", Thousands(f.Layers)),
+		tab("instances", "Instances", "/instances", Thousands(f.Instances)),
+		tab("apps", "Apps", "/apps", Thousands(f.Apps)),
+		tab("deployments", "Deployments", "/deployments", ""),
+	}
+	if f.CanManage {
+		tabs = append(tabs, tab("settings", "Settings", "/settings", ""))
+	}
+	return tabs
 }
 
 // Href is an address inside the stack.

@@ -6,17 +6,19 @@ import (
 	"time"
 
 	"opsyard/models"
+	"opsyard/views/ui"
 )
 
 // InstanceList is the list of a stack's instances.
 type InstanceList struct {
-	Frame  StackFrame
-	Now    time.Time
-	Layers []models.Layer
-	Rows   []InstanceRow
-	Counts StatusCounts // of the whole stack, for the filter
-	Query  url.Values   // state, layer, q, sort, dir: the address is the state
-	Pager  Pager
+	Frame    StackFrame
+	Sentence Sentence
+	Now      time.Time
+	Layers   []models.Layer
+	Rows     []InstanceRow
+	Counts   StatusCounts // of the whole stack, for the filter
+	Query    url.Values   // state, layer, q, sort, dir: the address is the state
+	Pager    Pager
 }
 
 // Sort is the column the list is ordered by.
@@ -91,8 +93,7 @@ type InstanceShow struct {
 	Commands []CommandRow // newest first, at most 30 as OpsWorks keeps
 	Errors   []models.ServiceError
 	Actions  InstanceActions
-	Console  bool // the provider keeps console output
-	JSON     bool // the effective JSON can be shown
+	Provider string
 }
 
 // Sentence is the state sentence of the page.
@@ -174,4 +175,111 @@ func InstanceFacts(i models.Instance, provider string, now time.Time) []Fact {
 		Fact{Name: "Boot id", Value: i.BootID, Code: true},
 		Fact{Name: "Created", Value: i.CreatedAt.UTC().Format("2 Jan 2006 15:04") + " UTC"},
 	)
+}
+
+func commandsNote(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return "newest " + Thousands(n)
+}
+
+// StateTrouble is the filter for everything that wants a person.
+const StateTrouble = "trouble"
+
+func (l InstanceList) stateOptions() []ui.Option {
+	out := []ui.Option{{Value: "", Label: "Any state"}}
+	trouble := 0
+	var states []ui.Option
+	for _, s := range models.InstanceStatuses {
+		n := l.Counts[s]
+		if isTrouble(s) {
+			trouble += n
+		}
+		if n > 0 || l.Query.Get("state") == string(s) {
+			states = append(states, ui.Option{Value: string(s), Label: string(s) + " (" + Thousands(n) + ")"})
+		}
+	}
+	if trouble > 0 || l.Query.Get("state") == StateTrouble {
+		out = append(out, ui.Option{Value: StateTrouble, Label: "Needs attention (" + Thousands(trouble) + ")"})
+	}
+	return append(out, states...)
+}
+
+func (l InstanceList) layerOptions() []ui.Option {
+	out := []ui.Option{{Value: "", Label: "Any layer"}}
+	for _, y := range l.Layers {
+		out = append(out, ui.Option{Value: string(y.ID), Label: y.Name})
+	}
+	return out
+}
+
+// TroubleStatuses are the states behind StateTrouble.
+func TroubleStatuses() []models.InstanceStatus {
+	var out []models.InstanceStatus
+	for _, s := range models.InstanceStatuses {
+		if isTrouble(s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return s
+}
+
+// InstanceForm is the page that makes or changes an instance.
+type InstanceForm struct {
+	Frame     StackFrame
+	Instance  *models.Instance // nil for a new one
+	Layers    []models.Layer
+	Form      Form
+	Sizes     []string
+	Suggested string
+}
+
+// FormHref is where the form goes.
+func (p InstanceForm) FormHref() string {
+	if p.Instance != nil {
+		return InstanceHref(p.Instance.ID) + "/edit"
+	}
+	return p.Frame.Href("/instances")
+}
+
+func (p InstanceForm) hostname() ui.FieldProps {
+	f := p.Form.input("Hostname", "Hostname", "Letters, digits and hyphens.")
+	if p.Instance == nil {
+		f.Placeholder = p.Suggested
+		f.Hint = "Left empty, the stack's theme chooses one."
+	}
+	f.Attrs = map[string]any{"maxlength": "63", "autocapitalize": "none", "spellcheck": "false"}
+	return f
+}
+
+func (p InstanceForm) size() ui.FieldProps {
+	f := p.Form.input("InstanceType", "Size", "What the provider offers, for instance local.small.")
+	if len(p.Sizes) > 0 {
+		f.Attrs = map[string]any{"list": "sizes"}
+	}
+	return f
+}
+
+// moreIsWrong opens the further options when the error is among them.
+func (p InstanceForm) moreIsWrong() bool {
+	switch p.Form.Field {
+	case "", "LayerIds", "Hostname", "InstanceType", "AutoScalingType":
+		return false
+	}
+	return true
+}
+
+func (p InstanceForm) back() string {
+	if p.Instance != nil {
+		return InstanceHref(p.Instance.ID)
+	}
+	return p.Frame.Href("/instances")
 }

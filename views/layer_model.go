@@ -2,9 +2,13 @@ package views
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"opsyard/models"
+	"opsyard/views/ui"
 )
 
 // LayerList is the list of a stack's layers.
@@ -164,4 +168,71 @@ func LayerAttributes(t models.LayerType) []AttributeField {
 		return []AttributeField{{Key: "EcsClusterArn", Label: "Cluster ARN"}}
 	}
 	return nil
+}
+
+func (p LayerList) lead() string {
+	if len(p.Rows) == 0 {
+		return "There is no layer yet."
+	}
+	return Count(len(p.Rows), "layer") + " in traffic order."
+}
+
+func (p LayerShow) href(path string) string { return LayerHref(p.Frame.ID, p.Layer.ID) + path }
+
+func (p LayerShow) tabs() []ui.TabProps {
+	tab := func(key, label, count string) ui.TabProps {
+		path := "?tab=" + key
+		if key == "recipes" {
+			path = ""
+		}
+		return ui.TabProps{Href: templ.SafeURL(p.href(path)), Label: label, Count: count, Current: p.Tab == key}
+	}
+	return []ui.TabProps{tab("recipes", "Recipes", ""), tab("instances", "Instances", Thousands(p.Counts.Total())), tab("settings", "Settings", "")}
+}
+
+// LayerFacts are a layer's settings for those who may only look.
+func LayerFacts(l models.Layer) []Fact {
+	onOff := map[bool]string{true: "on", false: "off"}
+	return facts(
+		Fact{Name: "Layer id", Value: string(l.ID), Code: true},
+		Fact{Name: "Type", Value: string(l.Type), Code: true},
+		Fact{Name: "Short name", Value: l.Shortname, Code: true},
+		Fact{Name: "Auto healing", Value: onOff[l.EnableAutoHealing]},
+		Fact{Name: "Shutdown timeout", Value: fmt.Sprintf("%d s", l.Shutdown.ExecutionTimeout)},
+		Fact{Name: "Packages", Value: strings.Join(l.Packages, ", "), Code: true},
+		Fact{Name: "Created", Value: l.CreatedAt.UTC().Format("2 Jan 2006 15:04") + " UTC"},
+	)
+}
+
+func (p LayerNew) name() ui.FieldProps {
+	f := p.Form.input("Name", "Name", "Left empty, a built-in layer gets the name of its type.")
+	f.Attrs = map[string]any{"maxlength": "32"}
+	return f
+}
+
+func (p LayerNew) shortname() ui.FieldProps {
+	f := p.Form.input("Shortname", "Short name", "For custom layers: a-z, 0-9, -, _ and dot. Built-in layers keep the name of their type.")
+	f.Attrs = map[string]any{"maxlength": "32", "autocapitalize": "none", "spellcheck": "false"}
+	return f
+}
+
+func noneText(e EventRecipes) string {
+	if len(e.BuiltIn) == 0 {
+		return "None. Nothing runs."
+	}
+	return "None. Only built-in recipes run."
+}
+
+func dashZero(n int) string {
+	if n == 0 {
+		return "–"
+	}
+	return Thousands(n)
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
 }

@@ -2,10 +2,10 @@ package views
 
 import (
 	"fmt"
-	"sort"
 	"time"
 
 	"opsyard/models"
+	"opsyard/views/ui"
 )
 
 // Sentence is what a page says first: Lead alone is enough, Rest adds detail.
@@ -54,19 +54,12 @@ func (c StatusCounts) Legend(href func(models.InstanceStatus) string) []StateCou
 	return out
 }
 
-// tones sums the counts per tone, worst first, for bars.
-func (c StatusCounts) tones() []StateCount {
-	sum := map[string]int{}
-	for s, n := range c {
-		sum[instanceTone(s)] += n
+// Bar is the counts for a health bar.
+func (c StatusCounts) Bar() []ui.Count {
+	out := make([]ui.Count, 0, len(c))
+	for _, s := range models.InstanceStatuses {
+		out = append(out, ui.Count{State: string(s), N: c[s]})
 	}
-	out := make([]StateCount, 0, len(sum))
-	for tone, n := range sum {
-		if n > 0 {
-			out = append(out, StateCount{State: State{Tone: tone}, N: n})
-		}
-	}
-	sort.Slice(out, func(a, b int) bool { return worstFirst[out[a].State.Tone] < worstFirst[out[b].State.Tone] })
 	return out
 }
 
@@ -128,8 +121,8 @@ func troubleClauses(c StatusCounts, trouble []InstanceRef, now time.Time) [][]Ph
 }
 
 func isTrouble(s models.InstanceStatus) bool {
-	t := instanceTone(s)
-	return t == toneBad || t == toneLost
+	t := ui.ToneOf(s)
+	return t == ui.Bad || t == ui.Lost
 }
 
 func troubleVerb(i InstanceRef, now time.Time) string {
@@ -198,7 +191,7 @@ func InstanceSentence(i models.Instance, last *models.Command, lastCause string,
 	}
 	s.Rest = append(s.Rest,
 		Phrase{Text: "Last command: "},
-		Phrase{string(last.Type), CommandHref(*last)},
+		Phrase{string(last.Type), CommandHref(last)},
 		Phrase{Text: lastCommandTail(*last, lastCause, now)})
 	return s
 }
@@ -266,7 +259,13 @@ func endStop(s string) string {
 	return s + "."
 }
 
-// CommandHref is where a command's log is read.
-func CommandHref(c models.Command) string {
-	return fmt.Sprintf("/deployments/%s?command=%s#log", c.DeploymentID, c.ID)
+// CauseText completes "because …": what people asked for names them.
+func CauseText(c models.Cause) string {
+	if c.Kind != models.CauseUser || c.Actor == "" {
+		return c.Text
+	}
+	if c.Text == "" {
+		return c.Actor + " asked for it"
+	}
+	return c.Actor + " asked: " + c.Text
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"opsyard/models"
+	"opsyard/views/ui"
 )
 
 // MaxCells is how many instances of a layer are drawn one by one; above it
@@ -52,9 +53,9 @@ func (b Band) Figure() string {
 
 // Aside names the one thing to know beside the figure: trouble first, then motion.
 func (b Band) Aside() string {
-	for _, tone := range []string{toneBad, toneLost, toneRun, toneWait} {
+	for _, tone := range []ui.Tone{ui.Bad, ui.Lost, ui.Run, ui.Wait} {
 		for _, s := range models.InstanceStatuses {
-			if n := b.Counts[s]; n > 0 && instanceTone(s) == tone {
+			if n := b.Counts[s]; n > 0 && ui.ToneOf(s) == tone {
 				return fmt.Sprintf("%s %s", Thousands(n), s)
 			}
 		}
@@ -167,6 +168,15 @@ func (p Progress) Legend() []StateCount {
 	return out
 }
 
+// Bar is the counts for a bar of progress.
+func (p Progress) Bar() []ui.Count {
+	var out []ui.Count
+	for _, c := range p.Legend() {
+		out = append(out, ui.Count{State: c.State.Word, N: c.N})
+	}
+	return out
+}
+
 // Text is "18 ok · 2 running · 1 failed · 19 waiting".
 func (p Progress) Text() string {
 	text := ""
@@ -219,8 +229,8 @@ const maxWhy = 4
 // Chain follows the causes of an event through earlier events.
 func Chain(e models.StackEvent, earlier map[int64]models.StackEvent) []string {
 	var why []string
-	for cause := e.Cause; cause.Text != "" && len(why) < maxWhy; {
-		why = append(why, cause.Text)
+	for cause := e.Cause; CauseText(cause) != "" && len(why) < maxWhy; {
+		why = append(why, CauseText(cause))
 		next, ok := earlier[cause.EventID]
 		if !ok || next.ID >= e.ID {
 			break
@@ -232,8 +242,9 @@ func Chain(e models.StackEvent, earlier map[int64]models.StackEvent) []string {
 
 // NextAction is something that wants a person.
 type NextAction struct {
-	Tone, Title, Detail string
-	Link, Href          string
+	Tone          ui.Tone
+	Title, Detail string
+	Link, Href    string
 }
 
 // NextActions names what wants a person, worst first; with nothing wrong it
@@ -241,29 +252,29 @@ type NextAction struct {
 func NextActions(f StackFrame, trouble []InstanceRef, failed []RunningDeployment, now time.Time) []NextAction {
 	switch {
 	case f.Layers == 0 && f.CanManage:
-		return []NextAction{{toneWait, "Add a layer", "A layer is a role, such as load balancer or web server.", "Add layer", f.Href("/layers/new")}}
+		return []NextAction{{ui.Wait, "Add a layer", "A layer is a role, such as load balancer or web server.", "Add layer", f.Href("/layers/new")}}
 	case f.Instances == 0 && f.CanManage:
-		return []NextAction{{toneWait, "Add an instance", "Machines run the recipes of their layers.", "Add instance", f.Href("/instances/new")}}
+		return []NextAction{{ui.Wait, "Add an instance", "Machines run the recipes of their layers.", "Add instance", f.Href("/instances/new")}}
 	}
 	var out []NextAction
 	for _, i := range trouble[:min(len(trouble), 4)] {
 		out = append(out, troubleAction(i, now))
 	}
 	if more := len(trouble) - 4; more > 0 {
-		out = append(out, NextAction{toneBad, "More instances need attention", "Listed worst first", "List", f.Href("/instances?state=trouble")})
+		out = append(out, NextAction{ui.Bad, "More instances need attention", "Listed worst first", "List", f.Href("/instances?state=trouble")})
 	}
 	for _, d := range failed[:min(len(failed), 3)] {
-		out = append(out, NextAction{toneBad, fmt.Sprintf("%s #%d failed", d.Title, d.Deployment.Number),
+		out = append(out, NextAction{ui.Bad, fmt.Sprintf("%s #%d failed", d.Title, d.Deployment.Number),
 			d.Progress.Text(), "Open", DeploymentHref(d.Deployment.ID)})
 	}
 	if len(out) == 0 && f.Apps == 0 && f.CanManage {
-		out = append(out, NextAction{toneWait, "Add an app", "An app is code from a repository that you deploy to layers.", "Add app", f.Href("/apps/new")})
+		out = append(out, NextAction{ui.Wait, "Add an app", "An app is code from a repository that you deploy to layers.", "Add app", f.Href("/apps/new")})
 	}
 	return out
 }
 
 func troubleAction(i InstanceRef, now time.Time) NextAction {
-	a := NextAction{Tone: instanceTone(i.Status), Link: "Look", Href: i.Href(), Detail: "for " + Age(now.Sub(i.Since))}
+	a := NextAction{Tone: ui.ToneOf(i.Status), Link: "Look", Href: i.Href(), Detail: "for " + Age(now.Sub(i.Since))}
 	switch i.Status {
 	case models.InstanceConnectionLost:
 		a.Title = "Decide about " + i.Hostname

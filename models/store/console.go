@@ -48,7 +48,7 @@ func (s Instances) Cells(ctx context.Context, layers []models.LayerID) ([]Cell, 
 	for part := range chunks(layers, batch) {
 		var some []Cell
 		err := s.r(ctx).Raw(`SELECT l.layer_id, i.id, i.hostname, i.status, i.status_since FROM instance_layers l
-			JOIN instances i ON i.id = l.instance_id WHERE l.layer_id IN ? ORDER BY length(i.hostname), i.hostname`, part).Scan(&some).Error
+			JOIN instances i ON i.id = l.instance_id WHERE l.layer_id IN ? ORDER BY rtrim(i.hostname, '0123456789'), length(i.hostname), i.hostname`, part).Scan(&some).Error
 		if err != nil {
 			return nil, wrap(err, "read instances of layers")
 		}
@@ -156,7 +156,8 @@ type DeploymentFilter struct {
 	Status   models.DeploymentStatus
 	AppID    models.AppID
 	Commands []models.CommandName
-	Asked    bool // by people, not by lifecycle events
+	Asked    bool // by people
+	ByEngine bool // not by people: lifecycle events
 }
 
 // Page reads a part of a stack's deployments, newest first, and how many the
@@ -178,6 +179,9 @@ func (s Deployments) Page(ctx context.Context, stack models.StackID, f Deploymen
 	}
 	if f.Asked {
 		where += " AND user_id <> ''"
+	}
+	if f.ByEngine {
+		where += " AND user_id = ''"
 	}
 	var total int64
 	if err := s.r(ctx).Model(&models.Deployment{}).Where(where, args...).Count(&total).Error; err != nil {

@@ -76,9 +76,26 @@ type InstanceFilter struct {
 	LayerID  models.LayerID
 	Statuses []models.InstanceStatus
 	Search   string // part of the hostname or an address
+	// Sort is "hostname" (as is anything unknown), "status", "since" or "seen".
+	Sort       string
+	Descending bool
 }
 
-// Page reads a part of a stack's instances by hostname, and how many the
+// order is the ORDER BY of the filter; the hostname decides between equals.
+// Numbers at the end of hostnames count as numbers: web2 before web10.
+func (f InstanceFilter) order() string {
+	direction := ""
+	if f.Descending {
+		direction = " DESC"
+	}
+	column, ok := map[string]string{"status": "status", "since": "status_since", "seen": "coalesce(agent_seen_at, created_at)"}[f.Sort]
+	if !ok {
+		return "rtrim(hostname, '0123456789')" + direction + ", length(hostname)" + direction + ", hostname" + direction
+	}
+	return column + direction + ", hostname"
+}
+
+// Page reads a part of a stack's instances in the filter's order, and how many the
 // filter lets through in all.
 func (s Instances) Page(ctx context.Context, stack models.StackID, f InstanceFilter, limit, offset int) ([]models.Instance, int, error) {
 	query := s.r(ctx).Model(&models.Instance{}).Where("stack_id = ?", stack)
@@ -96,7 +113,7 @@ func (s Instances) Page(ctx context.Context, stack models.StackID, f InstanceFil
 	if err := query.Session(&gorm.Session{}).Count(&total).Error; err != nil {
 		return nil, 0, wrap(err, "count instances of stack %s", stack)
 	}
-	list, err := find[models.Instance](query.Session(&gorm.Session{}).Order("hostname").Limit(limit).Offset(offset), "list instances of stack %s", stack)
+	list, err := find[models.Instance](query.Session(&gorm.Session{}).Order(f.order()).Limit(limit).Offset(offset), "list instances of stack %s", stack)
 	return list, int(total), err
 }
 

@@ -1,0 +1,180 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+
+	"opsyard/engine"
+	"opsyard/models"
+)
+
+// insideEngine is what the pages inside a stack ask of the engine.
+type insideEngine interface {
+	UpdateStack(ctx context.Context, id models.StackID, change func(*models.Stack) error) (*models.Stack, error)
+	DeleteStack(ctx context.Context, id models.StackID) error
+	StartStack(ctx context.Context, id models.StackID) (int, error)
+	StopStack(ctx context.Context, id models.StackID) (int, error)
+
+	CreateLayer(ctx context.Context, l models.Layer) (*models.Layer, error)
+	UpdateLayer(ctx context.Context, id models.LayerID, change func(*models.Layer) error) (*models.Layer, error)
+	DeleteLayer(ctx context.Context, id models.LayerID) error
+	RunLists(ctx context.Context, l *models.Layer) (models.Recipes, error)
+	LayerTypes() []models.LayerType
+
+	SuggestHostname(ctx context.Context, id models.LayerID) (string, error)
+	CreateInstance(ctx context.Context, i models.Instance) (*models.Instance, error)
+	UpdateInstance(ctx context.Context, id models.InstanceID, change func(*models.Instance) error) (*models.Instance, error)
+	DeleteInstance(ctx context.Context, id models.InstanceID) error
+	StartInstance(ctx context.Context, id models.InstanceID) error
+	StopInstance(ctx context.Context, id models.InstanceID, force bool) error
+	RebootInstance(ctx context.Context, id models.InstanceID) error
+
+	CreateApp(ctx context.Context, a models.App) (*models.App, error)
+	UpdateApp(ctx context.Context, id models.AppID, change func(*models.App) error) (*models.App, error)
+	DeleteApp(ctx context.Context, id models.AppID) error
+
+	Deploy(ctx context.Context, r engine.DeploymentRequest) (*models.Deployment, error)
+	CancelDeployment(ctx context.Context, id models.DeploymentID) error
+	CancelCommand(ctx context.Context, id models.CommandID) error
+}
+
+// stackRoutes are the pages inside a stack.
+func (h *Handlers) stackRoutes(mux *http.ServeMux) {
+	const show, deploy, manage = models.ActionShow, models.ActionDeploy, models.ActionManage
+
+	mux.HandleFunc("GET /stacks/{stack}", h.withStack(show, h.showStack))
+	mux.HandleFunc("GET /stacks/{stack}/settings", h.withStack(manage, h.showStackSettings))
+	mux.HandleFunc("POST /stacks/{stack}/settings", h.withStack(manage, h.updateStack))
+	mux.HandleFunc("POST /stacks/{stack}/start", h.withStack(manage, h.startStack))
+	mux.HandleFunc("POST /stacks/{stack}/stop", h.withStack(manage, h.stopStack))
+	mux.HandleFunc("POST /stacks/{stack}/delete", h.withStack(manage, h.deleteStack))
+
+	mux.HandleFunc("GET /stacks/{stack}/layers", h.withStack(show, h.showLayers))
+	mux.HandleFunc("GET /stacks/{stack}/layers/new", h.withStack(manage, h.showNewLayer))
+	mux.HandleFunc("POST /stacks/{stack}/layers", h.withStack(manage, h.createLayer))
+	mux.HandleFunc("GET /stacks/{stack}/layers/{layer}", h.withLayer(show, h.showLayer))
+	mux.HandleFunc("POST /stacks/{stack}/layers/{layer}/recipes", h.withLayer(manage, h.updateRecipes))
+	mux.HandleFunc("POST /stacks/{stack}/layers/{layer}/settings", h.withLayer(manage, h.updateLayer))
+	mux.HandleFunc("POST /stacks/{stack}/layers/{layer}/delete", h.withLayer(manage, h.deleteLayer))
+
+	mux.HandleFunc("GET /stacks/{stack}/instances", h.withStack(show, h.showInstances))
+	mux.HandleFunc("GET /stacks/{stack}/instances/new", h.withStack(manage, h.showNewInstance))
+	mux.HandleFunc("POST /stacks/{stack}/instances", h.withStack(manage, h.createInstance))
+	mux.HandleFunc("GET /instances/{instance}", h.withInstance(show, h.showInstance))
+	mux.HandleFunc("GET /instances/{instance}/edit", h.withInstance(manage, h.showEditInstance))
+	mux.HandleFunc("POST /instances/{instance}/edit", h.withInstance(manage, h.updateInstance))
+	mux.HandleFunc("POST /instances/{instance}/start", h.withInstance(manage, h.startInstance))
+	mux.HandleFunc("POST /instances/{instance}/stop", h.withInstance(manage, h.stopInstance))
+	mux.HandleFunc("POST /instances/{instance}/reboot", h.withInstance(manage, h.rebootInstance))
+	mux.HandleFunc("POST /instances/{instance}/delete", h.withInstance(manage, h.deleteInstance))
+
+	mux.HandleFunc("GET /stacks/{stack}/apps", h.withStack(show, h.showApps))
+	mux.HandleFunc("GET /stacks/{stack}/apps/new", h.withStack(manage, h.showNewApp))
+	mux.HandleFunc("POST /stacks/{stack}/apps", h.withStack(manage, h.createApp))
+	mux.HandleFunc("GET /stacks/{stack}/apps/{app}", h.withApp(show, h.showApp))
+	mux.HandleFunc("GET /stacks/{stack}/apps/{app}/edit", h.withApp(deploy, h.showEditApp))
+	mux.HandleFunc("POST /stacks/{stack}/apps/{app}/edit", h.withApp(deploy, h.updateApp))
+	mux.HandleFunc("POST /stacks/{stack}/apps/{app}/delete", h.withApp(manage, h.deleteApp))
+
+	mux.HandleFunc("GET /stacks/{stack}/run", h.withStack(deploy, h.showRun))
+	mux.HandleFunc("POST /stacks/{stack}/run", h.withStack(deploy, h.run))
+	mux.HandleFunc("GET /stacks/{stack}/deployments", h.withStack(show, h.showDeployments))
+	mux.HandleFunc("GET /deployments/{deployment}", h.withDeployment(show, h.showDeployment))
+	mux.HandleFunc("POST /deployments/{deployment}/cancel", h.withDeployment(deploy, h.cancelDeployment))
+	mux.HandleFunc("POST /deployments/{deployment}/retry", h.withDeployment(deploy, h.retryDeployment))
+	mux.HandleFunc("POST /commands/{command}/cancel", h.cancelCommand)
+
+	h.register("stack", h.liveStack)
+	h.register("instances", h.liveInstances)
+	h.register("layers", h.liveLayers)
+	h.register("layer", h.liveLayer)
+	h.register("app", h.liveApp)
+	h.register("instance", h.liveInstance)
+	h.register("deployments", h.liveDeployments)
+	h.register("deployment", h.liveDeployment)
+}
+
+// withLayer loads the layer of the path after its stack; a layer of another
+// stack is not found.
+func (h *Handlers) withLayer(action models.Action, page func(http.ResponseWriter, *http.Request, *models.Stack, *models.Layer)) http.HandlerFunc {
+	return h.withStack(action, func(w http.ResponseWriter, r *http.Request, stack *models.Stack) {
+		id := models.LayerID(r.PathValue("layer"))
+		layer, err := h.Store.Layers.Get(r.Context(), id)
+		if err == nil && layer.StackID != stack.ID {
+			err = models.NotFound("layer", id)
+		}
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		page(w, r, stack, layer)
+	})
+}
+
+// withApp is withLayer for apps.
+func (h *Handlers) withApp(action models.Action, page func(http.ResponseWriter, *http.Request, *models.Stack, *models.App)) http.HandlerFunc {
+	return h.withStack(action, func(w http.ResponseWriter, r *http.Request, stack *models.Stack) {
+		id := models.AppID(r.PathValue("app"))
+		app, err := h.Store.Apps.Get(r.Context(), id)
+		if err == nil && app.StackID != stack.ID {
+			err = models.NotFound("app", id)
+		}
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		page(w, r, stack, app)
+	})
+}
+
+// withInstance loads the instance of the path and asks for a level in its stack.
+func (h *Handlers) withInstance(action models.Action, page func(http.ResponseWriter, *http.Request, *models.Stack, *models.Instance)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		stack, instance, err := h.openInstance(r.Context(), models.InstanceID(r.PathValue("instance")), action)
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		page(w, r, stack, instance)
+	}
+}
+
+func (h *Handlers) openInstance(ctx context.Context, id models.InstanceID, action models.Action) (*models.Stack, *models.Instance, error) {
+	instance, err := h.Store.Instances.Get(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	stack, err := h.inStackOf(ctx, instance.StackID, action, "instance", string(id))
+	return stack, instance, err
+}
+
+// withDeployment loads the deployment of the path and asks for a level in its stack.
+func (h *Handlers) withDeployment(action models.Action, page func(http.ResponseWriter, *http.Request, *models.Stack, *models.Deployment)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		stack, d, err := h.openDeployment(r.Context(), models.DeploymentID(r.PathValue("deployment")), action)
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		page(w, r, stack, d)
+	}
+}
+
+func (h *Handlers) openDeployment(ctx context.Context, id models.DeploymentID, action models.Action) (*models.Stack, *models.Deployment, error) {
+	d, err := h.Store.Deployments.Get(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	stack, err := h.inStackOf(ctx, d.StackID, action, "deployment", string(id))
+	return stack, d, err
+}
+
+// inStackOf asks for a level in the stack of a thing. Who may not see the
+// stack is told that the thing does not exist, and learns nothing of the stack.
+func (h *Handlers) inStackOf(ctx context.Context, id models.StackID, action models.Action, kind, thing string) (*models.Stack, error) {
+	stack, err := h.Engine.Authorize(ctx, id, action)
+	if models.CodeOf(err) == models.CodeNotFound && err != nil {
+		return nil, models.NotFound(kind, thing)
+	}
+	return stack, err
+}
