@@ -104,6 +104,7 @@ func (r *renderer) funcs() template.FuncMap {
 		"add":        func(a, b any) (int64, error) { return calculate(a, b, func(a, b int64) int64 { return a + b }) },
 		"mul":        func(a, b any) (int64, error) { return calculate(a, b, func(a, b int64) int64 { return a * b }) },
 		"env":        os.Getenv,
+		"hostname":   os.Hostname,
 		"fail":       func(message string) (string, error) { return "", fmt.Errorf("%s", message) },
 	}
 }
