@@ -81,3 +81,5 @@ require (
 )
 
 tool github.com/a-h/templ/cmd/templ
+
+replace github.com/mattn/go-sqlite3 => ./tools/stubs/go-sqlite3
