@@ -21,6 +21,7 @@ import (
 type Config struct {
 	Engine Engine
 	Store  *store.Store // read only
+	Logs   Logs
 	Hub    *pubsub.Hub
 	Log    *slog.Logger
 	Now    func() time.Time // nil: the machine's clock
