@@ -133,7 +133,7 @@ func (b *runBuilder) makeShared(ctx context.Context, c *models.Command) (*protoc
 
 // attributes are the digests of the documents that make up the recipes'
 // attributes: the stack's state, what only these layers may know, the apps of
-// this command, and on top the custom JSON.
+// this command, and on top the custom JSON. The agent adds who it is.
 func (b *runBuilder) attributes(ctx context.Context, parts *stackParts, layers []models.Layer, apps []models.App, d *models.Deployment) ([]string, error) {
 	state, err := b.e.contents.state(ctx, parts.stack, parts.layers)
 	if err != nil {
@@ -144,7 +144,9 @@ func (b *runBuilder) attributes(ctx context.Context, parts *stackParts, layers [
 		return nil, err
 	}
 	digests := []string{state}
-	for _, object := range []map[string]any{lifecycle.OwnAttributes(layers), lifecycle.Deploy(apps), custom} {
+	for _, object := range []map[string]any{
+		lifecycle.Activity(d.CommandName, layers), lifecycle.OwnAttributes(layers), lifecycle.Deploy(apps), custom,
+	} {
 		digest, err := b.e.contents.document(ctx, object)
 		if err != nil {
 			return nil, err

@@ -317,4 +317,3 @@ func (p *fakeProvider) Watch(ctx context.Context) (<-chan compute.Event, error) 
 func (*fakeProvider) Console(context.Context, string) (io.ReadCloser, error) {
 	return nil, compute.ErrUnsupported
 }
-

@@ -149,6 +149,16 @@ func OwnAttributes(layers []models.Layer) map[string]any {
 	return map[string]any{"opsworks": map[string]any{"layers": own}}
 }
 
+// Activity is the document about the command itself: which one it is, and
+// which layers the instance that runs it belongs to.
+func Activity(command models.CommandName, layers []models.Layer) map[string]any {
+	short := make([]string, len(layers))
+	for n, l := range layers {
+		short[n] = l.Shortname
+	}
+	return map[string]any{"opsworks": map[string]any{"activity": command, "instance": map[string]any{"layers": short}}}
+}
+
 // Deploy is the document about the apps that a command deploys, without their
 // secrets (OpsWorks: the deploy attributes); nil for none.
 func Deploy(apps []models.App) map[string]any {

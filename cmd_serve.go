@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"opsyard/engine"
+	"opsyard/models"
+)
+
+// serveFlags are the settings of a server.
+type serveFlags struct {
+	dataFlags
+	Listen      string     `help:"Address of the console, the API and the agents." default:"127.0.0.1:8080"`
+	AdminListen string     `help:"Address of metrics and profiles; empty for none." default:"127.0.0.1:8081"`
+	Provider    string     `help:"What makes the machines of new stacks: auto, local, process or sim." default:"auto"`
+	Image       string     `help:"Root file system of local machines: auto, host, debootstrap:SUITE or dir:PATH." default:"auto"`
+	PublicURL   string     `help:"Address that people use, when a proxy stands in front."`
+	LogStore    string     `help:"Directory for the logs of finished commands. Default: logs in the data directory."`
+	Ephemeral   bool       `help:"Terminate all machines of this host when the server stops."`
+	LogLevel    slog.Level `help:"debug, info, warn or error." default:"info"`
+	Dev         bool       `help:"Offer pages for developers of the console." hidden:""`
+}
+
+type serveCmd struct {
+	serveFlags
+}
+
+// Run serves until it is told to stop.
+func (c *serveCmd) Run(ctx context.Context) error {
+	if err := checkURL(c.PublicURL); err != nil {
+		return err
+	}
+	log := newLog(c.LogLevel)
+	s, err := newServer(ctx, c.serveFlags, log, engine.Times{})
+	if err != nil {
+		return err
+	}
+	fmt.Println("console ", s.publicURL())
+	if err := s.inviteFirst(ctx); err != nil {
+		s.close()
+		return err
+	}
+	return s.serve(ctx)
+}
+
+// inviteFirst prints the one-time set-up address while nobody can sign in.
+func (s *server) inviteFirst(ctx context.Context) error {
+	needed, err := s.engine.SetupNeeded(ctx)
+	if err != nil || !needed {
+		return err
+	}
+	token, err := s.engine.NewSetupToken(models.AsEngine(ctx))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("setup    %s/setup/%s\n", s.publicURL(), token)
+	return nil
+}

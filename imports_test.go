@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed is who may import whom of our own packages; docs/architecture.md
+// gives the reasons. A pattern ending in /... covers what is below it. Every
+// package must be covered by an entry: a new one needs a decision.
+var allowed = []struct {
+	packages string
+	may      []string
+}{
+	{"models", nil},
+	{"models/store", []string{"models", "models/store/migrations"}},
+	{"models/store/migrations", nil},
+	{"models/store/storetest", []string{"models", "models/store"}},
+	{"agent/protocol", nil},
+	{"agent/...", []string{"agent/..."}}, // never the server's side
+	{"cookbooks", nil},
+	{"engine/service", nil},
+	{"engine/pubsub", nil},
+	{"engine/jobs", []string{"models"}},
+	{"engine/lifecycle", []string{"models"}},
+	{"engine/compute", nil},
+	// Simulated agents speak the real protocol.
+	{"engine/compute/sim", []string{"engine/compute/...", "engine/compute", "agent/protocol", "agent/simulated"}},
+	{"engine/compute/...", []string{"engine/compute", "engine/compute/..."}},
+	{"engine/logstream/blob", nil},
+	// Log chunks arrive in the agents' own form.
+	{"engine/logstream", []string{"models", "engine/service", "engine/logstream/blob", "agent/protocol"}},
+	{"engine/dispatch", []string{"models", "models/store", "engine/service", "engine/pubsub", "engine/logstream", "agent/protocol"}},
+	// The engine builds the messages that dispatch sends.
+	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/jobs", "engine/lifecycle", "engine/logstream", "engine/pubsub", "engine/service", "agent/protocol"}},
+	{"web", []string{"models"}},
+	{"web/ws", nil},
+	{"web/auth", []string{"models", "web"}},
+	{"static", nil},
+	{"views/ui", []string{"static"}},
+	{"views", []string{"models", "views/ui", "static"}},
+	{"handlers", []string{"engine", "engine/lifecycle", "engine/logstream", "engine/pubsub", "models", "models/store", "views", "views/ui", "web", "web/auth", "web/ws", "static"}},
+	{"handlers/agentapi", []string{"engine", "engine/dispatch", "engine/logstream", "agent/protocol", "models", "web", "web/ws"}},
+	{".", []string{"..."}},
+	{"e2e/...", []string{"..."}},
+	{"bench/...", []string{"..."}},
+	{"tools/...", []string{"..."}},
+}
+
+// owners are libraries that only one folder may know.
+var owners = map[string][]string{
+	"gorm.io/":                       {"models/store"},
+	"github.com/riverqueue/river":    {"engine/jobs"},
+	"github.com/vishvananda/netlink": {"engine/compute/local"},
+	"github.com/google/nftables":     {"engine/compute/local"},
+}
+
+func covers(pattern, name string) bool {
+	if pattern == "..." {
+		return true
+	}
+	if below, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return name == below || strings.HasPrefix(name, below+"/")
+	}
+	return pattern == name
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./...").Output()
+	if err != nil {
+		t.Fatalf("list packages: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		name := path.Join(".", strings.TrimPrefix(strings.TrimPrefix(fields[0], "opsyard"), "/"))
+		for _, imported := range fields[1:] {
+			if problem := judge(name, imported); problem != "" {
+				t.Error(problem)
+			}
+		}
+	}
+}
+
+func judge(name, imported string) string {
+	for library, folders := range owners {
+		if strings.HasPrefix(imported, library) && !slices.ContainsFunc(folders, func(f string) bool { return covers(f+"/...", name) }) {
+			return fmt.Sprintf("%s must not import %s: only %v may", name, imported, folders)
+		}
+	}
+	ours, ok := strings.CutPrefix(imported, "opsyard/")
+	if !ok {
+		return ""
+	}
+	for _, rule := range allowed {
+		if !covers(rule.packages, name) {
+			continue
+		}
+		if slices.ContainsFunc(rule.may, func(p string) bool { return covers(p, ours) }) {
+			return ""
+		}
+		return fmt.Sprintf("%s must not import %s: see docs/architecture.md", name, ours)
+	}
+	return fmt.Sprintf("%s imports %s, but imports_test.go has no rule for it", name, ours)
+}

@@ -1,0 +1,97 @@
+// Opsyard models an application as stacks of layers of instances that run
+// apps, and keeps it that way. This is the program: "opsyard serve" is the
+// server, the other commands help to run it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"opsyard/agent/agentcmd"
+	"opsyard/engine/compute/local"
+	"opsyard/models"
+)
+
+// version is set by the build.
+var version = "0.1.0-dev"
+
+// cli is the command line; each command is in a cmd_ file of its own.
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Run the server."`
+	Demo    demoCmd    `cmd:"" help:"Run the server with the sample stack and temporary data."`
+	User    userCmd    `cmd:"" help:"Make and list users, set passwords and permissions."`
+	Key     keyCmd     `cmd:"" help:"Make access keys for AWS clients."`
+	Token   tokenCmd   `cmd:"" help:"Make tokens with which hosts enrol."`
+	Doctor  doctorCmd  `cmd:"" help:"Tell what this host offers and what is missing."`
+	Backup  backupCmd  `cmd:"" help:"Copy the data of a running server to a file."`
+	Restore restoreCmd `cmd:"" help:"Make a data directory from a backup."`
+	Agent   agentCmd   `cmd:"" help:"Run the agent on an instance, or one of its helpers."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	local.MaybeChild() // a machine's first process is this program too
+	if len(os.Args) > 1 && os.Args[1] == "agent" {
+		os.Exit(agentcmd.Main(os.Args[2:]))
+	}
+	os.Exit(run(os.Args[1:]))
+}
+
+// run is main without the process: it returns the exit code.
+func run(args []string) int {
+	var c cli
+	parser, err := kong.New(&c, kong.Name("opsyard"), kong.DefaultEnvars("OPSYARD"), kong.UsageOnError(),
+		kong.Description("The self-hosted successor to AWS OpsWorks: stacks of layers of instances that run apps."))
+	if err != nil {
+		return fail(err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "opsyard: %v. Try: opsyard --help\n", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	if err := parsed.Run(); err != nil {
+		return fail(err)
+	}
+	return 0
+}
+
+// fail prints one sentence. What people cannot use is not in it, unless there
+// is nothing else to say.
+func fail(err error) int {
+	text := err.Error()
+	var refusal *models.Error
+	if errors.As(err, &refusal) {
+		text = refusal.Message
+	}
+	fmt.Fprintln(os.Stderr, "opsyard:", text)
+	return 1
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run() error {
+	fmt.Println("opsyard", version)
+	return nil
+}
+
+// agentCmd is here for --help; main hands its arguments to the agent itself.
+type agentCmd struct {
+	Args []string `arg:"" optional:"" passthrough:""`
+}
+
+// Run never runs.
+func (agentCmd) Run() error { return nil }

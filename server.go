@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"opsyard/cookbooks"
+	"opsyard/engine"
+	"opsyard/engine/compute"
+	"opsyard/engine/logstream"
+	"opsyard/engine/logstream/blob"
+	"opsyard/engine/pubsub"
+	"opsyard/handlers"
+	"opsyard/handlers/agentapi"
+	"opsyard/models/store"
+	"opsyard/web"
+)
+
+// server is everything joined: one value that serves until its context ends.
+type server struct {
+	flags     serveFlags
+	log       *slog.Logger
+	store     *store.Store
+	logs      *logstream.Logs
+	engine    *engine.Engine
+	console   *handlers.Handlers
+	agents    *agentapi.API
+	providers map[string]compute.Provider
+	listener  net.Listener
+	admin     net.Listener
+}
+
+// newServer opens and joins everything, and listens; serve does the rest.
+// Times may be zero; tests shorten them.
+func newServer(ctx context.Context, f serveFlags, log *slog.Logger, times engine.Times) (_ *server, err error) {
+	s := &server{flags: f, log: log}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.store, err = f.open(ctx, log); err != nil {
+		return nil, err
+	}
+	if err = s.listen(); err != nil {
+		return nil, err
+	}
+	blobs, err := blob.OpenDir(f.logStore())
+	if err != nil {
+		return nil, err
+	}
+	s.logs = logstream.New(logstream.Config{Store: s.store.Logs, Blobs: blobs, Log: log})
+	var preferred string
+	if s.providers, preferred, err = f.makeProviders(ctx, log); err != nil {
+		return nil, err
+	}
+	hub := pubsub.NewHub()
+	if s.engine, err = engine.New(ctx, engine.Config{
+		Store: s.store, Hub: hub, Logs: s.logs, Log: log, Providers: s.providers, DefaultProvider: preferred,
+		Cookbooks: cookbooks.Archive(), AgentURL: s.localURL(), Times: times,
+	}); err != nil {
+		return nil, err
+	}
+	s.agents = agentapi.New(s.engine, s.logs, log, f.agentDirectory())
+	s.console, err = handlers.New(handlers.Config{
+		Engine: s.engine, Store: s.store, Logs: s.logs, Hub: hub, Log: log, PublicURL: f.PublicURL, Version: version, Dev: f.Dev,
+	})
+	return s, err
+}
+
+func (s *server) listen() error {
+	var err error
+	if s.listener, err = net.Listen("tcp", s.flags.Listen); err != nil {
+		return fmt.Errorf("listen on %s: %w", s.flags.Listen, err)
+	}
+	if s.flags.AdminListen == "" {
+		return nil
+	}
+	if s.admin, err = net.Listen("tcp", s.flags.AdminListen); err != nil {
+		return fmt.Errorf("listen on %s for the administration: %w", s.flags.AdminListen, err)
+	}
+	return nil
+}
+
+// localURL is the address of the server as this host sees it.
+func (s *server) localURL() string {
+	host, port, _ := net.SplitHostPort(s.listener.Addr().String())
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// publicURL is the address that people use.
+func (s *server) publicURL() string {
+	if s.flags.PublicURL != "" {
+		return s.flags.PublicURL
+	}
+	return s.localURL()
+}
+
+// serve runs until ctx ends, then stops everything in order: first whoever
+// asks for changes, then those who make them, the database last.
+func (s *server) serve(ctx context.Context) error {
+	return s.serveWith(ctx, func(*http.ServeMux) error { return nil })
+}
+
+// serveWith is serve with more routes.
+func (s *server) serveWith(ctx context.Context, more func(*http.ServeMux) error) error {
+	defer s.close()
+	mux := s.routes()
+	if err := more(mux); err != nil {
+		return err
+	}
+	if err := s.logs.Start(ctx); err != nil {
+		return err
+	}
+	if err := s.engine.Start(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var serving sync.WaitGroup
+	errs := make(chan error, 2)
+	run := func(listener net.Listener, handler http.Handler, onStop func()) {
+		serving.Go(func() {
+			defer cancel()
+			errs <- (&web.Server{Handler: handler, Log: s.log, OnStop: onStop}).Serve(ctx, listener)
+		})
+	}
+	run(s.listener, mux, func() { s.console.Stop(); s.agents.Stop() })
+	if s.admin != nil {
+		run(s.admin, s.adminHandler(), nil)
+	}
+	serving.Wait()
+	close(errs)
+	var all []error
+	for err := range errs {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// close releases what is open; it may be called at any stage, and twice.
+func (s *server) close() {
+	for _, l := range []net.Listener{s.listener, s.admin} {
+		if l != nil {
+			_ = l.Close() // serving has closed it already
+		}
+	}
+	if s.agents != nil {
+		s.agents.Stop()
+	}
+	if s.engine != nil {
+		s.engine.Stop()
+		s.engine = nil
+	}
+	if s.logs != nil {
+		s.logs.Stop()
+	}
+	for name, p := range s.providers {
+		if err := p.Close(); err != nil {
+			s.log.Error("close provider", slog.String("provider", name), slog.Any("error", err))
+		}
+	}
+	s.providers = nil
+	if s.store != nil {
+		if err := s.store.Close(); err != nil {
+			s.log.Error("close the database", slog.Any("error", err))
+		}
+		s.store = nil
+	}
+}
+
+// routes are what the listener serves.
+func (s *server) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("/agent/", s.agents)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("/", s.console)
+	return mux
+}
+
+// ready tells whether the server can do its work now.
+func (s *server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := s.store.SQL().PingContext(ctx); err != nil {
+		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+// adminHandler is for operators: metrics and profiles, on loopback by default.
+func (s *server) adminHandler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "opsyard_agents_connected", Help: "Agents with an open session to this process."},
+			func() float64 { return float64(s.engine.Dispatcher().ConnectedCount()) }),
+	)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	return mux
+}
+
+// logStore is the directory of finished logs.
+func (f *serveFlags) logStore() string {
+	if f.LogStore != "" {
+		return f.LogStore
+	}
+	return filepath.Join(f.Data, "logs")
+}
+
+// agentDirectory is where the agent programs lie: beside this one.
+func (f *serveFlags) agentDirectory() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "."
+	}
+	return filepath.Dir(self)
+}
+
+func checkURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("--public-url %q is not an http or https address", text)
+	}
+	return nil
+}
