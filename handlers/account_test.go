@@ -85,6 +85,8 @@ func TestTheme(t *testing.T) {
 	if strings.Contains(b.get("/sign-in").body, "data-theme") {
 		t.Error("an unknown theme was kept")
 	}
+	c.as("ana").post("/theme", "theme", "light")
+	c.as("ana").get("/me").want(t, 200, `data-theme="light"`) // in another browser
 }
 
 func TestTeam(t *testing.T) {

@@ -103,7 +103,7 @@ func (s *liveSession) run(conn *ws.Conn) {
 	err := s.watch(conn)
 	var refusal *models.Error
 	switch {
-	case err == nil:
+	case err == nil || conn.Context().Err() != nil: // the browser has left
 	case models.CodeOf(err) == models.CodeUnauthenticated:
 		conn.CloseWith(ws.CloseSignedOut, "signed out")
 	case errors.As(err, &refusal):
@@ -117,9 +117,10 @@ func (s *liveSession) run(conn *ws.Conn) {
 }
 
 // watch draws everything once, then what changes.
-func (s *liveSession) watch(conn *ws.Conn) error {
+func (s *liveSession) watch(conn *ws.Conn) (err error) {
 	ctx := conn.Context()
-	news := s.h.Hub.Subscribe(s.topics()...) // before the first drawing, so that nothing falls between
+	self := "user:" + string(models.ActorFrom(ctx).UserID) // tells when session or permission changed
+	news := s.h.Hub.Subscribe(append(s.topics(), self)...) // before the first drawing, so that nothing falls between
 	defer news.Close()
 	pending := newChanges()
 	pending.everything = true
@@ -133,6 +134,13 @@ func (s *liveSession) watch(conn *ws.Conn) error {
 		case <-ctx.Done():
 			return nil
 		case m := <-news.C:
+			if m.Topic == self {
+				recheck.Reset(liveRecheck)
+				if ctx, err = s.check(conn.Context()); err != nil {
+					return err
+				}
+				continue
+			}
 			pending.add(m)
 			if !armed {
 				armed = true
@@ -140,12 +148,11 @@ func (s *liveSession) watch(conn *ws.Conn) error {
 			}
 		case <-pause.C:
 			armed = false
-			if err := s.draw(ctx, conn, pending); err != nil {
+			if err = s.draw(ctx, conn, pending); err != nil {
 				return err
 			}
 			pending = newChanges()
 		case <-recheck.C:
-			var err error
 			if ctx, err = s.check(conn.Context()); err != nil {
 				return err
 			}

@@ -127,3 +127,21 @@ func TestStopClosesLivePages(t *testing.T) {
 		t.Fatalf("got close code %d, want %d", got, websocket.CloseGoingAway)
 	}
 }
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	c := newChanges()
+	web1 := pubsub.Message{Topic: "stack:a", Kind: "instance", ID: "1"}
+	c.add(web1)
+	c.add(web1)
+	c.add(pubsub.Message{Topic: "stack:b", Kind: "instance", ID: "2"})
+	if list, touched := c.of([]string{"stack:a"}); !touched || len(list) != 1 || list[0] != web1 {
+		t.Errorf("got %v, %v; want web1 once", list, touched)
+	}
+	if list, touched := c.of([]string{"stack:c"}); touched || len(list) != 0 {
+		t.Errorf("got %v, %v for another stack", list, touched)
+	}
+	c.add(pubsub.Message{Topic: "stack:b", Kind: pubsub.Gap})
+	if list, touched := c.of([]string{"stack:c"}); !touched || list != nil {
+		t.Errorf("got %v, %v after a gap; want everything", list, touched)
+	}
+}

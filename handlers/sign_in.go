@@ -29,13 +29,14 @@ func (h *Handlers) showSignIn(w http.ResponseWriter, r *http.Request) {
 // many tries) is the engine's sentence; it does not tell names from passwords.
 func (h *Handlers) signIn(w http.ResponseWriter, r *http.Request) {
 	name, next := r.PostForm.Get("name"), web.LocalPath(r.PostForm.Get("next"), "")
-	cookie, _, err := h.Engine.SignIn(r.Context(), name, r.PostForm.Get("password"), web.SourceAddr(r), r.UserAgent())
+	cookie, user, err := h.Engine.SignIn(r.Context(), name, r.PostForm.Get("password"), web.SourceAddr(r), r.UserAgent())
 	if err != nil {
 		p := views.SignInPage{Page: h.page(w, r, "Sign in", ""), Next: next, Name: name, Problem: models.Sentence(err)}
 		h.againBare(w, r, err, views.SignIn(p))
 		return
 	}
 	h.cookies.Set(w, cookie)
+	h.keepTheme(w, user.Theme)
 	web.SeeOther(w, r, web.LocalPath(next, "/stacks"))
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"opsyard/web"
+	"opsyard/web/auth"
 )
 
 const themeCookie = "theme"
@@ -18,14 +19,29 @@ func theme(r *http.Request) string {
 	return ""
 }
 
+// setTheme keeps the choice in this browser, and with the user for the next one.
 func (h *Handlers) setTheme(w http.ResponseWriter, r *http.Request) {
-	value, age := r.PostForm.Get("theme"), 365*24*60*60
-	if value != "light" && value != "dark" {
-		value, age = "", -1
+	chosen := r.PostForm.Get("theme")
+	if chosen != "light" && chosen != "dark" {
+		chosen = ""
+	}
+	if auth.User(r.Context()) != nil {
+		if err := h.Engine.SetTheme(r.Context(), chosen); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+	}
+	h.keepTheme(w, chosen)
+	web.SeeOther(w, r, web.LocalPath(r.PostForm.Get("back"), "/"))
+}
+
+func (h *Handlers) keepTheme(w http.ResponseWriter, chosen string) {
+	age := 365 * 24 * 60 * 60
+	if chosen == "" {
+		age = -1
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: themeCookie, Value: value, Path: "/", MaxAge: age,
+		Name: themeCookie, Value: chosen, Path: "/", MaxAge: age,
 		HttpOnly: true, Secure: h.cookies.Secure, SameSite: http.SameSiteLaxMode,
 	})
-	web.SeeOther(w, r, web.LocalPath(r.PostForm.Get("back"), "/"))
 }

@@ -37,11 +37,10 @@ type LevelRow struct {
 }
 
 func (p MePage) lede() string {
-	n := len(p.Sessions)
-	if n == 1 {
-		return "This is your only session."
+	if len(p.Sessions) <= 1 {
+		return "You are signed in here and nowhere else."
 	}
-	return "You are signed in with " + ui.Plural(n, "browser") + "."
+	return "You are signed in with " + ui.Plural(len(p.Sessions), "browser") + "."
 }
 
 func (p MePage) errorOf(field string) string {

@@ -70,7 +70,7 @@ func SignIn(p SignInPage) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "Open the one-time set-up address that the server printed when it started.")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "Open the set-up address that the server printed at its start; it works once.")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -15,10 +15,11 @@ function openDialogs(e) {
 }
 
 // A destructive button stays shut until the name is typed. The server checks again.
-function checkTyped(e) {
-  const wanted = e.target.dataset?.confirm;
-  if (wanted === undefined) return;
-  for (const b of e.target.form.querySelectorAll('button[data-guarded]')) b.disabled = e.target.value.trim() !== wanted;
+function guard() {
+  for (const field of document.querySelectorAll('[data-confirm]')) {
+    const open = field.value.trim() === field.dataset.confirm;
+    for (const b of field.form.querySelectorAll('button[data-guarded]')) b.disabled = !open;
+  }
 }
 
 function closeMenus(e) {
@@ -109,11 +110,12 @@ export function tickTimes() {
 addEventListener('click', openDialogs);
 addEventListener('click', closeMenus);
 addEventListener('click', copy);
-addEventListener('input', checkTyped);
+addEventListener('input', guard);
+addEventListener('live:swapped', guard); // fresh buttons come open
 addEventListener('keydown', keys);
 addEventListener('submit', onSubmit);
 addEventListener('change', onChange);
 addEventListener('pageshow', onShow);
 setInterval(tickTimes, 5000);
-document.documentElement.dataset.js = '';
+guard();
 startLive();

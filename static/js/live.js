@@ -75,7 +75,7 @@ export function swap(html) {
     morph(old, document.importNode(fresh, true));
     window.htmx?.process(document.getElementById(fresh.id));
   }
-  document.dispatchEvent(new CustomEvent('live:swapped'));
+  document.dispatchEvent(new CustomEvent('live:swapped', { bubbles: true }));
 }
 
 const words = { live: 'Live', connecting: 'Connecting', reconnecting: 'Reconnecting', offline: 'Offline' };

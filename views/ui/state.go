@@ -103,20 +103,3 @@ func Ago(t, now time.Time) string {
 	}
 	return strconv.Itoa(int(d.Hours()/24)) + " d ago"
 }
-
-// Span is a duration as people read it: "41 s", "6 min 2 s", "3 h 10 min", "12 d".
-func Span(d time.Duration) string {
-	d = max(d, 0)
-	s, m, h := int(d.Seconds()), int(d.Minutes()), int(d.Hours())
-	switch {
-	case d < time.Second:
-		return strconv.Itoa(int(d.Milliseconds())) + " ms"
-	case s < 60:
-		return strconv.Itoa(s) + " s"
-	case m < 60:
-		return strings.TrimSuffix(strconv.Itoa(m)+" min "+strconv.Itoa(s%60)+" s", " 0 s")
-	case h < 48:
-		return strings.TrimSuffix(strconv.Itoa(h)+" h "+strconv.Itoa(m%60)+" min", " 0 min")
-	}
-	return strconv.Itoa(h/24) + " d"
-}
