@@ -217,6 +217,23 @@ func TestMillionLines(t *testing.T) {
 	})
 }
 
+// TestGap: a chunk that the server could not store is sent again in the same session.
+func TestGap(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.Lose(2)
+	b.Send(script("c", `seq 1 100000`))
+	_, log := b.WaitDone(t, "c")
+	if bytes.Count(log.Data, []byte("\n")) != 100000 {
+		t.Errorf("got %d bytes", len(log.Data))
+	}
+	b.See(func(v agenttest.View) {
+		if v.Sessions != 1 {
+			t.Errorf("it took %d sessions", v.Sessions)
+		}
+	})
+}
+
 func TestLongLineAndNoise(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

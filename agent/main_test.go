@@ -98,9 +98,10 @@ func config(server, token, data string) agent.Config {
 // bundle is a fake server with an agent in this process.
 type bundle struct {
 	*agenttest.Server
-	data  string
-	agent *agent.Agent
-	stop  func()
+	data     string
+	agent    *agent.Agent
+	stop     func()
+	sessions int // before the last start
 }
 
 func setup(t *testing.T) *bundle {
@@ -116,6 +117,7 @@ func setup(t *testing.T) *bundle {
 // start runs an agent; an earlier one must have been stopped.
 func (b *bundle) start(t *testing.T, token string) {
 	t.Helper()
+	b.See(func(v agenttest.View) { b.sessions = v.Sessions })
 	a, err := agent.New(config(b.URL, token, b.data))
 	if err != nil {
 		t.Fatal(err)
@@ -133,14 +135,16 @@ func (b *bundle) start(t *testing.T, token string) {
 	}
 }
 
+// connected waits for a session since the last start.
 func (b *bundle) connected(t *testing.T) {
 	t.Helper()
-	b.Wait(t, "a session", func(v agenttest.View) bool { return v.Connected })
+	b.Wait(t, "a session", func(v agenttest.View) bool { return v.Connected && v.Sessions > b.sessions })
 }
 
 // startProcess runs an agent that can be killed.
 func (b *bundle) startProcess(t *testing.T, token string) (kill func()) {
 	t.Helper()
+	b.See(func(v agenttest.View) { b.sessions = v.Sessions })
 	cmd := exec.Command(os.Args[0], "agent", b.URL, token, b.data)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {

@@ -47,24 +47,35 @@ func (a *Agent) shipAll(ctx context.Context) (more bool) {
 	return more
 }
 
+// shipOne tells whether there may be more without a nudge.
 func (a *Agent) shipOne(t *track, l *session.Link) (more bool, err error) {
 	a.mu.Lock()
-	current, ended, acked, again := t.current, t.ended, t.acked, t.again
-	done := protocol.Done{CommandID: t.id(), Outcome: t.result.Outcome, ExitCode: t.result.ExitCode, Message: t.result.Message, At: t.result.At}
-	stored := int64(0)
+	current, ended, acked, again, gap := t.current, t.ended, t.acked, t.again, t.gap
+	result, stored := t.result, int64(0)
 	if t.link == l {
 		stored = t.stored
 	}
-	t.again = false
+	t.again, t.gap = false, false
 	a.mu.Unlock()
 	if !current && !ended {
 		return false, nil // it waits its turn
 	}
-	if err := t.cut(ended, done, a.cfg.Now); err != nil {
+	if err := t.resume(l, stored, gap, a.cfg.Now); err != nil {
 		return false, err
 	}
+	if t.on == nil && t.from(a.bootID) {
+		return false, nil // see from
+	}
+	if t.done == nil {
+		if err := t.log.Cut(ended); err != nil {
+			return false, err
+		}
+		if ended {
+			t.done = &protocol.Done{CommandID: t.id(), Outcome: result.Outcome, ExitCode: result.ExitCode, Message: result.Message, At: result.At}
+		}
+	}
 	if l != nil {
-		if err := t.send(l, stored, again); err != nil {
+		if err := t.send(l, again); err != nil {
 			return false, err
 		}
 	}
@@ -77,8 +88,19 @@ func (a *Agent) shipOne(t *track, l *session.Link) (more bool, err error) {
 	return t.done == nil, nil
 }
 
-// cut makes chunks of new output and, at the end, the Done.
-func (t *track) cut(ended bool, done protocol.Done, now func() time.Time) error {
+// from tells whether the command ran in an earlier boot. If the power went,
+// the end of its index may be lost while the server has more: nothing must be
+// cut anew before the server has said what it has.
+func (t *track) from(bootID string) bool {
+	p, started := t.cmd.Process()
+	return started && p.BootID != bootID
+}
+
+// rewindEvery is how often a gap may make the log be sent again.
+const rewindEvery = 5 * time.Second
+
+// resume opens the log if need be and takes up what the server has of it.
+func (t *track) resume(l *session.Link, stored int64, gap bool, now func() time.Time) error {
 	if t.log == nil {
 		log, err := logship.Open(t.cmd.Dir, now)
 		if err != nil {
@@ -86,24 +108,23 @@ func (t *track) cut(ended bool, done protocol.Done, now func() time.Time) error 
 		}
 		t.log, t.sender = log, logship.NewSender(log)
 	}
-	if t.done != nil {
-		return nil
+	switch {
+	case l == nil:
+	case t.on != l:
+		t.on, t.said = l, false
+		t.sender.Resume(max(stored, l.Stored[t.id()]))
+	case gap && now().Sub(t.rewound) > rewindEvery:
+		t.rewound = now()
+		t.sender.Resume(stored)
+	default:
+		t.sender.Stored(stored)
 	}
-	if err := t.log.Cut(ended); err != nil || !ended {
-		return err
-	}
-	t.done = &done
 	return nil
 }
 
 // send passes on what the session has not had yet. A failed write is not an
 // error here: the session ends and the next one resumes.
-func (t *track) send(l *session.Link, stored int64, again bool) error {
-	if t.on != l {
-		t.on, t.said = l, false
-		t.sender.Resume(l.Stored[t.id()])
-	}
-	t.sender.Stored(stored)
+func (t *track) send(l *session.Link, again bool) error {
 	for {
 		chunk, ok, err := t.sender.Next()
 		if err != nil {

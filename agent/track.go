@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"syscall"
+	"time"
 
 	"opsyard/agent/logship"
 	"opsyard/agent/protocol"
@@ -27,6 +28,7 @@ type track struct {
 	again    bool          // say Done again
 	stored   int64         // the server has stored the log up to here…
 	link     *session.Link // …in this session
+	gap      bool          // the server misses a chunk
 	unstored int64         // bytes the server has not
 
 	log    *logship.Log
@@ -34,6 +36,8 @@ type track struct {
 	on     *session.Link  // the session that sender is in
 	done   *protocol.Done // when the log is cut to its end
 	said   bool           // done was sent in this session
+	// rewound is when the log was last sent again because of a gap.
+	rewound time.Time
 }
 
 func newTrack(c *spool.Command) *track { return &track{cmd: c} }
@@ -158,6 +162,8 @@ func (a *Agent) logStored(l *session.Link, m protocol.LogStored) {
 		if t.link != l {
 			t.link, t.stored = l, 0
 		}
+		// What is confirmed without progress lies before a gap.
+		t.gap = t.gap || m.Seq == t.stored
 		t.stored = max(t.stored, m.Seq)
 		nudge(a.ship)
 	}

@@ -47,6 +47,7 @@ type Server struct {
 	fetched  map[string]int
 	hold     bool // store nothing, acknowledge nothing
 	held     []any
+	lose     int // chunks to be lost
 }
 
 // Log is what the server has stored of a command's output.
@@ -178,6 +179,13 @@ func (s *Server) Hold(hold bool) {
 			s.take(conn, m)
 		}
 	}
+}
+
+// Lose makes the server lose the next n chunks, as if its store had failed.
+func (s *Server) Lose(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lose = n
 }
 
 // View is a look at what the server knows; it is valid during the call only.
@@ -382,11 +390,14 @@ func (s *Server) store(c protocol.LogChunk) protocol.LogStored {
 		s.logs[c.CommandID] = l
 	}
 	switch {
+	case s.lose > 0:
+		s.lose--
+	case c.Seq > l.Seq+1: // not taken: the answer tells from where to send again
 	case c.Seq <= l.Seq:
 		if c.Offset+int64(len(c.Data)) > int64(len(l.Data)) || string(l.Data[c.Offset:c.Offset+int64(len(c.Data))]) != string(c.Data) {
 			l.Problem = fmt.Sprintf("chunk %d came back changed", c.Seq)
 		}
-	case c.Seq != l.Seq+1 || c.Offset != int64(len(l.Data)) || len(c.Data) > protocol.ChunkSize:
+	case c.Offset != int64(len(l.Data)) || len(c.Data) > protocol.ChunkSize:
 		l.Problem = fmt.Sprintf("chunk %d of %d bytes at %d after chunk %d and %d bytes", c.Seq, len(c.Data), c.Offset, l.Seq, len(l.Data))
 	default:
 		l.Seq = c.Seq

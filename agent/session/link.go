@@ -19,12 +19,14 @@ import (
 )
 
 // A dead line is noticed when nothing has come for readTimeout: the server
-// pings every 15 seconds and answers the agent's own pings.
+// pings every 15 seconds and answers the agent's own pings. A write may take
+// longer, since a server whose store is slow does not read.
 const (
-	pingEvery    = 10 * time.Second
-	readTimeout  = 20 * time.Second
-	writeTimeout = 15 * time.Second
-	dialTimeout  = 20 * time.Second
+	pingEvery      = 10 * time.Second
+	readTimeout    = 20 * time.Second
+	writeTimeout   = time.Minute
+	controlTimeout = time.Second
+	dialTimeout    = 20 * time.Second
 )
 
 // RefusedError is the server's no.
@@ -92,7 +94,7 @@ func Dial(ctx context.Context, server string, transport *http.Transport) (*Link,
 	conn.SetPingHandler(func(data string) error {
 		l.heard()
 		// A failed pong needs no care: the reader will see why.
-		conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(writeTimeout))
+		conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(controlTimeout))
 		return nil
 	})
 	conn.SetPongHandler(func(string) error { l.heard(); return nil })
@@ -153,13 +155,12 @@ func (l *Link) KeepAlive(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-			l.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(time.Second))
+			l.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(controlTimeout))
 			l.conn.Close()
 			return
 		case <-ticker.C:
-			if l.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)) != nil {
-				l.conn.Close()
-			}
+			// It may wait behind a long write, which is no reason to end.
+			l.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(controlTimeout))
 		}
 	}
 }

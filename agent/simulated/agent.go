@@ -151,7 +151,7 @@ func (a *Agent) enrol(ctx context.Context) error {
 	}
 	d.InstanceID = response.InstanceID
 	if a.cfg.Enrolled != nil {
-		a.cfg.Enrolled(*d)
+		a.cfg.Enrolled(Disk{Seed: d.Seed, InstanceID: d.InstanceID})
 	}
 	return nil
 }

@@ -20,13 +20,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func start(t *testing.T, s *agenttest.Server, disk *simulated.Disk, script simulated.Script) (agent *simulated.Agent, stop func()) {
 	t.Helper()
 	s.Token("token", "i-1")
+	before := 0
+	s.See(func(v agenttest.View) { before = v.Sessions })
 	agent = simulated.New(simulated.Config{Server: s.URL, Token: "token", Host: "web1", Script: &script, Disk: disk, BootID: "boot"})
 	ctx, cancel := context.WithCancel(context.Background())
 	var run sync.WaitGroup
 	run.Go(func() { agent.Run(ctx) })
 	stop = func() { cancel(); run.Wait() }
 	t.Cleanup(stop)
-	s.Wait(t, "a session", func(v agenttest.View) bool { return v.Connected })
+	s.Wait(t, "a session", func(v agenttest.View) bool { return v.Connected && v.Sessions > before })
 	return agent, stop
 }
 
