@@ -171,11 +171,7 @@ func (h *Handlers) strip(ctx context.Context, p *views.DeploymentShow) (*views.S
 	if err != nil {
 		return nil, err
 	}
-	var chosen models.CommandID
-	if p.Chosen != nil {
-		chosen = p.Chosen.ID
-	}
-	return views.BuildStrip(commands, groups, steps, chosen), nil
+	return views.BuildStrip(commands, groups, steps), nil
 }
 
 func (h *Handlers) liveDeployment(ctx context.Context, key string) (liveView, error) {

@@ -142,14 +142,11 @@ type StripStep struct {
 
 // StripCell is one step on one instance. A state without word is not part of
 // that instance's run.
-type StripCell struct {
-	State State
-	Chose bool
-}
+type StripCell struct{ State State }
 
 // BuildStrip lays commands and the steps of their logs out as a grid. Steps
 // that have not begun are taken from the run lists.
-func BuildStrip(commands []models.Command, groups map[models.InstanceID]string, steps []models.LogStep, chosen models.CommandID) *Strip {
+func BuildStrip(commands []models.Command, groups map[models.InstanceID]string, steps []models.LogStep) *Strip {
 	if len(commands) == 0 {
 		return nil
 	}
@@ -188,22 +185,22 @@ func BuildStrip(commands []models.Command, groups map[models.InstanceID]string, 
 	for _, name := range order {
 		row := StripStep{Name: name}
 		for _, c := range commands {
-			row.Cells = append(row.Cells, stripCell(c, name, ran[c.ID], planned[c.ID], chosen))
+			row.Cells = append(row.Cells, stripCell(c, name, ran[c.ID], planned[c.ID]))
 		}
 		s.Steps = append(s.Steps, row)
 	}
 	if len(s.Steps) == 0 { // nothing known of steps: the command itself is the one step
 		row := StripStep{Name: string(commands[0].Type)}
 		for _, c := range commands {
-			row.Cells = append(row.Cells, StripCell{State: CommandState(c.Status), Chose: c.ID == chosen})
+			row.Cells = append(row.Cells, StripCell{State: CommandState(c.Status)})
 		}
 		s.Steps = append(s.Steps, row)
 	}
 	return s
 }
 
-func stripCell(c models.Command, name string, ran map[string]models.LogStep, planned map[string]bool, chosen models.CommandID) StripCell {
-	cell := StripCell{Chose: c.ID == chosen}
+func stripCell(c models.Command, name string, ran map[string]models.LogStep, planned map[string]bool) StripCell {
+	cell := StripCell{}
 	if st, ok := ran[name]; ok {
 		cell.State = StepState(st.Result, st.EndedAt == nil && !c.Status.Finished())
 		return cell
@@ -357,9 +354,6 @@ func stripClass(c StripCell) string {
 		class += " p"
 	case ui.Off:
 		class += " k"
-	}
-	if c.Chose {
-		class += " sel"
 	}
 	return class
 }

@@ -67,13 +67,8 @@ func appsLead(p AppList) string {
 	return Count(len(p.Rows), "app") + "."
 }
 
-// submit says what the button does, and on how many instances when that is known.
-func (p RunForm) submit() string {
-	if p.Form.On("DryRun") {
-		return "Try it without changing anything"
-	}
-	return "Run on the chosen instances"
-}
+// submit is what the button says without script; with it, it names the size.
+func (p RunForm) submit() string { return "Run on the chosen instances" }
 
 func runLead(p RunForm) string {
 	if p.Online == 0 {

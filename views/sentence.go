@@ -1,7 +1,11 @@
 package views
 
 import (
+	"context"
 	"fmt"
+	"html"
+	"io"
+	"strings"
 	"time"
 
 	"opsyard/models"
@@ -12,6 +16,25 @@ import (
 type Sentence struct {
 	Lead string
 	Rest []Phrase
+}
+
+// Render writes the sentence by hand, because a template would put a space
+// before a comma.
+func (s Sentence) Render(_ context.Context, w io.Writer) error {
+	var out strings.Builder
+	out.WriteString("<b>" + html.EscapeString(s.Lead) + "</b>")
+	if len(s.Rest) > 0 {
+		out.WriteByte(' ')
+	}
+	for _, p := range s.Rest {
+		text := html.EscapeString(p.Text)
+		if p.Href != "" {
+			text = `<a href="` + html.EscapeString(p.Href) + `">` + text + "</a>"
+		}
+		out.WriteString(text)
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
 }
 
 // Phrase is a piece of a sentence, linked when Href is set.

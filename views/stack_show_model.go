@@ -2,6 +2,7 @@ package views
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"opsyard/models"
@@ -168,11 +169,46 @@ func (p Progress) Legend() []StateCount {
 	return out
 }
 
-// Bar is the counts for a bar of progress.
-func (p Progress) Bar() []ui.Count {
-	var out []ui.Count
-	for _, c := range p.Legend() {
-		out = append(out, ui.Count{State: c.State.Word, N: c.N})
+// fromLeft is the counts in the order in which a bar of progress fills.
+func (p Progress) fromLeft() []StateCount {
+	return []StateCount{
+		{State: CommandState(models.CommandSuccessful), N: p[models.CommandSuccessful]},
+		{State: CommandState(models.CommandFailed), N: p.Failed()},
+		{State: CommandState(models.CommandRunning), N: p[models.CommandRunning]},
+		{State: CommandState(models.CommandPending), N: p.Pending()},
+		{State: CommandState(models.CommandSkipped), N: p[models.CommandSkipped] + p[models.CommandSuperseded]},
+	}
+}
+
+type barPart struct {
+	tone     ui.Tone
+	x, width string
+}
+
+// parts lays the counts out on 1000 units. Each has at least 8, so that one
+// failure among thousands is seen; the largest gives what the small ones lack.
+func (p Progress) parts() []barPart {
+	const whole, least, gap = 1000, 8, 2
+	counts := p.fromLeft()
+	widths := make([]int, len(counts))
+	largest, used := 0, 0
+	for n, c := range counts {
+		if c.N > 0 {
+			widths[n] = max(c.N*whole/p.Total(), least)
+		}
+		if c.N > counts[largest].N {
+			largest = n
+		}
+		used += widths[n]
+	}
+	widths[largest] += whole - used
+	var out []barPart
+	x := 0
+	for n, w := range widths {
+		if w > 0 {
+			out = append(out, barPart{counts[n].State.Tone, strconv.Itoa(x), strconv.Itoa(w - gap)})
+		}
+		x += w
 	}
 	return out
 }

@@ -183,7 +183,7 @@ function paint(el, s) {
   let { fg, bg } = s;
   if (s.on & 1 << 7) [fg, bg] = [bg === '' ? 0 : bg, fg === '' ? 7 : fg]; // turned over
   for (let n = 1; n <= 9; n++) if (s.on & 1 << n && names[n]) el.classList.add(names[n]);
-  if (typeof fg === 'number') el.classList.add('f' + fg);
+  if (typeof fg === 'number') el.classList.add('fg' + fg);
   else if (fg) el.style.color = css(bg === '' ? readable(fg) : fg);
   if (typeof bg === 'number') el.classList.add('k' + bg);
   else if (bg) { el.style.backgroundColor = css(bg); if (fg === '') el.style.color = luminance(bg) > 0.3 ? '#000' : '#fff'; }
