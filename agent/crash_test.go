@@ -142,6 +142,39 @@ func TestShutdown(t *testing.T) {
 // TestFullDisk: a clear failure, nothing hung, and work again once there is room.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
+	b := onSmallDisk(t)
+	filler := filepath.Join(b.data, "filler")
+	if err := os.WriteFile(filler, make([]byte, 4<<20), 0o600); err == nil {
+		t.Fatal("the disk is not full")
+	}
+	b.Send(script("refused", `echo never`))
+	if done, _ := b.WaitDone(t, "refused"); done.Outcome != protocol.Failed || !strings.Contains(done.Message, "no space left on device in "+b.data) {
+		t.Errorf("got %+v", done)
+	}
+	os.Remove(filler)
+	b.Send(script("works", `echo again`))
+	if done, _ := b.WaitDone(t, "works"); done.Outcome != protocol.Successful {
+		t.Errorf("got %+v", done)
+	}
+}
+
+// TestOutputFillsTheDisk: the command ends, and says why; what it wrote before
+// is not lost.
+func TestOutputFillsTheDisk(t *testing.T) {
+	t.Parallel()
+	b := onSmallDisk(t)
+	b.Send(script("fills", `head -c 20000000 /dev/zero; sleep 1000`))
+	done, log := b.WaitDone(t, "fills")
+	if done.Outcome != protocol.Failed || !strings.Contains(done.Message, "no space left on device in "+b.data) {
+		t.Errorf("got %+v", done)
+	}
+	if len(log.Data) < 1<<20 {
+		t.Errorf("got %d bytes of log", len(log.Data))
+	}
+}
+
+func onSmallDisk(t *testing.T) *bundle {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root, to mount a small disk")
 	}
@@ -154,29 +187,7 @@ func TestFullDisk(t *testing.T) {
 	b.start(t, "token")
 	t.Cleanup(func() { b.stop() })
 	b.connected(t)
-	b.Send(script("fills", `head -c 20000000 /dev/zero; echo never`))
-	done, log := b.WaitDone(t, "fills")
-	if done.Outcome != protocol.Failed || !strings.Contains(done.Message, "no space left on device in "+b.data) {
-		t.Errorf("got %+v", done)
-	}
-	if len(log.Data) == 0 {
-		t.Error("what was written before is lost")
-	}
-	filler := filepath.Join(b.data, "filler")
-	if err := os.WriteFile(filler, make([]byte, 4<<20), 0o600); err == nil {
-		t.Fatal("the disk is not full")
-	}
-	b.Send(script("refused", `echo never`))
-	if done, _ := b.WaitDone(t, "refused"); done.Outcome != protocol.Failed || !strings.Contains(done.Message, "no space left on device in "+b.data) {
-		t.Errorf("got %+v", done)
-	}
-	os.Remove(filler)
-	// The first command's log may be gone already, with its confirmed command.
-	os.Truncate(filepath.Join(b.data, "commands/fills/output.log"), 0)
-	b.Send(script("works", `echo again`))
-	if done, _ := b.WaitDone(t, "works"); done.Outcome != protocol.Successful {
-		t.Errorf("got %+v", done)
-	}
+	return b
 }
 
 func process(t *testing.T, dir string) spool.Process {
