@@ -90,15 +90,18 @@ func (s Commands) Create(ctx context.Context, commands []models.Command) error {
 	})
 }
 
+// supersede finds its rows by instance. There is no index of commands by stack:
+// SQLite would choose it, and read all that a stack has ever run.
+const supersede = `UPDATE commands SET status = 'superseded', completed_at = ?, lease_until = NULL, deadline = NULL
+	WHERE instance_id IN ? AND status = 'pending' AND type = 'configure' AND stack_id = ? RETURNING deployment_id`
+
 // SupersedeConfigures ends the pending Configures of instances that are about
 // to get a newer one, and returns the deployments they belonged to.
 func (s Commands) SupersedeConfigures(ctx context.Context, stack models.StackID, instances []models.InstanceID, at time.Time) ([]models.DeploymentID, error) {
 	var affected []models.DeploymentID
 	for part := range chunks(instances, batch) {
 		var some []models.DeploymentID
-		err := s.w(ctx).Raw(`UPDATE commands SET status = ?, completed_at = ?, lease_until = NULL, deadline = NULL
-			WHERE stack_id = ? AND instance_id IN ? AND type = ? AND status = 'pending' RETURNING deployment_id`,
-			models.CommandSuperseded, stamp(at), stack, part, models.CommandConfigure).Scan(&some).Error
+		err := s.w(ctx).Raw(supersede, stamp(at), part, stack).Scan(&some).Error
 		if err != nil {
 			return nil, wrap(err, "supersede configures of stack %s", stack)
 		}

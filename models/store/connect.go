@@ -87,7 +87,7 @@ func (h *handle) connectSQLite(config *gorm.Config) error {
 }
 
 const sqliteOptions = "_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=synchronous(NORMAL)" +
-	"&_pragma=foreign_keys(1)&_pragma=cache_size(-16384)&_time_format=sqlite&_timezone=UTC&_texttotime=1"
+	"&_pragma=foreign_keys(1)&_pragma=cache_size(-8192)&_time_format=sqlite&_timezone=UTC&_texttotime=1"
 
 func sqliteDSN(path, option string) string {
 	return "file:" + escapePath(path) + "?" + sqliteOptions + "&" + option

@@ -16,5 +16,8 @@ func Models() []any {
 	}
 }
 
+// HotPaths are the statements that must not read what lies long behind.
+var HotPaths = []string{supersede, leaseNext}
+
 // Gorm is the handle that writes.
 func (s *Store) Gorm() *gorm.DB { return s.h.write }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -307,6 +308,7 @@ func (s Instances) Seen(ctx context.Context, seen map[models.InstanceID]time.Tim
 	for id := range seen {
 		ids = append(ids, id)
 	}
+	slices.Sort(ids) // replicas lock rows in the same order
 	for part := range chunks(ids, batch) {
 		first, rest := "(?, ?)", ", (?, ?)"
 		if s.dialect == Postgres {

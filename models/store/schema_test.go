@@ -160,3 +160,17 @@ func TestManyWritersAndReaders(t *testing.T) {
 		equal(t, len(events), 2*workers*each)
 	})
 }
+
+// The statements of each Configure find their rows by instance and status.
+func TestHotPathsUseTheirIndex(t *testing.T) {
+	t.Parallel()
+	st := storetest.Open(t)
+	for _, query := range store.HotPaths {
+		var plan []struct{ Detail string }
+		ids := []string{"a", "b", "c"}
+		must(t, st.Gorm().Raw("EXPLAIN QUERY PLAN "+query, noon, ids, "x").Scan(&plan).Error)
+		text := fmt.Sprint(plan)
+		holds(t, text, "USING INDEX command_instance_status (instance_id=? AND status=?)")
+		lacks(t, text, "SCAN")
+	}
+}
