@@ -157,6 +157,46 @@ func TestContent(t *testing.T) {
 	})
 }
 
+// TestCustomCookbooks: fetched when they are first needed and when they are to
+// be refreshed, and kept between.
+func TestCustomCookbooks(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	repo := t.TempDir()
+	git := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-C", repo, "-c", "user.name=t", "-c", "user.email=t@example.org"}, args...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	commit := func(text string) {
+		os.WriteFile(filepath.Join(repo, "version"), []byte(text), 0o600)
+		git("add", ".")
+		git("commit", "-q", "-m", text)
+	}
+	git("init", "-q")
+	commit("one")
+	run := func(id string, refresh, builtIn bool) string {
+		r := script(id, `cat $COOKBOOKS0/version || true`)
+		r.RunList[0].BuiltIn, r.RefreshCookbooks = builtIn, refresh
+		r.CustomCookbooks = &protocol.Source{Type: "git", URL: repo}
+		b.Send(r)
+		_, log := b.WaitDone(t, id)
+		lines := strings.Split(string(log.Data), "\n")
+		return lines[len(lines)-1]
+	}
+	first := run("first", false, false)
+	commit("two")
+	kept, fresh := run("kept", false, false), run("fresh", true, false)
+	if first != "one" || kept != "one" || fresh != "two" {
+		t.Errorf("got %q, %q, %q", first, kept, fresh)
+	}
+	if entries, _ := os.ReadDir(filepath.Join(b.data, "cookbooks")); len(entries) != 1 {
+		t.Errorf("kept %v", entries)
+	}
+}
+
 func TestSecretsStayOnTheMachine(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

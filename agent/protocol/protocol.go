@@ -155,7 +155,7 @@ type Run struct {
 	// Apps are the apps this command deploys or undeploys (all apps of the
 	// instance's layers at setup), with their secrets.
 	Apps []App `json:"apps,omitempty"`
-	// Secrets are values to hide in all output, with a name to show instead.
+	// Secrets are values that the agent hides in all output.
 	Secrets []Secret `json:"secrets,omitempty"`
 }
 
@@ -244,7 +244,8 @@ type Done struct {
 }
 
 // LogStored says that all chunks of a command up to Seq are durable: the
-// agent may delete them.
+// agent may delete them. It answers each chunk; an answer that brings nothing
+// new means a gap, and the agent sends again from Seq+1.
 type LogStored struct {
 	CommandID string `json:"command_id"`
 	Seq       int64  `json:"seq"`
@@ -258,7 +259,8 @@ type DoneStored struct {
 
 // LogChunk is a piece of a command's output. Seq counts from 1 without holes;
 // Offset is the number of bytes before this chunk, so that the whole log is
-// the chunks' Data in order. The data travels outside the JSON header.
+// the chunks' Data in order. The data travels outside the JSON header; it is
+// empty when there are only steps to tell.
 type LogChunk struct {
 	CommandID string    `json:"command_id"`
 	Seq       int64     `json:"seq"`
