@@ -85,3 +85,16 @@ func (s Instances) LayerIDs(ctx context.Context, ids []models.InstanceID) (map[m
 	}
 	return layers, nil
 }
+
+// Touch makes a document count as new.
+func (s Contents) Touch(ctx context.Context, digest string, at time.Time) error {
+	err := s.w(ctx).Exec("UPDATE contents SET created_at = ? WHERE digest = ?", stamp(at), digest).Error
+	return wrap(err, "keep content %s", digest)
+}
+
+// Owns tells whether the command is the instance's.
+func (s Commands) Owns(ctx context.Context, instance models.InstanceID, id models.CommandID) (bool, error) {
+	var n int64
+	err := s.r(ctx).Model(&models.Command{}).Where("id = ? AND instance_id = ?", id, instance).Count(&n).Error
+	return n > 0, wrap(err, "read the owner of command %s", id)
+}

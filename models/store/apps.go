@@ -28,7 +28,12 @@ func (s Apps) ByIDs(ctx context.Context, ids []models.AppID) ([]models.App, erro
 
 // Create stores a new app.
 func (s Apps) Create(ctx context.Context, app *models.App) error {
-	return appTaken(s.w(ctx).Create(app).Error, app)
+	return s.inTx(ctx, func(h *handle) error {
+		if err := keep(ctx, h, "stacks", kindStack, app.StackID); err != nil {
+			return err
+		}
+		return appTaken(h.w(ctx).Create(app).Error, app)
+	})
 }
 
 // Save writes all of an app.

@@ -28,6 +28,9 @@ func (s Deployments) ByIDs(ctx context.Context, ids []models.DeploymentID) ([]mo
 // Create stores a new deployment and gives it the next number of its stack.
 func (s Deployments) Create(ctx context.Context, d *models.Deployment) error {
 	return s.inTx(ctx, func(h *handle) error {
+		if err := keep(ctx, h, "stacks", kindStack, d.StackID); err != nil {
+			return err
+		}
 		number, err := h.reserve(ctx, deploymentCounter(d.StackID), 1)
 		if err != nil {
 			return fmt.Errorf("number a deployment of stack %s: %w", d.StackID, err)

@@ -124,6 +124,9 @@ func (s Instances) Create(ctx context.Context, i *models.Instance) error {
 		if i.StatusSince.IsZero() {
 			i.StatusSince = h.clock()
 		}
+		if err := keep(ctx, h, "stacks", kindStack, i.StackID); err != nil {
+			return err
+		}
 		if err := h.w(ctx).Create(i).Error; err != nil {
 			return hostnameTaken(err, i)
 		}
@@ -155,6 +158,9 @@ func hostnameTaken(err error, i *models.Instance) error {
 func (h *handle) joinLayers(ctx context.Context, i *models.Instance) error {
 	if len(i.LayerIDs) == 0 {
 		return nil
+	}
+	if err := keep(ctx, h, "layers", kindLayer, i.LayerIDs...); err != nil {
+		return err
 	}
 	rows := make([]models.InstanceLayer, len(i.LayerIDs))
 	for n, layer := range i.LayerIDs {

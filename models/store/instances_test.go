@@ -229,3 +229,39 @@ func TestDeletingAStackLeavesNothing(t *testing.T) {
 		refused(t, st.Stacks.Delete(ctx, id), models.CodeNotFound, "")
 	})
 }
+
+// What is made while its stack or layer is being deleted is either deleted with
+// it or refused.
+func TestNothingJoinsWhatIsBeingDeleted(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		ctx, st, other := t.Context(), storetest.OpenURL(t, url), storetest.OpenURL(t, url)
+		for range 5 {
+			layer := storetest.Layer(t, st)
+			together(4, func(n int) {
+				var err error
+				switch n {
+				case 0:
+					err = other.Stacks.Delete(ctx, layer.StackID)
+				case 1:
+					err = st.Apps.Create(ctx, &models.App{ID: models.NewID[models.AppID](), StackID: layer.StackID, Name: "a", Shortname: "a", Type: models.AppOther})
+				case 2:
+					err = st.Instances.Create(ctx, &models.Instance{ID: models.NewID[models.InstanceID](), StackID: layer.StackID, Hostname: "h",
+						Status: models.InstanceStopped, LayerIDs: []models.LayerID{layer.ID}})
+				case 3:
+					err = st.Deployments.Create(ctx, &models.Deployment{ID: models.NewID[models.DeploymentID](), StackID: layer.StackID, Status: models.DeploymentRunning})
+				}
+				if err != nil {
+					refused(t, err, models.CodeNotFound, "")
+				}
+			})
+		}
+		for _, table := range []string{"stacks", "layers", "apps", "instances", "instance_layers", "deployments", "counters"} {
+			var n int
+			must(t, st.SQL().QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n))
+			if n != 0 {
+				t.Errorf("%d %s were left behind", n, table)
+			}
+		}
+	})
+}

@@ -28,7 +28,12 @@ func (s Layers) ByIDs(ctx context.Context, ids []models.LayerID) ([]models.Layer
 
 // Create stores a new layer.
 func (s Layers) Create(ctx context.Context, layer *models.Layer) error {
-	return layerTaken(s.w(ctx).Create(layer).Error, layer)
+	return s.inTx(ctx, func(h *handle) error {
+		if err := keep(ctx, h, "stacks", kindStack, layer.StackID); err != nil {
+			return err
+		}
+		return layerTaken(h.w(ctx).Create(layer).Error, layer)
+	})
 }
 
 // Save writes all of a layer.
@@ -49,8 +54,10 @@ func layerTaken(err error, l *models.Layer) error {
 // Delete removes a layer that has no instances.
 func (s Layers) Delete(ctx context.Context, id models.LayerID) error {
 	return s.inTx(ctx, func(h *handle) error {
-		layers := Layers{h}
-		n, err := layers.InstanceCount(ctx, id)
+		if _, err := get[models.Layer](forUpdate(h.w(ctx)), kindLayer, id); err != nil {
+			return err // and nobody joins it from here on
+		}
+		n, err := Layers{h}.InstanceCount(ctx, id)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"opsyard/models"
@@ -31,6 +32,25 @@ func forUpdate(db *gorm.DB) *gorm.DB {
 		return db
 	}
 	return db.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate})
+}
+
+// keep makes sure that what a new row belongs to is there, and stays until the
+// transaction ends.
+func keep[ID ~string](ctx context.Context, h *handle, table, kind string, ids ...ID) error {
+	query := "SELECT id FROM " + table + " WHERE id IN ?"
+	if h.dialect == Postgres {
+		query += " FOR KEY SHARE"
+	}
+	var there []ID
+	if err := h.w(ctx).Raw(query, ids).Scan(&there).Error; err != nil {
+		return wrap(err, "read %s", table)
+	}
+	for _, id := range ids {
+		if !slices.Contains(there, id) {
+			return models.NotFound(kind, id)
+		}
+	}
+	return nil
 }
 
 // byIDs reads rows in the order of their ids, each once. A missing one is a

@@ -62,6 +62,9 @@ func (s Stacks) Delete(ctx context.Context, id models.StackID) error {
 	const commands = "SELECT id FROM commands WHERE deployment_id IN (SELECT id FROM deployments WHERE stack_id = ?)"
 	return s.inTx(ctx, func(h *handle) error {
 		db := h.w(ctx)
+		if _, err := get[models.Stack](forUpdate(db), kindStack, id); err != nil {
+			return err // and nothing joins it from here on
+		}
 		remove := func(table, where string, args ...any) error {
 			return wrap(db.Exec("DELETE FROM "+table+" WHERE "+where, args...).Error, "delete %s of stack %s", table, id)
 		}
