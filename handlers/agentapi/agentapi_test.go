@@ -1,0 +1,408 @@
+package agentapi
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"go.uber.org/goleak"
+
+	"opsyard/agent/protocol"
+	"opsyard/engine/dispatch"
+	"opsyard/models"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeEngine knows one instance, "web1", and one command of it, "mine".
+type fakeEngine struct {
+	key ed25519.PublicKey
+
+	mu       sync.Mutex
+	link     dispatch.Link
+	beats    int
+	accepted []string
+	done     []string
+	fail     error
+}
+
+func (e *fakeEngine) EnrollAgent(_ context.Context, r protocol.EnrollRequest) (*protocol.EnrollResponse, error) {
+	if r.Token != "good" {
+		return nil, &models.Error{Code: models.CodeUnauthenticated, Message: "The token is no good."}
+	}
+	return &protocol.EnrollResponse{InstanceID: "web1", Hostname: "web1"}, nil
+}
+
+func (e *fakeEngine) AgentInstance(_ context.Context, id models.InstanceID) (*models.Instance, error) {
+	if id != "web1" {
+		return nil, models.NotFound("instance", id)
+	}
+	return &models.Instance{ID: id, AgentKey: e.key}, nil
+}
+
+func (e *fakeEngine) ConnectAgent(_ context.Context, _ models.InstanceID, _ protocol.Hello, l dispatch.Link) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.link = l
+	return e.fail
+}
+
+func (e *fakeEngine) DisconnectAgent(models.InstanceID, dispatch.Link) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.link = nil
+}
+
+func (e *fakeEngine) Heartbeat(models.InstanceID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.beats++
+}
+
+func (e *fakeEngine) AcknowledgeCommand(_ models.InstanceID, c models.CommandID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.accepted = append(e.accepted, string(c))
+}
+
+func (e *fakeEngine) FinishCommand(_ context.Context, _ models.InstanceID, d protocol.Done) error {
+	if d.CommandID != "mine" {
+		return models.NotFound("command", d.CommandID)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.done = append(e.done, d.CommandID)
+	return nil
+}
+
+func (e *fakeEngine) OwnsCommand(_ context.Context, _ models.InstanceID, c models.CommandID) (bool, error) {
+	return c == "mine", nil
+}
+
+func (e *fakeEngine) Content(_ context.Context, digest string) ([]byte, error) {
+	if digest != "sha256:known" {
+		return nil, models.NotFound("content", digest)
+	}
+	var out bytes.Buffer
+	zip := gzip.NewWriter(&out)
+	_, _ = zip.Write([]byte("the document"))
+	_ = zip.Close()
+	return out.Bytes(), nil
+}
+
+type fakeLogs struct {
+	mu   sync.Mutex
+	text map[models.CommandID]string
+}
+
+func (l *fakeLogs) Append(_ context.Context, c models.CommandID, chunk protocol.LogChunk) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if chunk.Seq == 13 {
+		return 0, errors.New("disk full")
+	}
+	l.text[c] += string(chunk.Data)
+	return chunk.Seq, nil
+}
+
+func (l *fakeLogs) StoredSeq(context.Context, models.CommandID) (int64, error) { return 7, nil }
+
+type bench struct {
+	t      *testing.T
+	engine *fakeEngine
+	logs   *fakeLogs
+	url    string
+	key    ed25519.PrivateKey
+}
+
+func setup(t *testing.T) *bench {
+	t.Helper()
+	t.Parallel()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, engine: &fakeEngine{key: public}, logs: &fakeLogs{text: map[models.CommandID]string{}}, key: private}
+	downloads := t.TempDir()
+	if err := os.WriteFile(filepath.Join(downloads, "opsyard-agent"), []byte("program"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	api := New(b.engine, b.logs, slog.New(slog.DiscardHandler), downloads)
+	server := httptest.NewServer(api)
+	t.Cleanup(server.Close)
+	t.Cleanup(api.Stop)
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	b.url = server.URL
+	return b
+}
+
+// dial opens a session as far as the Challenge.
+func (b *bench) dial() (*websocket.Conn, protocol.Challenge) {
+	b.t.Helper()
+	socket, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(b.url, "http")+protocol.PathSession, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = socket.Close() })
+	return socket, receive[protocol.Challenge](b.t, socket)
+}
+
+func (b *bench) open() (*websocket.Conn, protocol.Welcome) {
+	b.t.Helper()
+	socket, challenge := b.dial()
+	send(b.t, socket, protocol.Hello{
+		Version: protocol.Version, InstanceID: "web1", Unfinished: []string{"mine", "theirs"},
+		Signature: ed25519.Sign(b.key, protocol.SignedText(challenge.Nonce, "web1")),
+	})
+	return socket, receive[protocol.Welcome](b.t, socket)
+}
+
+func send(t *testing.T, socket *websocket.Conn, message any) {
+	t.Helper()
+	wire, err := protocol.Encode(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := socket.WriteMessage(websocket.BinaryMessage, wire); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func receive[T any](t *testing.T, socket *websocket.Conn) T {
+	t.Helper()
+	_ = socket.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_, wire, err := socket.ReadMessage()
+	if err != nil {
+		t.Fatalf("receive %T: %v", *new(T), err)
+	}
+	message, err := protocol.Decode(wire)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, ok := message.(T)
+	if !ok {
+		t.Fatalf("received %#v instead of %T", message, want)
+	}
+	return want
+}
+
+// ends waits for the end of the session and returns the code the agent is told.
+func ends(t *testing.T, socket *websocket.Conn) string {
+	t.Helper()
+	_ = socket.SetReadDeadline(time.Now().Add(10 * time.Second))
+	for {
+		_, _, err := socket.ReadMessage()
+		var closed *websocket.CloseError
+		if errors.As(err, &closed) {
+			code, _, _ := strings.Cut(closed.Text, ":")
+			return code
+		}
+		if err != nil {
+			t.Fatalf("the session ended without a word: %v", err)
+		}
+	}
+}
+
+func TestSession(t *testing.T) {
+	b := setup(t)
+	socket, welcome := b.open()
+	if len(welcome.LogStored) != 1 || welcome.LogStored[0] != (protocol.LogStored{CommandID: "mine", Seq: 7}) {
+		t.Errorf("the welcome tells of %v", welcome.LogStored)
+	}
+	send(t, socket, protocol.Heartbeat{})
+	send(t, socket, protocol.Accepted{CommandID: "mine"})
+	send(t, socket, protocol.LogChunk{CommandID: "mine", Seq: 8, Data: []byte("hello")})
+	if got := receive[protocol.LogStored](t, socket); got.Seq != 8 {
+		t.Errorf("stored up to %d", got.Seq)
+	}
+	send(t, socket, protocol.Done{CommandID: "mine", LastSeq: 8})
+	receive[protocol.DoneStored](t, socket)
+	b.engine.mu.Lock()
+	defer b.engine.mu.Unlock()
+	if b.engine.beats != 1 || len(b.engine.accepted) != 1 || len(b.engine.done) != 1 {
+		t.Errorf("the engine heard %d beats, %v accepted, %v done", b.engine.beats, b.engine.accepted, b.engine.done)
+	}
+}
+
+func TestForeignCommandsAreForgotten(t *testing.T) {
+	b := setup(t)
+	socket, _ := b.open()
+	send(t, socket, protocol.LogChunk{CommandID: "theirs", Seq: 1, Data: []byte("forged")})
+	receive[protocol.LogStored](t, socket)
+	send(t, socket, protocol.Done{CommandID: "theirs"})
+	receive[protocol.DoneStored](t, socket)
+	if b.logs.text["theirs"] != "" {
+		t.Error("an agent wrote into another one's log")
+	}
+}
+
+func TestWhoMayOpenASession(t *testing.T) {
+	b := setup(t)
+	_, other, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		hello func(nonce []byte) any
+		want  string
+	}{
+		"WrongKey": {func(nonce []byte) any {
+			return protocol.Hello{Version: protocol.Version, InstanceID: "web1", Signature: ed25519.Sign(other, protocol.SignedText(nonce, "web1"))}
+		}, protocol.RefusedIdentity},
+		"OldNonce": {func([]byte) any {
+			return protocol.Hello{Version: protocol.Version, InstanceID: "web1", Signature: ed25519.Sign(b.key, protocol.SignedText(make([]byte, 32), "web1"))}
+		}, protocol.RefusedIdentity},
+		"UnknownInstance": {func(nonce []byte) any {
+			return protocol.Hello{Version: protocol.Version, InstanceID: "web2", Signature: ed25519.Sign(b.key, protocol.SignedText(nonce, "web2"))}
+		}, protocol.RefusedIdentity},
+		"TooNew":    {func([]byte) any { return protocol.Hello{Version: protocol.Version + 1, InstanceID: "web1"} }, protocol.RefusedVersion},
+		"NotAHello": {func([]byte) any { return protocol.Heartbeat{} }, protocol.RefusedVersion},
+	} {
+		t.Run(name, func(t *testing.T) {
+			socket, challenge := b.dial()
+			send(t, socket, test.hello(challenge.Nonce))
+			if got := ends(t, socket); got != test.want {
+				t.Errorf("refused as %q, want %q", got, test.want)
+			}
+		})
+	}
+	b.engine.mu.Lock()
+	defer b.engine.mu.Unlock()
+	if b.engine.link != nil {
+		t.Error("a refused agent is connected")
+	}
+}
+
+func TestStoppedInstanceIsToldToComeBack(t *testing.T) {
+	b := setup(t)
+	b.engine.fail = models.Conflict("Instance web1 is stopped.")
+	socket, _ := b.open()
+	if got := ends(t, socket); got != protocol.RefusedBusy {
+		t.Errorf("refused as %q", got)
+	}
+}
+
+func TestUnstoredChunkIsNotConfirmed(t *testing.T) {
+	b := setup(t)
+	socket, _ := b.open()
+	send(t, socket, protocol.LogChunk{CommandID: "mine", Seq: 13})
+	if got := ends(t, socket); got != protocol.RefusedBusy {
+		t.Errorf("refused as %q", got)
+	}
+}
+
+func TestSlowAgentIsDropped(t *testing.T) {
+	b := setup(t)
+	b.open()
+	var link dispatch.Link
+	for deadline := time.Now().Add(10 * time.Second); link == nil && time.Now().Before(deadline); runtime.Gosched() {
+		b.engine.mu.Lock()
+		link = b.engine.link
+		b.engine.mu.Unlock()
+	}
+	big := protocol.Run{CommandID: strings.Repeat("x", 1<<20)}
+	var err error
+	for range 1000 {
+		if err = link.Send(big); err != nil {
+			return
+		}
+	}
+	t.Errorf("an agent that reads nothing was sent 1000 messages: %v", err)
+}
+
+func TestGarbage(t *testing.T) {
+	b := setup(t)
+	for _, wire := range [][]byte{nil, {1}, []byte("\xff\xff\xff\xffgarbage"), bytes.Repeat([]byte("x"), 5000)} {
+		socket, _ := b.open()
+		if err := socket.WriteMessage(websocket.BinaryMessage, wire); err != nil {
+			t.Fatal(err)
+		}
+		ends(t, socket)
+	}
+}
+
+func TestEnroll(t *testing.T) {
+	b := setup(t)
+	for body, want := range map[string]int{
+		`{"token":"good"}`: 200, `{"token":"bad"}`: 403, `{`: 400, `{"token":"` + strings.Repeat("x", maxEnroll) + `"}`: 400,
+	} {
+		resp, err := http.Post(b.url+protocol.PathEnroll, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var refusal protocol.Refusal
+		_ = json.NewDecoder(resp.Body).Decode(&refusal)
+		resp.Body.Close()
+		if resp.StatusCode != want || want != 200 && refusal.Message == "" {
+			t.Errorf("%.30s: got %d %+v, want %d", body, resp.StatusCode, refusal, want)
+		}
+	}
+}
+
+func TestContentNeedsAnOpenSession(t *testing.T) {
+	b := setup(t)
+	socket, welcome := b.open()
+	get := func(token, digest string) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+protocol.PathContent+"/"+digest, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(body)
+	}
+	if code, body := get(welcome.SessionToken, "sha256:known"); code != 200 || body != "the document" {
+		t.Errorf("got %d %q", code, body)
+	}
+	for _, bad := range [][2]string{{"", "sha256:known"}, {"guess", "sha256:known"}, {welcome.SessionToken, "sha256:other"}} {
+		if code, _ := get(bad[0], bad[1]); code == 200 {
+			t.Errorf("%q was given %s", bad[0], bad[1])
+		}
+	}
+	_ = socket.Close()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if code, _ := get(welcome.SessionToken, "sha256:known"); code == http.StatusUnauthorized {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the token outlives its session")
+		}
+	}
+}
+
+func TestDownload(t *testing.T) {
+	b := setup(t)
+	for path, want := range map[string]int{
+		"/agent/download/" + runtime.GOOS + "/" + runtime.GOARCH: 200, "/agent/download/plan9/mips": 404,
+		"/agent/download/..%2f..%2fetc/passwd": 404, "/agent/install.sh": 200,
+	} {
+		resp, err := http.Get(b.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: got %d, want %d", path, resp.StatusCode, want)
+		}
+	}
+}
