@@ -91,22 +91,23 @@ func TestBrowserLivePage(t *testing.T) {
 	handler.Store(c.h)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.Load().ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
-	first := c.stack("first")
+	first, other := c.stack("shop one"), c.stack("other")
 
 	b := openTab(t)
 	b.signIn(server.URL)
-	b.do(chromedp.WaitVisible(`.live[data-state="live"]`))
+	b.do(chromedp.WaitVisible(`.live[data-state="live"]`), chromedp.WaitVisible(row(other)))
 	b.eval(`document.querySelector('[name=filter]').focus()`)
-	b.do(chromedp.SendKeys("[name=filter]", "typed"))
+	b.do(chromedp.SendKeys("[name=filter]", "shop"), chromedp.WaitNotPresent(row(other)))
 	b.eval(`document.querySelector('details.menu').open = true; window.kept = document.querySelector('` + row(first) + `')`)
-	second := c.stack("second")
+	second := c.stack("shop two")
 	b.do(chromedp.WaitVisible(row(second)))
-	if got := b.eval(`document.activeElement.value + ' ' + document.querySelector('details.menu').open + ' ' + kept.isConnected`); got != "typed true true" {
-		t.Errorf("after an update: got %v, want what was typed, the open menu and the same row", got)
+	script := `[document.activeElement.value, document.querySelector('details.menu').open, kept.isConnected, location.search, !!document.querySelector('` + row(other) + `')].join(' ')`
+	if got, want := b.eval(script), "shop true true ?filter=shop false"; got != want {
+		t.Errorf("after an update: got %v, want %v: what was typed, the open menu, the same row, the filter", got, want)
 	}
 
 	c.h.Stop() // the server goes, and comes back as another
-	third := c.stack("third")
+	third := c.stack("shop three")
 	again, err := New(c.h.Config)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +119,7 @@ func TestBrowserLivePage(t *testing.T) {
 	if err := c.store.Stacks.Delete(t.Context(), first.ID); err != nil {
 		t.Fatal(err)
 	}
-	c.stack("fourth") // tells the page
+	c.stack("shop four") // tells the page
 	b.do(chromedp.WaitNotPresent(row(first)))
 }
 

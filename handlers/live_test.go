@@ -64,7 +64,7 @@ func TestLiveStacks(t *testing.T) {
 	t.Parallel()
 	c := setup(t)
 	shop := c.stack("shop")
-	conn := c.as("ana").mustDial("/ws/live?view=stacks/all")
+	conn := c.as("ana").mustDial("/ws/live?view=stacks/")
 	first := next(t, conn)
 	if !strings.Contains(first, `id="stacks-table"`) || !strings.Contains(first, ">shop<") || strings.Contains(first, "<html") {
 		t.Fatalf("got %.300s", first)
@@ -87,8 +87,8 @@ func TestLiveRefuses(t *testing.T) {
 		who                *browser
 		want               int
 	}{
-		{"ErrNobody", "/ws/live?view=stacks/all", c.url, c.browser(), 401},
-		{"ErrOrigin", "/ws/live?view=stacks/all", "https://evil.example", ana, 403},
+		{"ErrNobody", "/ws/live?view=stacks/", c.url, c.browser(), 401},
+		{"ErrOrigin", "/ws/live?view=stacks/", "https://evil.example", ana, 403},
 		{"ErrUnknownView", "/ws/live?view=nothing/1", c.url, ana, 404},
 		{"ErrNoView", "/ws/live", c.url, ana, 422},
 	} {
@@ -108,7 +108,7 @@ func TestLiveEndsWithTheSession(t *testing.T) {
 	t.Parallel()
 	c := setup(t)
 	b := c.as("ana")
-	conn := b.mustDial("/ws/live?view=stacks/all")
+	conn := b.mustDial("/ws/live?view=stacks/")
 	next(t, conn)
 	b.post("/sign-out")
 	if got := closeCode(t, conn); got != ws.CloseSignedOut {
@@ -119,7 +119,7 @@ func TestLiveEndsWithTheSession(t *testing.T) {
 func TestStopClosesLivePages(t *testing.T) {
 	t.Parallel()
 	c := setup(t)
-	conn := c.as("ana").mustDial("/ws/live?view=stacks/all")
+	conn := c.as("ana").mustDial("/ws/live?view=stacks/")
 	next(t, conn)
 	c.h.Stop()
 	c.h.Stop()

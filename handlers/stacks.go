@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -23,9 +24,7 @@ func (h *Handlers) showStacks(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.Page = h.page(w, r, "Stacks", "stacks", ui.Crumb{Label: "Stacks"})
-	if filter == "" && show == "" && p.All > 0 {
-		p.Page.Live = "stacks/all" // a filtered list would change under the reader's hands
-	}
+	p.Page.Dot = p.All > 0
 	h.render(w, r, http.StatusOK, views.Stacks(p))
 }
 
@@ -108,12 +107,16 @@ func (h *Handlers) lastDeployment(ctx context.Context, id models.StackID) (*view
 	return last, nil
 }
 
-// liveStacks keeps the unfiltered list true.
-func (h *Handlers) liveStacks(context.Context, string) (liveView, error) {
+// liveStacks keeps a list true; its key is the list's filter as a query.
+func (h *Handlers) liveStacks(_ context.Context, key string) (liveView, error) {
+	asked, err := url.ParseQuery(key)
+	if err != nil {
+		return liveView{}, models.NotFound("list of stacks", key)
+	}
 	return liveView{
 		Topics: []string{"stacks"},
 		Render: func(ctx context.Context, _ []pubsub.Message) (templ.Component, error) {
-			p, err := h.stacksPage(ctx, "", "")
+			p, err := h.stacksPage(ctx, asked.Get("filter"), asked.Get("show"))
 			if err != nil {
 				return nil, err
 			}

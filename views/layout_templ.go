@@ -550,7 +550,7 @@ func topBar(p Page) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if p.Live != "" {
+		if p.Live != "" || p.Dot {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 40, "<span class=\"live\" data-dot data-state=\"connecting\" role=\"status\" hidden>Connecting</span>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -26,6 +26,9 @@ type Page struct {
 	// Live names the page's live parts, as handlers registered them:
 	// "stack/ID deployment/ID". Empty: nothing changes by itself.
 	Live string
+	// Dot shows whether the page is live, for pages that name their live parts
+	// in the parts themselves. Live implies it.
+	Dot bool
 	// Scripts are further modules of static/js that this page needs.
 	Scripts []string
 }

@@ -3,6 +3,7 @@ package views
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,6 +144,11 @@ func more(n int) string {
 		return ""
 	}
 	return " and " + strconv.Itoa(n) + " more"
+}
+
+// live names the list with its filter, so that a filtered list stays true too.
+func (p StacksPage) live() string {
+	return "stacks/" + url.Values{"filter": {p.Filter}, "show": {p.Show}}.Encode()
 }
 
 func (p StacksPage) totals() string {

@@ -6,12 +6,12 @@ import { morph } from './morph.js';
 const quietest = 30_000; // longest pause between two tries
 const silence = 45_000;  // the server pings every 20 s; longer silence is a dead line
 
-let socket, tries = 0, timer, watchdog;
+let socket, tries = 0, timer, watchdog, watching;
 
 // startLive connects when the page names live parts: <main data-live="stack/ID">.
 export function startLive() {
-  if (!views().length) return;
-  connect();
+  document.addEventListener('htmx:afterSettle', follow);
+  follow();
   addEventListener('online', () => { tries = 0; retryNow(); });
   addEventListener('offline', () => show('offline'));
   document.addEventListener('visibilitychange', () => { if (!document.hidden && !isOpen()) retryNow(); });
@@ -19,18 +19,29 @@ export function startLive() {
   addEventListener('pageshow', e => { if (e.persisted) retryNow(); });
 }
 
-const views = () => [...document.querySelectorAll('[data-live]')].flatMap(e => e.dataset.live.split(' ')).filter(Boolean);
+const views = () => [...new Set([...document.querySelectorAll('[data-live]')].flatMap(e => e.dataset.live.split(' ')))].filter(Boolean);
+
+// follow connects anew when the page has come to name other parts.
+function follow() {
+  if (views().join(' ') === (watching ?? '')) return;
+  const old = socket;
+  socket = undefined;
+  old?.close(1000);
+  retryNow();
+}
+
 const isOpen = () => socket && socket.readyState <= WebSocket.OPEN;
 
 function retryNow() {
   clearTimeout(timer);
-  if (!isOpen()) connect();
+  if (!isOpen() && views().length) connect();
 }
 
 function connect() {
   const address = new URL('/ws/live', location.href);
   address.protocol = address.protocol.replace('http', 'ws');
-  for (const view of new Set(views())) address.searchParams.append('view', view);
+  for (const view of views()) address.searchParams.append('view', view);
+  watching = views().join(' ');
   show(tries ? 'reconnecting' : 'connecting');
   const mine = socket = new WebSocket(address);
   let opened = false;
