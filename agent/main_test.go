@@ -26,7 +26,8 @@ import (
 // that kill one.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "supervise" {
-		runners := map[string]recipe.Runner{"script": scriptRunner{}}
+		// Built-in recipes go to shell, whatever the manager; the tests' scripts stand for both.
+		runners := map[string]recipe.Runner{"script": scriptRunner{}, "shell": scriptRunner{}}
 		if err := supervise.Run(os.Args[2], supervise.Config{Runners: runners, AgentPath: "/bin/true", Now: time.Now}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -170,7 +170,7 @@ func (r *run) attributes(context.Context) error {
 	if err != nil {
 		return err
 	}
-	merged := json.RawMessage("{}")
+	merged := self(r.data)
 	for _, digest := range r.Run.Attributes {
 		doc, err := os.ReadFile(store.Path(digest))
 		if err != nil {
@@ -192,16 +192,33 @@ func (r *run) attributes(context.Context) error {
 	return nil
 }
 
-// recipes hands over to the configuration manager.
+// recipes hands the run list over, in order, to whatever runs its items: the
+// built-in recipes are shell on every stack, the others the stack's own kind.
 func (r *run) recipes(ctx context.Context) error {
-	if len(r.job.Items) == 0 {
-		return nil
+	items := r.job.Items
+	for len(items) > 0 {
+		n := 1
+		for n < len(items) && r.manager(items[n]) == r.manager(items[0]) {
+			n++
+		}
+		runner, ok := r.Runners[r.manager(items[0])]
+		if !ok {
+			return fmt.Errorf("This agent cannot run %q recipes.", r.Run.Manager) //nolint:staticcheck // a sentence for people
+		}
+		job := r.job
+		job.Items, items = items[:n], items[n:]
+		if err := runner.Run(ctx, job, r.out); err != nil {
+			return err
+		}
 	}
-	runner, ok := r.Runners[r.Run.Manager]
-	if !ok {
-		return fmt.Errorf("This agent cannot run %q recipes.", r.Run.Manager) //nolint:staticcheck // a sentence for people
+	return nil
+}
+
+func (r *run) manager(item recipe.Item) string {
+	if item.BuiltIn {
+		return "shell"
 	}
-	return runner.Run(ctx, r.job, r.out)
+	return r.Run.Manager
 }
 
 // cleanUp removes secrets; the rest stays to be looked at.
