@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"opsyard/agent/protocol"
 	"opsyard/engine/lifecycle"
 	"opsyard/models"
 	"opsyard/models/store"
@@ -123,7 +124,8 @@ func (e *Engine) instanceFor(ctx context.Context, id models.InstanceID, action m
 
 // DeleteInstance removes a stopped instance and its disk (OpsWorks:
 // DeleteInstance). The machine is terminated first: when that fails, the
-// record stays.
+// record stays. A registered host goes on running; it only leaves the stack
+// (OpsWorks: DeregisterInstance).
 func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID) error {
 	i, err := e.instanceFor(ctx, id, models.ActionManage)
 	if err != nil {
@@ -132,17 +134,12 @@ func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID) error
 	if err := i.CanDelete(); err != nil {
 		return err
 	}
-	stack, err := e.store.Stacks.Get(ctx, i.StackID)
-	if err != nil {
-		return err
+	if !i.Registered() {
+		if err := e.terminate(ctx, i); err != nil {
+			return models.Invalid("The machine of %s could not be removed, so the instance stays. The server's log has the details.", i.Hostname).Because(err)
+		}
 	}
-	p, err := e.provider(stack)
-	if err != nil {
-		return err
-	}
-	if err := p.Terminate(ctx, string(id)); err != nil {
-		return models.Invalid("The machine of %s could not be removed, so the instance stays. The server's log has the details.", i.Hostname).Because(err)
-	}
+	defer e.dispatcher.Drop(id, protocol.RefusedIdentity, "the instance was deleted")
 	return e.tx(ctx, func(t *tx) error {
 		i, err := t.Instances.GetForUpdate(ctx, id)
 		if err != nil {
@@ -157,6 +154,12 @@ func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID) error
 		if err := t.Instances.Delete(ctx, id); err != nil {
 			return err
 		}
+		if i.Status == models.InstanceOnline {
+			gone := models.Cause{Kind: models.CauseMembership, Text: i.Hostname + " left online: it was deregistered", InstanceID: id}
+			if err := t.configure(ctx, i.StackID, gone); err != nil {
+				return err
+			}
+		}
 		t.tellInstance(i.StackID, id)
 		t.tellStack(i.StackID)
 		if err := t.event(ctx, models.StackEvent{StackID: i.StackID, Kind: "instance", Tone: "off", Text: i.Hostname + " was deleted", Cause: byWhom(ctx, "")}); err != nil {
@@ -164,6 +167,18 @@ func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID) error
 		}
 		return t.audit(ctx, "DeleteInstance", onInstance(i), i, nil, models.Cause{})
 	})
+}
+
+func (e *Engine) terminate(ctx context.Context, i *models.Instance) error {
+	stack, err := e.store.Stacks.Get(ctx, i.StackID)
+	if err != nil {
+		return err
+	}
+	p, err := e.provider(stack)
+	if err != nil {
+		return err
+	}
+	return p.Terminate(ctx, string(i.ID))
 }
 
 // StartInstance asks for a machine (OpsWorks: StartInstance). The status is

@@ -336,3 +336,35 @@ func TestRefusals(t *testing.T) {
 		}
 	})
 }
+
+func TestRegisteredHostComesAndGoes(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		peer := w.online(w.lb)
+		token := must(w.engine.CreateEnrollToken(w.ctx, w.stack.ID, w.web.ID, time.Hour))(t)
+		request := protocol.EnrollRequest{Token: token, PublicKey: make([]byte, 32), Facts: protocol.Facts{Hostname: "rack-7"}}
+		first := must(w.engine.EnrollAgent(w.ctx, request))(t)
+		if again := must(w.engine.EnrollAgent(w.ctx, request))(t); again.InstanceID != first.InstanceID {
+			t.Errorf("the repeated enrolment made %s beside %s", again.InstanceID, first.InstanceID)
+		}
+		request.PublicKey = append(make([]byte, 31), 1)
+		if _, err := w.engine.EnrollAgent(w.ctx, request); models.CodeOf(err) != models.CodeUnauthenticated {
+			t.Errorf("a used token with another key: %v", err)
+		}
+		host := must(w.store.Instances.Get(w.ctx, models.InstanceID(first.InstanceID)))(t)
+		w.connect(host)
+		w.finish(host, models.CommandSetup, protocol.Successful)
+		w.becomes(host, models.InstanceOnline)
+		w.drain()
+		if err := w.engine.StopInstance(w.ctx, host.ID, false); models.CodeOf(err) != models.CodeInvalid {
+			t.Errorf("a registered host was stopped: %v", err)
+		}
+		if err := w.engine.DeleteInstance(w.ctx, host.ID); err != nil {
+			t.Fatal(err)
+		}
+		delete(w.links, host.ID)
+		w.finish(peer, models.CommandConfigure, protocol.Successful)
+		if _, err := w.store.Instances.Get(w.ctx, host.ID); models.CodeOf(err) != models.CodeNotFound {
+			t.Errorf("the instance is still there: %v", err)
+		}
+	})
+}

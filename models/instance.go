@@ -273,8 +273,12 @@ func (i *Instance) CanReboot() error {
 	return Invalid("Instance %s is %s: only an online instance can be rebooted.", i.Hostname, i.Status)
 }
 
-// CanDelete tells whether DeleteInstance is accepted.
+// CanDelete tells whether DeleteInstance is accepted. A registered host is not
+// stopped from here: deleting it means letting go of it, in any state.
 func (i *Instance) CanDelete() error {
+	if i.Registered() {
+		return nil
+	}
 	if i.Status == InstanceStopped || i.Status == InstanceStartFailed {
 		return nil
 	}
