@@ -6,6 +6,7 @@ import (
 	"errors"
 	"regexp"
 	"regexp/syntax"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -76,24 +77,26 @@ func (l *Logs) Search(ctx context.Context, id models.CommandID, q Query) (Hits, 
 	return Hits{Lines: s.hits, Next: s.line, All: !s.stopped}, nil
 }
 
-// matcher makes the test for one or more lines of plain text: it gives the
-// place of the first match, or a negative number.
-func (q Query) matcher() (func(text []byte) int, error) {
+// matcher finds lines in a text of whole lines. set gives the text; next is a
+// place in the first line at or behind from that matches, or negative. from is
+// the beginning of a line.
+type matcher interface {
+	set(text []byte)
+	next(from int) int
+}
+
+func (q Query) matcher() (matcher, error) {
 	switch {
 	case q.Text == "":
 		return nil, models.InvalidField("q", "Type something to search for.")
 	case len(q.Text) > maxQuery:
 		return nil, models.InvalidField("q", "The search is longer than %d bytes.", maxQuery)
-	}
-	needle := []byte(q.Text)
-	if !q.Regexp && bytes.IndexByte(needle, '\n') >= 0 {
-		return func([]byte) int { return -1 }, nil // no line holds a newline
-	}
-	if !q.Regexp && q.Case {
-		return func(text []byte) int { return bytes.Index(text, needle) }, nil
-	}
-	if !q.Regexp && ascii(needle) {
-		return foldedIndex(needle), nil
+	case !q.Regexp && strings.Contains(q.Text, "\n"):
+		return nil, models.InvalidField("q", "A search stays within one line.")
+	case !q.Regexp && q.Case:
+		return &exact{needle: []byte(q.Text)}, nil
+	case !q.Regexp && ascii(q.Text):
+		return &folded{needle: lower(nil, []byte(q.Text))}, nil
 	}
 	pattern, flags := q.Text, "(?m)"
 	if !q.Regexp {
@@ -106,7 +109,10 @@ func (q Query) matcher() (func(text []byte) int, error) {
 	if err != nil {
 		return nil, models.InvalidField("q", "This is no regular expression: %s.", reason(err)).Because(err)
 	}
-	return inLine(re), nil
+	if must := literal(flags + pattern); len(must) > 1 {
+		return &guarded{folded: folded{needle: lower(nil, must)}, re: re}, nil
+	}
+	return &expression{re: re}, nil
 }
 
 // reason is what is wrong with an expression, without our own part of it.
@@ -118,24 +124,42 @@ func reason(err error) string {
 	return err.Error()
 }
 
-func ascii(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
+// literal is the longest text that every match holds, in some case, or nil.
+func literal(pattern string) []byte {
+	tree, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	return longest(tree.Simplify())
+}
+
+func longest(e *syntax.Regexp) []byte {
+	switch e.Op {
+	case syntax.OpLiteral:
+		if text := []byte(string(e.Rune)); ascii(text) {
+			return text
+		}
+	case syntax.OpCapture, syntax.OpPlus:
+		return longest(e.Sub[0])
+	case syntax.OpConcat:
+		var best []byte
+		for _, sub := range e.Sub {
+			if text := longest(sub); len(text) > len(best) {
+				best = text
+			}
+		}
+		return best
+	}
+	return nil
+}
+
+func ascii[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
 			return false
 		}
 	}
 	return true
-}
-
-// foldedIndex finds ASCII text in any case, much faster than a regular
-// expression does.
-func foldedIndex(needle []byte) func([]byte) int {
-	needle = lower(nil, needle)
-	var buf []byte
-	return func(text []byte) int {
-		buf = lower(buf, text)
-		return bytes.Index(buf, needle)
-	}
 }
 
 // lower folds ASCII letters only, so that places stay the same.
@@ -149,38 +173,90 @@ func lower(dst, text []byte) []byte {
 	return dst
 }
 
-// inLine keeps an expression from matching across lines. It asks for a match
-// in all of the text first, which is much faster than line by line: a line
-// that matches alone has a match in the whole that begins in it.
-func inLine(re *regexp.Regexp) func([]byte) int {
-	return func(text []byte) int {
-		for pos := 0; pos <= len(text); {
-			m := re.FindIndex(text[pos:])
-			if m == nil {
-				return -1
-			}
-			begin := pos + m[0]
-			first := bytes.LastIndexByte(text[:begin], '\n') + 1
-			line, last := text[first:], true
-			if i := bytes.IndexByte(line, '\n'); i >= 0 {
-				line, last = line[:i], false
-			}
-			if re.Match(line) {
-				return begin
-			}
-			if last {
-				return -1
-			}
-			pos = first + len(line) + 1
-		}
-		return -1
+// exact finds text as it is.
+type exact struct{ needle, text []byte }
+
+func (m *exact) set(text []byte)   { m.text = text }
+func (m *exact) next(from int) int { return indexFrom(m.text, m.needle, from) }
+
+func indexFrom(text, needle []byte, from int) int {
+	if i := bytes.Index(text[from:], needle); i >= 0 {
+		return from + i
 	}
+	return -1
+}
+
+// folded finds ASCII text in any case, much faster than an expression does.
+type folded struct{ needle, text []byte }
+
+func (m *folded) set(text []byte)   { m.text = lower(m.text, text) }
+func (m *folded) next(from int) int { return indexFrom(m.text, m.needle, from) }
+
+// expression keeps an expression from matching across lines. It asks for a
+// match in all of the text first, which is much faster than line by line: a
+// line that matches alone has a match in the whole that begins in it.
+type expression struct {
+	re   *regexp.Regexp
+	text []byte
+}
+
+func (m *expression) set(text []byte) { m.text = text }
+
+func (m *expression) next(from int) int {
+	for from < len(m.text) {
+		found := m.re.FindIndex(m.text[from:])
+		if found == nil {
+			return -1
+		}
+		first, last := lineAround(m.text, from+found[0])
+		if m.re.Match(m.text[first:last]) {
+			return first
+		}
+		from = last + 1
+	}
+	return -1
+}
+
+// guarded asks the expression only about lines that hold the text it needs.
+type guarded struct {
+	folded
+	re    *regexp.Regexp
+	whole []byte
+}
+
+func (m *guarded) set(text []byte) {
+	m.whole = text
+	m.folded.set(text)
+}
+
+func (m *guarded) next(from int) int {
+	for from < len(m.whole) {
+		i := m.folded.next(from)
+		if i < 0 {
+			return -1
+		}
+		first, last := lineAround(m.whole, i)
+		if m.re.Match(m.whole[first:last]) {
+			return first
+		}
+		from = last + 1
+	}
+	return -1
+}
+
+// lineAround finds the line that holds place i, without its newline.
+func lineAround(text []byte, i int) (first, last int) {
+	first = bytes.LastIndexByte(text[:i], '\n') + 1
+	if n := bytes.IndexByte(text[i:], '\n'); n >= 0 {
+		return first, i + n
+	}
+	return first, len(text)
 }
 
 // searcher looks through pieces. Whole lines of a piece are tested together;
 // only where something matches are they told apart.
 type searcher struct {
-	match   func([]byte) int
+	match   matcher
 	line    int64 // of the next byte
 	skip    int64 // newlines before the first line to look at
 	limit   int
@@ -245,7 +321,8 @@ func (s *searcher) hit(text []byte) {
 		return
 	}
 	s.text = plain(s.text, text)
-	if s.match(s.text) >= 0 {
+	s.match.set(s.text)
+	if s.match.next(0) >= 0 {
 		s.hits = append(s.hits, s.line)
 	}
 }
@@ -253,18 +330,18 @@ func (s *searcher) hit(text []byte) {
 // scan looks at whole lines.
 func (s *searcher) scan(lines []byte) {
 	s.text = plain(s.text, lines)
-	text := s.text
-	for len(text) > 0 {
-		i := s.match(text)
-		if i < 0 || i == len(text) {
-			s.line += int64(bytes.Count(text, newline))
+	s.match.set(s.text)
+	for pos := 0; pos < len(s.text); {
+		i := s.match.next(pos)
+		if i < 0 || i == len(s.text) {
+			s.line += int64(bytes.Count(s.text[pos:], newline))
 			return
 		}
-		s.line += int64(bytes.Count(text[:i], newline))
+		s.line += int64(bytes.Count(s.text[pos:i], newline))
 		s.hits = append(s.hits, s.line)
-		end := bytes.IndexByte(text[i:], '\n')
+		_, last := lineAround(s.text, i)
 		s.line++
-		text = text[i+end+1:]
+		pos = last + 1
 		if len(s.hits) >= s.limit {
 			s.stopped = true
 			return

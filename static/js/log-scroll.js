@@ -149,6 +149,7 @@ export class Viewport {
 
   // align puts the thumb where the reader is.
   #align() {
+    this.canvas.style.setProperty('--log-width', this.el.clientWidth + 'px'); // of heads, which do not scroll sideways
     this.sizer.style.height = this.#box + 'px';
     let s = this.toScroll(this.position);
     if (this.wrap && s < 100 && this.position + this.#offset > 0 && this.rows.first()?.key !== this.#key) s = 100; // there is more above

@@ -316,7 +316,7 @@ class LogPane extends HTMLElement {
   #stepHead({ step, depth }) {
     const folded = this.rows.isFolded(step);
     const has = this.rows.lastOf(step) > step.a || step.children.length;
-    const tone = step.r ? { successful: 'ok', failed: 'bad', skipped: 'off' }[step.r] || 'off' : this.complete ? 'off' : 'run';
+    const tone = step.r ? { successful: 'ok', failed: 'bad', skipped: 'skip' }[step.r] || 'off' : this.complete ? 'off' : 'run';
     const el = make(has ? 'button' : 'div', { class: `ls s-${tone} d${Math.min(depth, 3)}`, 'data-step': step.i, ...(has && { type: 'button', 'aria-expanded': String(!folded) }) });
     el.append(has ? this.#icon('chev', 'chev') : make('span', { class: 'chev' }), this.#icon(step.r || this.complete ? tone : 'run', 'gl'),
       make('span', { class: 'vh' }, (step.r || (this.complete ? 'not finished' : 'running')) + ' '), make('span', { class: 'name' }, step.n));
