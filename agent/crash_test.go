@@ -78,7 +78,7 @@ func TestKilledSupervisor(t *testing.T) {
 	b := setup(t)
 	b.Send(script("c", `echo $$ > pid; echo begun; exec sleep 1000`))
 	pidFile := filepath.Join(b.data, "commands/c/work/pid")
-	b.Wait(t, "output", func(v agenttest.View) bool { return v.Logs["c"] != nil })
+	b.Wait(t, "output", func(v agenttest.View) bool { return v.Logs["c"] != nil && len(v.Logs["c"].Data) > 0 })
 	syscall.Kill(process(t, filepath.Join(b.data, "commands/c")).PID, syscall.SIGKILL)
 	done, log := b.WaitDone(t, "c")
 	if done.Outcome != protocol.Failed || done.Message != "The process that ran the command was killed." || string(log.Data) != "begun\n" {
@@ -104,7 +104,7 @@ func TestReboot(t *testing.T) {
 	b := setup(t)
 	b.Send(script("c", `echo begun; sleep 1000`))
 	b.Send(script("d", `echo after`))
-	b.Wait(t, "output", func(v agenttest.View) bool { return v.Logs["c"] != nil })
+	b.Wait(t, "output", func(v agenttest.View) bool { return v.Logs["c"] != nil && len(v.Logs["c"].Data) > 0 })
 	b.stop()
 	dir := filepath.Join(b.data, "commands/c")
 	p := process(t, dir)
@@ -132,7 +132,7 @@ func TestShutdown(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Send(script("c", `echo begun; sleep 1000`))
-	b.Wait(t, "output", func(v agenttest.View) bool { return v.Logs["c"] != nil })
+	b.Wait(t, "output", func(v agenttest.View) bool { return v.Logs["c"] != nil && len(v.Logs["c"].Data) > 0 })
 	syscall.Kill(process(t, filepath.Join(b.data, "commands/c")).PID, syscall.SIGTERM)
 	if done, _ := b.WaitDone(t, "c"); done.Outcome != protocol.Failed || !strings.Contains(done.Message, "from outside") {
 		t.Errorf("got %+v", done)

@@ -55,12 +55,14 @@ func (a *Agent) shipOne(t *track, l *session.Link) (more bool, err error) {
 	if t.link == l {
 		stored = t.stored
 	}
-	t.again, t.gap = false, false
+	// A gap stays noted until the log may be sent again.
+	waits := gap && t.on == l && a.cfg.Now().Sub(t.rewound) < rewindEvery
+	t.again, t.gap = false, waits
 	a.mu.Unlock()
 	if !current && !ended {
 		return false, nil // it waits its turn
 	}
-	if err := t.resume(l, stored, gap, a.cfg.Now); err != nil {
+	if err := t.resume(l, stored, gap && !waits, a.cfg.Now); err != nil {
 		return false, err
 	}
 	if t.on == nil && t.from(a.bootID) {
@@ -85,7 +87,7 @@ func (a *Agent) shipOne(t *track, l *session.Link) (more bool, err error) {
 	if acked && t.done != nil && t.sender.Complete() {
 		return false, a.forget(t)
 	}
-	return t.done == nil, nil
+	return t.done == nil || waits, nil
 }
 
 // from tells whether the command ran in an earlier boot. If the power went,
@@ -97,7 +99,7 @@ func (t *track) from(bootID string) bool {
 }
 
 // rewindEvery is how often a gap may make the log be sent again.
-const rewindEvery = 5 * time.Second
+const rewindEvery = time.Second
 
 // resume opens the log if need be and takes up what the server has of it.
 func (t *track) resume(l *session.Link, stored int64, gap bool, now func() time.Time) error {
@@ -113,7 +115,7 @@ func (t *track) resume(l *session.Link, stored int64, gap bool, now func() time.
 	case t.on != l:
 		t.on, t.said = l, false
 		t.sender.Resume(max(stored, l.Stored[t.id()]))
-	case gap && now().Sub(t.rewound) > rewindEvery:
+	case gap:
 		t.rewound = now()
 		t.sender.Resume(stored)
 	default:

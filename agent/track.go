@@ -163,7 +163,7 @@ func (a *Agent) logStored(l *session.Link, m protocol.LogStored) {
 			t.link, t.stored = l, 0
 		}
 		// What is confirmed without progress lies before a gap.
-		t.gap = t.gap || m.Seq == t.stored
+		t.gap = m.Seq <= t.stored
 		t.stored = max(t.stored, m.Seq)
 		nudge(a.ship)
 	}

@@ -38,6 +38,7 @@ type Log struct {
 	last            int64     // number of the last chunk
 	tip             record    // the last chunk
 	since           time.Time // when uncut bytes were first seen
+	cutAt           time.Time // when the last chunk was cut
 	unsaved         []record  // the last chunks, which a full disk kept out of the index
 }
 
@@ -95,8 +96,9 @@ func (l *Log) load() error {
 	return l.idx.Truncate(l.last * recordSize)
 }
 
-// Cut makes chunks of what is there: whole ones at once, a smaller one when
-// its first byte has waited for protocol.ChunkDelay, or at the end.
+// Cut makes chunks of what is there: whole ones at once, a smaller one at the
+// end or when protocol.ChunkDelay has passed since the last, so that a line
+// after a silence is not held up.
 func (l *Log) Cut(final bool) error {
 	// The steps are measured first: all that they point to is then in the output.
 	steps, err := fileSize(l.steps)
@@ -116,7 +118,7 @@ func (l *Log) Cut(final bool) error {
 		if l.since.IsZero() {
 			l.since = l.now()
 		}
-		if left < protocol.ChunkSize && !final && l.now().Sub(l.since) < protocol.ChunkDelay {
+		if left < protocol.ChunkSize && !final && l.now().Sub(l.cutAt) < protocol.ChunkDelay {
 			return nil
 		}
 		before := l.tip
@@ -146,7 +148,7 @@ func (l *Log) cut(size, steps int64) error {
 	if next.Size == 0 && next.StepsEnd == next.StepsFrom {
 		return nil
 	}
-	l.last, l.tip, l.since = l.last+1, next, time.Time{}
+	l.last, l.tip, l.since, l.cutAt = l.last+1, next, time.Time{}, l.now()
 	l.unsaved = append(l.unsaved, next)
 	l.save()
 	return nil

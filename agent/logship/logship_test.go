@@ -81,6 +81,7 @@ func TestShipping(t *testing.T) {
 			t.Fatal(err)
 		}
 		for {
+			sender.Stored(server.seq())
 			chunk, ok, err := sender.Next()
 			if err != nil {
 				t.Fatal(err)
@@ -89,7 +90,6 @@ func TestShipping(t *testing.T) {
 				break
 			}
 			server.take(t, chunk)
-			sender.Stored(server.seq())
 		}
 		if !bytes.Equal(server.text(), want.Bytes()) {
 			t.Fatalf("got %d bytes, want %d", len(server.text()), want.Len())
