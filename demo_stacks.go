@@ -183,7 +183,8 @@ func (d *demo) verdict(instances []models.Instance, took time.Duration) error {
 	return nil
 }
 
-// waitForApp prints the load balancer's address once it answers with the app.
+// waitForApp prints the load balancer's address once it answers with the app
+// and knows all web servers: the last Configure has ended.
 func (d *demo) waitForApp(ctx context.Context) error {
 	instances, err := d.store.Instances.InStack(ctx, d.stack.ID)
 	if err != nil {
@@ -193,8 +194,12 @@ func (d *demo) waitForApp(ctx context.Context) error {
 	defer ticker.Stop()
 	client := http.Client{Timeout: 5 * time.Second}
 	for {
+		running, err := d.store.Deployments.Running(ctx, d.stack.ID)
+		if err != nil {
+			return err
+		}
 		for _, i := range instances {
-			if url := "http://" + i.PrivateIP + "/"; strings.HasPrefix(i.Hostname, "lb") && answers(ctx, &client, url) {
+			if url := "http://" + i.PrivateIP + "/"; len(running) == 0 && strings.HasPrefix(i.Hostname, "lb") && answers(ctx, &client, url) {
 				fmt.Println("app     ", url)
 				return nil
 			}
