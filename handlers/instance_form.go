@@ -19,6 +19,9 @@ func (h *Handlers) showNewInstance(w http.ResponseWriter, r *http.Request, stack
 		"RootDeviceType": {stack.DefaultRootDeviceType}, "AgentVersion": {"INHERIT"}, "InstallUpdatesOnBoot": {"on"},
 		"SshKeyName": {stack.DefaultSSHKeyName}, "Start": {"on"},
 	}}
+	if offered := sizes[stack.Provider]; len(offered) > 2 {
+		form.Values.Set("InstanceType", offered[2]) // small: the middle of what is usual
+	}
 	h.showInstanceForm(w, r, stack, nil, form, http.StatusOK)
 }
 

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -151,6 +152,7 @@ func BuildStrip(commands []models.Command, groups map[models.InstanceID]string, 
 		return nil
 	}
 	s := &Strip{}
+	commands = inGroups(commands, groups)
 	ran := map[models.CommandID]map[string]models.LogStep{}
 	order, rank := []string{}, map[string]bool{}
 	add := func(name string) {
@@ -197,6 +199,24 @@ func BuildStrip(commands []models.Command, groups map[models.InstanceID]string, 
 		s.Steps = append(s.Steps, row)
 	}
 	return s
+}
+
+// inGroups puts instances of one group side by side, web2 before web10; the
+// groups stay in the order of their first command.
+func inGroups(commands []models.Command, groups map[models.InstanceID]string) []models.Command {
+	first := map[string]int{}
+	for n, c := range commands {
+		if _, ok := first[groups[c.InstanceID]]; !ok {
+			first[groups[c.InstanceID]] = n
+		}
+	}
+	return slices.SortedStableFunc(slices.Values(commands), func(a, b models.Command) int {
+		return cmp.Or(
+			cmp.Compare(first[groups[a.InstanceID]], first[groups[b.InstanceID]]),
+			cmp.Compare(strings.TrimRight(a.Hostname, "0123456789"), strings.TrimRight(b.Hostname, "0123456789")),
+			cmp.Compare(len(a.Hostname), len(b.Hostname)),
+			cmp.Compare(a.Hostname, b.Hostname))
+	})
 }
 
 func stripCell(c models.Command, name string, ran map[string]models.LogStep, planned map[string]bool) StripCell {

@@ -214,7 +214,7 @@ func InstanceSentence(i models.Instance, last *models.Command, lastCause string,
 	}
 	s.Rest = append(s.Rest,
 		Phrase{Text: "Last command: "},
-		Phrase{string(last.Type), CommandHref(last)},
+		Phrase{string(last.Type), CommandHref(last) + "#log"},
 		Phrase{Text: lastCommandTail(*last, lastCause, now)})
 	return s
 }

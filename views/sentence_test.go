@@ -100,7 +100,7 @@ func TestSentenceIsEscaped(t *testing.T) {
 func TestSpan(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
-		-time.Second: "0 s", 400 * time.Millisecond: "0.4 s", 2 * time.Second: "2 s", 41 * time.Second: "41 s", 131 * time.Second: "2 min 11 s",
+		-time.Second: "0 s", 0: "0 s", time.Millisecond: "< 0.1 s", 400 * time.Millisecond: "0.4 s", 2 * time.Second: "2 s", 41 * time.Second: "41 s", 131 * time.Second: "2 min 11 s",
 		12 * time.Minute: "12 min", 2 * time.Hour: "2 h", 292 * time.Hour: "12 d 4 h",
 	} {
 		if got := Span(d); got != want {

@@ -12,6 +12,8 @@ func Span(d time.Duration) string {
 	switch {
 	case d < 0:
 		return "0 s"
+	case d > 0 && d < 50*time.Millisecond:
+		return "< 0.1 s"
 	case d < 10*time.Second:
 		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
 	case d < time.Minute:

@@ -98,7 +98,8 @@ type CommandFilter struct{ Statuses []models.CommandStatus }
 // worstFirst orders commands as people ask for them: what failed, what runs,
 // what waits, what is done.
 const worstFirst = `CASE status WHEN 'failed' THEN 0 WHEN 'expired' THEN 1 WHEN 'running' THEN 2 WHEN 'sent' THEN 3
-	WHEN 'pending' THEN 4 WHEN 'successful' THEN 5 ELSE 6 END, number`
+	WHEN 'pending' THEN 4 WHEN 'successful' THEN 5 ELSE 6 END,
+	rtrim(hostname, '0123456789'), length(hostname), hostname, number`
 
 // Page reads a part of a deployment's commands, failed first.
 func (s Commands) Page(ctx context.Context, id models.DeploymentID, f CommandFilter, limit, offset int) ([]models.Command, error) {

@@ -1,11 +1,28 @@
 // The editor of recipe lists, without a round trip for each button. Without
 // this module the same buttons send the form and get it back changed.
 const form = document.querySelector('form[data-recipes]');
+const pattern = form?.querySelector('.edit-list li')?.cloneNode(true); // none: the server makes the first row
 
-function rowOf(section, name) {
-  const row = section.querySelector('.edit-list li')?.cloneNode(true) ?? null;
-  if (row) row.querySelector('input').value = name;
+function makeRow(section, name) {
+  const row = pattern.cloneNode(true);
+  const field = row.querySelector('input');
+  field.name = section.dataset.event;
+  field.value = name;
   return row;
+}
+
+// number keeps labels and values true after a change, also for the server.
+function number(section) {
+  const event = section.dataset.event;
+  section.querySelectorAll('.edit-list li').forEach((row, n) => {
+    const field = row.querySelector('input');
+    field.setAttribute('aria-label', `${event[0].toUpperCase()}${event.slice(1)}, custom recipe ${n + 1}`);
+    for (const button of row.querySelectorAll('button')) {
+      const deed = button.value.split(' ')[0];
+      button.value = `${deed} ${event} ${n}`;
+      button.setAttribute('aria-label', `${button.title}: ${field.value}`);
+    }
+  });
 }
 
 function focusNear(section, index) {
@@ -14,32 +31,39 @@ function focusNear(section, index) {
 }
 
 const deeds = {
-  up: (section, row) => row.previousElementSibling?.before(row),
-  down: (section, row) => row.nextElementSibling?.after(row),
-  remove: (section, row) => {
+  up(row, button) { row.previousElementSibling?.before(row); button.focus(); },
+  down(row, button) { row.nextElementSibling?.after(row); button.focus(); },
+  remove(row) {
+    const section = row.closest('section');
     const index = [...row.parentElement.children].indexOf(row);
-    if (row.parentElement.children.length === 1) return false; // the server keeps a pattern row for none
     row.remove();
     focusNear(section, index);
   },
 };
 
+function add(section) {
+  const field = section.querySelector('.add input');
+  for (const name of field.value.split(/[\s,]+/).filter(Boolean)) section.querySelector('.edit-list').append(makeRow(section, name));
+  field.value = '';
+  field.focus();
+}
+
 form?.addEventListener('click', e => {
   const button = e.target.closest('button[name="do"]');
-  if (!button) return;
+  const section = button?.closest('section[data-event]');
+  if (!section || !pattern) return;
   const deed = button.value.split(' ')[0];
-  const section = button.closest('section[data-event]');
-  if (deeds[deed]) {
-    if (deeds[deed](section, button.closest('li')) === false) return;
-    e.preventDefault();
-    if (deed !== 'remove') button.focus();
-  } else if (deed === 'add') {
-    const field = section.querySelector('.add input');
-    const row = field.value.trim() && rowOf(section, field.value.trim());
-    if (!row) return; // the first of a list is made by the server
-    e.preventDefault();
-    section.querySelector('.edit-list').append(row);
-    field.value = '';
-    field.focus();
-  }
+  e.preventDefault();
+  if (deed === 'add') add(section);
+  else deeds[deed](button.closest('li'), button);
+  number(section);
+});
+
+// Enter in the field below a list adds to it; elsewhere it saves.
+form?.addEventListener('keydown', e => {
+  if (e.key !== 'Enter' || !pattern || !e.target.closest('.add input') || !e.target.value.trim()) return;
+  e.preventDefault();
+  const section = e.target.closest('section');
+  add(section);
+  number(section);
 });
