@@ -278,6 +278,10 @@ func (t *tx) configure(ctx context.Context, id models.StackID, cause models.Caus
 // one of them failed; skipped and superseded ones do not count.
 func (t *tx) rollUp(ctx context.Context, stack models.StackID, id models.DeploymentID) error {
 	t.tellDeployment(stack, id)
+	// Of two commands that end at the same time, the second must see the first.
+	if err := t.Deployments.Lock(ctx, id); err != nil {
+		return err
+	}
 	counts, err := t.Commands.CountByStatus(ctx, id)
 	if err != nil {
 		return err

@@ -155,8 +155,7 @@ func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID) error
 			return err
 		}
 		if i.Status == models.InstanceOnline {
-			gone := models.Cause{Kind: models.CauseMembership, Text: i.Hostname + " left online: it was deregistered", InstanceID: id}
-			if err := t.configure(ctx, i.StackID, gone); err != nil {
+			if err := t.noteMembership(ctx, i, "left online: it was deregistered"); err != nil {
 				return err
 			}
 		}
@@ -218,8 +217,7 @@ func (e *Engine) RebootInstance(ctx context.Context, id models.InstanceID) error
 		if !p.Caps().Reboot {
 			return models.Invalid("The machines of provider %s cannot be rebooted; stop and start the instance.", p.Name())
 		}
-		deadline := e.Clock().Add(e.times.Reboot)
-		return t.move(ctx, i, models.InstanceRebooting, byWhom(ctx, "it was rebooted"), store.InstanceChange{Deadline: &deadline})
+		return t.move(ctx, i, models.InstanceRebooting, byWhom(ctx, "it was rebooted"), store.InstanceChange{})
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -366,5 +367,64 @@ func TestRegisteredHostComesAndGoes(t *testing.T) {
 		if _, err := w.store.Instances.Get(w.ctx, host.ID); models.CodeOf(err) != models.CodeNotFound {
 			t.Errorf("the instance is still there: %v", err)
 		}
+	})
+}
+
+func TestManyCommandsEndAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		var all []*models.Instance
+		for range 8 {
+			all = append(all, w.online(w.web))
+		}
+		for range 5 {
+			d := must(w.engine.Deploy(w.ctx, DeploymentRequest{StackID: w.stack.ID, Command: models.DeploymentCommand{Name: models.CommandConfigure}}))(t)
+			var wg sync.WaitGroup
+			for _, i := range all {
+				run := w.sent(i, models.CommandConfigure)
+				wg.Go(func() {
+					if err := w.engine.FinishCommand(w.ctx, i.ID, protocol.Done{CommandID: run.CommandID, Outcome: protocol.Successful}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			if got := must(w.store.Deployments.Get(w.ctx, d.ID))(t).Status; got != models.DeploymentSuccessful {
+				t.Fatalf("all commands have ended, and the deployment is %s", got)
+			}
+		}
+	})
+}
+
+func TestMachineThatEndedUnwatchedIsFound(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		i := w.online(w.web)
+		w.engine.Stop()
+		w.provider.note("crash", string(i.ID), compute.Stopped)
+		w.boot()
+		w.becomes(i, models.InstanceConnectionLost)
+	})
+}
+
+func TestStartOfAMachineThatRunsAlready(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		i := w.instance(w.web)
+		w.start(i)
+		w.finish(i, models.CommandSetup, protocol.Successful)
+		w.becomes(i, models.InstanceOnline)
+		w.drain()
+		// A stop of the record that the machine and its agent did not notice.
+		err := w.store.Tx(w.ctx, func(tx *store.Store) error {
+			return errors.Join(
+				tx.Instances.Move(w.ctx, i.ID, []models.InstanceStatus{models.InstanceOnline}, models.InstanceStopping, store.InstanceChange{At: time.Now()}),
+				tx.Instances.Move(w.ctx, i.ID, []models.InstanceStatus{models.InstanceStopping}, models.InstanceStopped, store.InstanceChange{At: time.Now()}))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.engine.StartInstance(w.ctx, i.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.finish(i, models.CommandSetup, protocol.Successful)
+		w.becomes(i, models.InstanceOnline)
 	})
 }

@@ -48,7 +48,7 @@ func (e *Engine) step(ctx context.Context, i *models.Instance, last bool) (bool,
 	case models.InstancePending:
 		return e.makeMachine(ctx, i, last)
 	case models.InstanceBooting:
-		return e.giveUpBoot(ctx, i)
+		return e.awaitAgent(ctx, i)
 	case models.InstanceStopping, models.InstanceTerminating:
 		return e.beginStop(ctx, i)
 	case models.InstanceShuttingDown:
@@ -114,9 +114,15 @@ func sentenceOf(err error) string {
 	return err.Error()
 }
 
-// giveUpBoot ends the wait for an agent that does not call. The machine is left
-// as it is, for whoever wants to see why; a stop or another start deals with it.
-func (e *Engine) giveUpBoot(ctx context.Context, i *models.Instance) (bool, error) {
+// awaitAgent begins Setup if the agent of a machine that was started again is
+// here already, and ends the wait for one that does not call. The machine is
+// left as it is, for whoever wants to see why; a stop or another start deals
+// with it.
+func (e *Engine) awaitAgent(ctx context.Context, i *models.Instance) (bool, error) {
+	if e.dispatcher.Connected(i.ID) {
+		cause := models.Cause{Kind: models.CauseStart, Text: i.Hostname + " is running already", InstanceID: i.ID}
+		return true, e.tx(ctx, func(t *tx) error { return t.beginSetup(ctx, i, cause) })
+	}
 	if i.StatusDeadline == nil || e.Clock().Before(*i.StatusDeadline) {
 		return false, nil
 	}
@@ -229,14 +235,15 @@ func (e *Engine) failStop(ctx context.Context, i *models.Instance, cause error) 
 	})
 }
 
-// reboot asks for the reboot once; the agent's return ends it.
+// reboot asks for the reboot; the agent's return ends it. A deadline says that
+// it has been asked for.
 func (e *Engine) reboot(ctx context.Context, i *models.Instance, last bool) (bool, error) {
 	if i.StatusDeadline != nil && !e.Clock().Before(*i.StatusDeadline) {
 		reason := "The machine was rebooted, but its agent did not come back."
 		return true, e.moveAlone(ctx, i, models.InstanceConnectionLost, models.Cause{Kind: models.CauseAgent, Text: "its agent did not come back"}, store.InstanceChange{Reason: reason})
 	}
-	if e.Clock().Sub(i.StatusSince) > e.times.Reminder*2 {
-		return false, nil // asked for already; the sweep only watches the deadline
+	if i.StatusDeadline != nil {
+		return false, nil
 	}
 	stack, err := e.store.Stacks.Get(ctx, i.StackID)
 	if err != nil {
@@ -254,7 +261,7 @@ func (e *Engine) reboot(ctx context.Context, i *models.Instance, last bool) (boo
 		reason := "The machine could not be rebooted: " + sentenceOf(err)
 		return true, e.moveAlone(ctx, i, models.InstanceConnectionLost, models.Cause{Kind: models.CauseMachine, Text: "its machine could not be rebooted"}, store.InstanceChange{Reason: reason})
 	}
-	return false, nil
+	return false, e.store.Instances.Await(ctx, i.ID, models.InstanceRebooting, e.Clock().Add(e.times.Reboot))
 }
 
 // sweep asks for a look at everything that should have moved on by now and
@@ -270,8 +277,8 @@ func (e *Engine) sweep(ctx context.Context) error {
 	now := e.Clock()
 	due := moving[:0]
 	for _, i := range moving {
-		waits := i.Status == models.InstanceBooting || i.Status == models.InstanceRebooting
-		if !waits || i.StatusDeadline != nil && !now.Before(*i.StatusDeadline) {
+		waits := i.StatusDeadline != nil && (i.Status == models.InstanceBooting || i.Status == models.InstanceRebooting)
+		if !waits || !now.Before(*i.StatusDeadline) {
 			due = append(due, i)
 		}
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -21,6 +22,9 @@ func (e *Engine) watchMachines(ctx context.Context, name string, p compute.Provi
 			wait(ctx, e.times.Reminder)
 			continue
 		}
+		if err := e.checkMachines(ctx, name, p); err != nil && ctx.Err() == nil {
+			e.Log.ErrorContext(ctx, "look at machines", slog.String("provider", name), slog.Any("error", err))
+		}
 		for ev := range events {
 			if err := e.machineEnded(ctx, ev); err != nil && ctx.Err() == nil {
 				e.Log.ErrorContext(ctx, "take note of a machine's end", slog.String("instance", ev.ID), slog.Any("error", err))
@@ -28,6 +32,45 @@ func (e *Engine) watchMachines(ctx context.Context, name string, p compute.Provi
 		}
 		wait(ctx, time.Second) // a provider that closes at once must not spin
 	}
+}
+
+// checkMachines finds machines that ended while nobody watched, for instance
+// before this process started.
+func (e *Engine) checkMachines(ctx context.Context, name string, p compute.Provider) error {
+	here, err := e.store.Instances.WithStatus(ctx, models.InstanceOnline, models.InstanceRunningSetup, models.InstanceSetupFailed, models.InstanceBooting)
+	if err != nil {
+		return fmt.Errorf("list instances with machines: %w", err)
+	}
+	stacks, err := e.store.Stacks.List(ctx)
+	if err != nil {
+		return fmt.Errorf("list stacks: %w", err)
+	}
+	made := map[models.StackID]bool{}
+	for _, s := range stacks {
+		made[s.ID] = s.Provider == name
+	}
+	var ids []string
+	for _, i := range here {
+		if made[i.StackID] && !i.Registered() {
+			ids = append(ids, string(i.ID))
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	machines, err := p.Describe(ctx, ids...)
+	if err != nil {
+		return fmt.Errorf("describe machines: %w", err)
+	}
+	var errs []error
+	for _, m := range machines {
+		reason := m.Reason
+		if reason == "" {
+			reason = string(m.State)
+		}
+		errs = append(errs, e.machineEnded(ctx, compute.Event{ID: m.ID, State: m.State, Reason: reason, At: e.Clock()}))
+	}
+	return errors.Join(errs...)
 }
 
 func wait(ctx context.Context, d time.Duration) {

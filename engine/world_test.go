@@ -294,8 +294,14 @@ func (p *fakeProvider) Terminate(_ context.Context, id string) error {
 	return nil
 }
 
-func (p *fakeProvider) Describe(context.Context, ...string) ([]compute.Machine, error) {
-	return nil, nil
+func (p *fakeProvider) Describe(_ context.Context, ids ...string) ([]compute.Machine, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []compute.Machine
+	for _, id := range ids {
+		all = append(all, compute.Machine{ID: id, State: p.state[id]})
+	}
+	return all, nil
 }
 
 func (p *fakeProvider) Watch(ctx context.Context) (<-chan compute.Event, error) {

@@ -33,7 +33,8 @@ var CommandStatuses = []CommandStatus{
 }
 
 var commandMoves = map[CommandStatus][]CommandStatus{
-	CommandPending: {CommandSent, CommandSkipped, CommandExpired, CommandSuperseded},
+	// running at once when the agent confirms after its lease was over
+	CommandPending: {CommandSent, CommandRunning, CommandSkipped, CommandExpired, CommandSuperseded},
 	// back to pending when the agent did not confirm in time
 	CommandSent:    {CommandRunning, CommandPending, CommandSuccessful, CommandFailed, CommandSkipped, CommandExpired},
 	CommandRunning: {CommandSuccessful, CommandFailed, CommandSkipped, CommandExpired},

@@ -98,3 +98,10 @@ func (s Commands) Owns(ctx context.Context, instance models.InstanceID, id model
 	err := s.r(ctx).Model(&models.Command{}).Where("id = ? AND instance_id = ?", id, instance).Count(&n).Error
 	return n > 0, wrap(err, "read the owner of command %s", id)
 }
+
+// Await sets until when the engine waits in the instance's state; if it has
+// left the state meanwhile, nothing changes.
+func (s Instances) Await(ctx context.Context, id models.InstanceID, in models.InstanceStatus, until time.Time) error {
+	err := s.w(ctx).Exec("UPDATE instances SET status_deadline = ? WHERE id = ? AND status = ?", stamp(until), id, in).Error
+	return wrap(err, "wait for instance %s", id)
+}

@@ -92,3 +92,9 @@ func (s Deployments) Finish(ctx context.Context, id models.DeploymentID, status 
 	}
 	return models.Conflict("Deployment %d is %s already.", d.Number, d.Status)
 }
+
+// Lock keeps other transactions from rolling up the deployment until this one ends.
+func (s Deployments) Lock(ctx context.Context, id models.DeploymentID) error {
+	_, err := get[models.Deployment](forUpdate(s.w(ctx).Select("id")), kindDeployment, id)
+	return err
+}
