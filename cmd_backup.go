@@ -112,7 +112,7 @@ type restoreCmd struct {
 
 // Run unpacks a backup into a new data directory. Instances of the old host
 // are taken up where their machines still run; others can be started again.
-func (c *restoreCmd) Run() error {
+func (c *restoreCmd) Run() (err error) {
 	if entries, err := os.ReadDir(c.Data); err == nil && len(entries) > 0 {
 		return fmt.Errorf("%s is not empty: a backup is restored into a new directory", c.Data)
 	}
@@ -124,6 +124,11 @@ func (c *restoreCmd) Run() error {
 		return fmt.Errorf("open the data directory: %w", err)
 	}
 	defer root.Close()
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(c.Data) // half a backup is none; the directory was empty
+		}
+	}()
 	file, err := os.Open(c.File)
 	if err != nil {
 		return fmt.Errorf("open the backup: %w", err)

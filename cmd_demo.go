@@ -29,10 +29,11 @@ func (c *demoCmd) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	c.Data, c.Database, c.Ephemeral = filepath.Join(dir, "data"), "sqlite", true
-	s, err := newServer(ctx, c.serveFlags, newLog(c.LogLevel), engine.Times{})
+	s, err := newServer(ctx, c.serveFlags, c.newLog(), engine.Times{})
 	if err != nil {
 		return err
 	}
+	s.tell = func(sentence string) { fmt.Println("note    ", sentence) }
 	d := &demo{server: s, dir: filepath.Join(dir, "source")}
 	ctx, cancel := context.WithCancel(ctx)
 	var telling sync.WaitGroup

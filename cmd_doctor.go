@@ -24,14 +24,16 @@ type doctorCmd struct {
 func (c *doctorCmd) Run(ctx context.Context) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "PART\tCHECK\t\tFOUND")
+	absent := c.absent()
 	bad := c.server(table)
 	flags := serveFlags{dataFlags: c.dataFlags, Image: c.Image}
 	quiet := slog.New(slog.DiscardHandler)
+	provider := "process"
 	machines, err := local.New(local.Config{Dir: filepath.Join(c.Data, "local"), AgentCommand: flags.agentCommand(), Image: c.Image, Log: quiet})
 	if err != nil {
 		line(table, "local", compute.Finding{Name: "provider", Detail: err.Error()})
-	} else {
-		findings(ctx, table, machines)
+	} else if findings(ctx, table, machines) {
+		provider = "local"
 	}
 	bare, err := process.New(process.Config{Dir: filepath.Join(c.Data, "process"), AgentCommand: flags.agentCommand(), Log: quiet})
 	if err != nil {
@@ -42,10 +44,26 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	if absent != "" {
+		_ = os.RemoveAll(absent) // a look leaves nothing behind
+	}
 	if bad {
 		return errors.New("the server cannot run here: see the lines marked NO")
 	}
+	fmt.Printf("\nWith --provider auto the machines of new stacks are made by: %s\n", provider)
 	return nil
+}
+
+// absent is the topmost directory that looking at --data has to make; empty
+// when all are there.
+func (c *doctorCmd) absent() string {
+	made := ""
+	for dir := c.Data; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			return made
+		}
+		made = dir
+	}
 }
 
 // server checks what every server needs.
@@ -70,11 +88,15 @@ func (c *doctorCmd) server(table *tabwriter.Writer) (bad bool) {
 	return !data.OK
 }
 
-func findings(ctx context.Context, table *tabwriter.Writer, p compute.Provider) {
+// findings prints a provider's and tells whether it works.
+func findings(ctx context.Context, table *tabwriter.Writer, p compute.Provider) bool {
+	works := true
 	for _, f := range p.Check(ctx) {
 		line(table, p.Name(), f)
+		works = works && (f.OK || !f.Needed)
 	}
 	_ = p.Close() // it has started nothing
+	return works
 }
 
 func line(table *tabwriter.Writer, part string, f compute.Finding) {

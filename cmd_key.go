@@ -34,7 +34,7 @@ func (c *keyCreateCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(os.Stdout).Encode(struct{ AccessKeyId, SecretAccessKey string }{key.ID, key.Secret}) //nolint:revive // AWS' spelling
+	return json.NewEncoder(os.Stdout).Encode(struct{ AccessKeyId, SecretAccessKey string }{key.ID, key.Secret}) //nolint:staticcheck // AWS' spelling
 }
 
 type tokenCmd struct {

@@ -12,15 +12,22 @@ import (
 // serveFlags are the settings of a server.
 type serveFlags struct {
 	dataFlags
-	Listen      string     `help:"Address of the console, the API and the agents." default:"127.0.0.1:8080"`
-	AdminListen string     `help:"Address of metrics and profiles; empty for none." default:"127.0.0.1:8081"`
-	Provider    string     `help:"What makes the machines of new stacks: auto, local, process or sim." default:"auto"`
-	Image       string     `help:"Root file system of local machines: auto, host, debootstrap:SUITE or dir:PATH." default:"auto"`
-	PublicURL   string     `help:"Address that people use, when a proxy stands in front."`
-	LogStore    string     `help:"Directory for the logs of finished commands. Default: logs in the data directory."`
-	Ephemeral   bool       `help:"Terminate all machines of this host when the server stops."`
-	LogLevel    slog.Level `help:"debug, info, warn or error." default:"info"`
-	Dev         bool       `help:"Offer pages for developers of the console." hidden:""`
+	Listen      string `help:"Address of the console and the agents." default:"127.0.0.1:8080"`
+	AdminListen string `help:"Address of metrics and profiles; empty for none." default:"127.0.0.1:8081"`
+	Provider    string `help:"What makes the machines of new stacks: ${enum}." enum:"auto,local,process,sim" default:"auto"`
+	Image       string `help:"Root file system of local machines: auto, host, debootstrap:SUITE or dir:PATH." default:"auto"`
+	PublicURL   string `help:"Address that people use, when a proxy stands in front."`
+	LogStore    string `help:"Directory for the logs of finished commands. Default: logs in the data directory."`
+	Ephemeral   bool   `help:"Terminate all machines of this host when the server stops."`
+	LogLevel    string `help:"Least level to log: ${enum}." enum:"debug,info,warn,error" default:"info"`
+	Dev         bool   `help:"Offer pages for developers of the console." hidden:""`
+}
+
+// newLog is the log that the flags ask for.
+func (f *serveFlags) newLog() *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(f.LogLevel)) // the command line has refused what is none
+	return newLog(level)
 }
 
 type serveCmd struct {
@@ -32,7 +39,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err := checkURL(c.PublicURL); err != nil {
 		return err
 	}
-	log := newLog(c.LogLevel)
+	log := c.newLog()
 	s, err := newServer(ctx, c.serveFlags, log, engine.Times{})
 	if err != nil {
 		return err

@@ -118,7 +118,7 @@ type userPermitCmd struct {
 	dataFlags
 	Name  string `help:"Sign-in name." required:""`
 	Stack string `help:"Name or id of the stack." required:""`
-	Level string `help:"deny, iam_only, show, deploy or manage." required:""`
+	Level string `help:"What they may do: ${enum}." enum:"deny,iam_only,show,deploy,manage" required:""`
 	SSH   bool   `help:"May log in to the stack's instances."`
 	Sudo  bool   `help:"May become root there."`
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -46,7 +47,7 @@ func main() {
 // run is main without the process: it returns the exit code.
 func run(args []string) int {
 	var c cli
-	parser, err := kong.New(&c, kong.Name("opsyard"), kong.DefaultEnvars("OPSYARD"), kong.UsageOnError(),
+	parser, err := kong.New(&c, kong.Name("opsyard"), kong.DefaultEnvars("OPSYARD"),
 		kong.Description("The self-hosted successor to AWS OpsWorks: stacks of layers of instances that run apps."))
 	if err != nil {
 		return fail(err)
@@ -56,17 +57,37 @@ func run(args []string) int {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "opsyard: %v. Try: opsyard --help\n", err)
+		fmt.Fprintf(os.Stderr, "opsyard: %s. Try: opsyard %s--help\n", strings.TrimRight(err.Error(), "?."), helpFor(err))
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	if err := parsed.Run(); err != nil {
 		return fail(err)
 	}
 	return 0
 }
+
+// helpFor is the command whose help answers a wrong command line, with a space
+// behind it; empty for the whole program's.
+func helpFor(err error) string {
+	var wrong *kong.ParseError
+	if !errors.As(err, &wrong) || wrong.Context == nil {
+		return ""
+	}
+	var words strings.Builder
+	for _, part := range wrong.Context.Path {
+		if part.Command != nil {
+			words.WriteString(part.Command.Name + " ")
+		}
+	}
+	return words.String()
+}
+
+// oneLine joins the lines of an error that has several.
+var oneLine = strings.NewReplacer(":\n\t", ": ", "\n\t", ", ", "\n", "; ")
 
 // fail prints one sentence. What people cannot use is not in it, unless there
 // is nothing else to say.
@@ -76,7 +97,7 @@ func fail(err error) int {
 	if errors.As(err, &refusal) {
 		text = refusal.Message
 	}
-	fmt.Fprintln(os.Stderr, "opsyard:", text)
+	fmt.Fprintln(os.Stderr, "opsyard:", oneLine.Replace(text))
 	return 1
 }
 

@@ -34,6 +34,7 @@ import (
 type server struct {
 	flags     serveFlags
 	log       *slog.Logger
+	lock      *os.File // held while the data directory is ours
 	store     *store.Store
 	logs      *logstream.Logs
 	engine    *engine.Engine
@@ -42,21 +43,32 @@ type server struct {
 	providers map[string]compute.Provider
 	listener  net.Listener
 	admin     net.Listener
+	// tell says how a long preparation goes on.
+	tell func(sentence string)
 }
+
+// slowPrepare is how long machines are prepared in silence.
+const slowPrepare = 3 * time.Second
 
 // newServer opens and joins everything, and listens; serve does the rest.
 // Times may be zero; tests shorten them.
 func newServer(ctx context.Context, f serveFlags, log *slog.Logger, times engine.Times) (_ *server, err error) {
-	s := &server{flags: f, log: log}
+	s := &server{flags: f, log: log, tell: func(sentence string) { log.Info(sentence) }}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
+	if err = f.makeData(); err != nil {
+		return nil, err
+	}
+	if s.lock, err = f.lock(ctx); err != nil {
+		return nil, err
+	}
 	if s.store, err = f.open(ctx, log); err != nil {
 		return nil, err
 	}
-	if err = s.listen(); err != nil {
+	if err = s.listen(ctx); err != nil {
 		return nil, err
 	}
 	blobs, err := blob.OpenDir(f.logStore())
@@ -75,6 +87,7 @@ func newServer(ctx context.Context, f serveFlags, log *slog.Logger, times engine
 	}); err != nil {
 		return nil, err
 	}
+	log.InfoContext(ctx, "machines of new stacks", slog.String("provider", preferred), slog.String("data", f.Data))
 	s.agents = agentapi.New(s.engine, s.logs, log, f.agentDirectory())
 	s.console, err = handlers.New(handlers.Config{
 		Engine: s.engine, Store: s.store, Logs: s.logs, Hub: hub, Log: log, PublicURL: f.PublicURL, Version: version, Dev: f.Dev,
@@ -82,18 +95,32 @@ func newServer(ctx context.Context, f serveFlags, log *slog.Logger, times engine
 	return s, err
 }
 
-func (s *server) listen() error {
+func (s *server) listen(ctx context.Context) error {
+	var how net.ListenConfig
 	var err error
-	if s.listener, err = net.Listen("tcp", s.flags.Listen); err != nil {
-		return fmt.Errorf("listen on %s: %w", s.flags.Listen, err)
+	if s.listener, err = how.Listen(ctx, "tcp", s.flags.Listen); err != nil {
+		return fmt.Errorf("--listen %s does not work: %w", s.flags.Listen, plain(err))
 	}
 	if s.flags.AdminListen == "" {
 		return nil
 	}
-	if s.admin, err = net.Listen("tcp", s.flags.AdminListen); err != nil {
-		return fmt.Errorf("listen on %s for the administration: %w", s.flags.AdminListen, err)
+	if s.admin, err = how.Listen(ctx, "tcp", s.flags.AdminListen); err != nil {
+		return fmt.Errorf("--admin-listen %s does not work (choose another, or '' for none): %w", s.flags.AdminListen, plain(err))
 	}
 	return nil
+}
+
+// plain is what a failed listen says beside its address, which we say ourselves.
+func plain(err error) error {
+	var address *net.AddrError
+	var call *os.SyscallError
+	switch {
+	case errors.As(err, &address):
+		return fmt.Errorf("%s; write HOST:PORT", address.Err)
+	case errors.As(err, &call):
+		return call.Err
+	}
+	return err
 }
 
 // localURL is the address of the server as this host sees it.
@@ -146,6 +173,7 @@ func (s *server) serveWith(ctx context.Context, more func(*http.ServeMux) error)
 	if s.admin != nil {
 		run(s.admin, s.adminHandler(), nil)
 	}
+	serving.Go(func() { s.prepare(ctx) })
 	serving.Wait()
 	close(errs)
 	var all []error
@@ -153,6 +181,29 @@ func (s *server) serveWith(ctx context.Context, more func(*http.ServeMux) error)
 		all = append(all, err)
 	}
 	return errors.Join(all...)
+}
+
+// prepare readies what new machines need, so that the first start does not
+// wait for it. It says so when that takes long: an image is made once per host.
+func (s *server) prepare(ctx context.Context) {
+	name := s.engine.Providers()[0]
+	p, ok := s.providers[name].(interface{ Prepare(context.Context) error })
+	if !ok {
+		return
+	}
+	began := time.Now()
+	slow := time.AfterFunc(slowPrepare, func() {
+		s.tell("the root file system of the machines is being made; this takes a minute or two, once on this host")
+	})
+	err := p.Prepare(ctx)
+	told := !slow.Stop()
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.log.WarnContext(ctx, "prepare machines; the first start will try again", slog.String("provider", name), slog.Any("error", err))
+	case told:
+		s.tell(fmt.Sprintf("the root file system is ready after %s", time.Since(began).Round(time.Second)))
+	}
 }
 
 // close releases what is open; it may be called at any stage, and twice.
@@ -183,6 +234,9 @@ func (s *server) close() {
 			s.log.Error("close the database", slog.Any("error", err))
 		}
 		s.store = nil
+	}
+	if s.lock != nil {
+		_ = s.lock.Close() // and lets go of the lock
 	}
 }
 

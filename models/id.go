@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 )
 
-// Ids are GUIDs, as in OpsWorks.
+// The ids of the nouns are GUIDs, as in OpsWorks; each noun has a type of its own.
 type (
 	StackID        string
 	LayerID        string

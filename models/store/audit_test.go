@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestAuditChain(t *testing.T) {
 					}
 					return err
 				})
-				if err != nil && err != errUnwanted {
+				if err != nil && !errors.Is(err, errUnwanted) {
 					t.Error(err)
 				}
 			}

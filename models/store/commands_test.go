@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -221,7 +222,7 @@ func TestDeploymentNumbersHaveNoGaps(t *testing.T) {
 					}
 					return nil
 				})
-				if err != nil && err != errUnwanted {
+				if err != nil && !errors.Is(err, errUnwanted) {
 					t.Error(err)
 				}
 			}

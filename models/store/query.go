@@ -28,7 +28,7 @@ func get[T any, ID ~string](db *gorm.DB, kind string, id ID) (*T, error) {
 // forUpdate locks what is read until the transaction ends; on SQLite the one
 // writer is lock enough.
 func forUpdate(db *gorm.DB) *gorm.DB {
-	if db.Dialector.Name() == SQLite {
+	if db.Name() == SQLite {
 		return db
 	}
 	return db.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate})

@@ -103,7 +103,7 @@ func (c cgroups) setV1(controller, id, file, value string) {
 
 // set writes a limit. Which of them exist depends on kernel and set-up; Check
 // names a controller that is missing, so a write that fails is not an error.
-func set(file, value string) { os.WriteFile(file, []byte(value), 0) }
+func set(file, value string) { _ = os.WriteFile(file, []byte(value), 0) }
 
 // join puts a process that is already in the cgroup2 group into the v1 groups.
 func (c cgroups) join(id string, pid int) error {

@@ -225,7 +225,7 @@ func runTool(ctx context.Context, log *slog.Logger, env []string, argv ...string
 		_, _ = io.Copy(io.Discard, r) // a line too long for the scanner must not block the tool
 	})
 	err := cmd.Run()
-	w.Close()
+	_ = w.Close()
 	reader.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -274,7 +274,7 @@ func openConsole(path string) (*os.File, error) {
 
 // configure lets the child go on, and waits until it has executed systemd.
 func (c *child) configure(ctx context.Context, cfg bootConfig) error {
-	stop := context.AfterFunc(ctx, func() { c.process.Signal(syscall.SIGKILL) })
+	stop := context.AfterFunc(ctx, func() { _ = c.process.Signal(syscall.SIGKILL) })
 	defer stop()
 	werr := json.NewEncoder(c.config).Encode(cfg)
 	c.config.Close()

@@ -59,15 +59,15 @@ func administer(dir, statement string) error {
 	return nil
 }
 
-// alive is the input of the superviser. It is never closed on purpose; the
+// alive is the input of the supervisor. It is never closed on purpose; the
 // variable keeps the collector from doing it.
-var alive io.WriteCloser
+var alive io.WriteCloser //nolint:unused // it is there to be held
 
 var errNoPostgres = errors.New("PostgreSQL is not installed: initdb is neither in PATH nor in /usr/lib/postgresql")
 
-// superviser makes and runs the server until its input ends, which it does when
+// supervisor makes and runs the server until its input ends, which it does when
 // the test process ends, however it does.
-const superviser = `
+const supervisor = `
 trap '' INT
 "$BIN/initdb" -D "$DIR/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$DIR/log" 2>&1 || exit 1
 "$BIN/postgres" -D "$DIR/data" -k "$DIR" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
@@ -88,7 +88,7 @@ func startServer() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "opsyard-pg-"); err != nil {
 		return "", err
 	}
-	cmd := exec.Command("/bin/sh", "-c", superviser)
+	cmd := exec.Command("/bin/sh", "-c", supervisor)
 	cmd.Dir = dir
 	cmd.Env = []string{"BIN=" + bin, "DIR=" + dir, "PATH=/usr/bin:/bin", "TZ=Pacific/Chatham"}
 	// A group of its own: an interrupt at the terminal is for the tests.
