@@ -59,11 +59,13 @@ form?.addEventListener('click', e => {
   number(section);
 });
 
-// Enter in the field below a list adds to it; elsewhere it saves.
-form?.addEventListener('keydown', e => {
-  if (e.key !== 'Enter' || !pattern || !e.target.closest('.add input') || !e.target.value.trim()) return;
+// Enter in the field below a list adds to it; elsewhere it saves. Browsers
+// answer Enter with the form's first button, which nobody can see.
+form?.addEventListener('submit', e => {
+  const field = document.activeElement;
+  if (!pattern || !e.submitter?.matches('.vh') || !field.closest('.add') || !field.value.trim()) return;
   e.preventDefault();
-  const section = e.target.closest('section');
+  const section = field.closest('section');
   add(section);
   number(section);
 });
