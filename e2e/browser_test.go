@@ -124,7 +124,7 @@ func sees(words string) string {
 // clickText clicks the first visible button or link of this name.
 func (b *tab) clickText(label string) {
 	b.t.Helper()
-	const script = `(() => { const el = [...document.querySelectorAll('a,button')].find(e => e.checkVisibility() && e.innerText.trim() === %q);
+	const script = `(() => { const el = [...document.querySelectorAll('a,button')].find(e => e.checkVisibility() && e.innerText.trim().split('\n')[0] === %q);
 		if (!el) return false; el.scrollIntoView({block: 'center'}); el.setAttribute('data-e2e-click', ''); return true; })()`
 	b.until("there is a button "+label, fmt.Sprintf(script, label), 20*time.Second)
 	b.do(chromedp.Click("[data-e2e-click]"))

@@ -38,6 +38,9 @@ func visit(t *testing.T, address string) *console {
 	return &console{t, address, client}
 }
 
+// in lets a part of a test fail by itself.
+func (c *console) in(t *testing.T) *console { return &console{t, c.url, c.http} }
+
 // setUp makes the first administrator by the address that the server printed.
 func setUp(s *server) *console {
 	s.t.Helper()

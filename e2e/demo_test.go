@@ -45,7 +45,7 @@ func TestDemo(t *testing.T) {
 		{"stop loses no request", stopLosesNothing},
 		{"a killed machine is told and brought back", killMachine},
 	} {
-		if !t.Run(chapter.name, func(t *testing.T) { chapter.tell(t, d) }) {
+		if !t.Run(chapter.name, func(t *testing.T) { d.in(t); chapter.tell(t, d) }) {
 			return
 		}
 	}
@@ -132,7 +132,7 @@ func deployLive(t *testing.T, d *demo) {
 	}
 	id := models.DeploymentID(filepath.Base(pathOf(eval[string](b, `location.origin + location.pathname`), d.url)))
 	b.until("the page says that it succeeded", `document.querySelector('#deployment-head h1').innerText.includes('successful')`, time.Minute)
-	(&server{t: t, db: d.store()}).successful(id, time.Second)
+	d.successful(id, time.Second)
 	names, bodies := d.servers(t, 4)
 	for n, body := range bodies {
 		if !strings.Contains(body, news) {
@@ -144,12 +144,11 @@ func deployLive(t *testing.T, d *demo) {
 // stopLosesNothing stops a web server by the console while requests run.
 func stopLosesNothing(t *testing.T, d *demo) {
 	c := d.console(t)
-	w := &server{t: t, db: d.store()}
 	web := d.byName["web1"]
 	load := startLoad(d.app)
 	load.reach(t, 50)
 	c.post("/instances/"+string(web)+"/stop", nil)
-	w.becomes(models.InstanceStopped, time.Minute, web)
+	d.becomes(models.InstanceStopped, time.Minute, web)
 	load.reach(t, load.count()+150)
 	total, failed := load.stop()
 	if len(failed) > 0 {
@@ -163,28 +162,27 @@ func stopLosesNothing(t *testing.T, d *demo) {
 		}
 	}
 	c.post("/instances/"+string(web)+"/start", nil)
-	w.becomes(models.InstanceOnline, 2*time.Minute, web)
+	d.becomes(models.InstanceOnline, 2*time.Minute, web)
 }
 
 // killMachine kills the first process of a machine, as a power cut would.
 func killMachine(t *testing.T, d *demo) {
 	c := d.console(t)
-	w := &server{t: t, db: d.store()}
 	web := d.byName["web2"]
 	page := "/instances/" + string(web)
 	if err := syscall.Kill(machinePid(t, d.data, web), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	w.becomes(models.InstanceConnectionLost, 45*time.Second, web)
-	t.Logf("the console knew after %s: %s", time.Since(began).Round(10*time.Millisecond), w.instance(web).StatusReason)
-	if reason := w.instance(web).StatusReason; reason == "" || !strings.Contains(text(c.get(page)), reason) {
+	d.becomes(models.InstanceConnectionLost, 45*time.Second, web)
+	t.Logf("the console knew after %s: %s", time.Since(began).Round(10*time.Millisecond), d.instance(web).StatusReason)
+	if reason := d.instance(web).StatusReason; reason == "" || !strings.Contains(text(c.get(page)), reason) {
 		t.Errorf("the page does not say why (%q): %.400s", reason, text(c.get(page)))
 	}
 	c.post(page+"/stop", nil)
-	w.becomes(models.InstanceStopped, time.Minute, web)
+	d.becomes(models.InstanceStopped, time.Minute, web)
 	c.post(page+"/start", nil)
-	w.becomes(models.InstanceOnline, 2*time.Minute, web)
+	d.becomes(models.InstanceOnline, 2*time.Minute, web)
 	wait(t, "both web servers answer again", 30*time.Second, func() bool {
 		names, _ := d.servers(t, 2)
 		return names[0] != names[1]
@@ -199,7 +197,7 @@ func machinePid(t *testing.T, data string, id models.InstanceID) int {
 			Pid int `json:"pid"`
 		} `json:"process"`
 	}
-	b, err := os.ReadFile(filepath.Join(data, "local", string(id), "state.json"))
+	b, err := os.ReadFile(filepath.Join(data, "local", "instances", string(id), "state.json"))
 	if err == nil {
 		err = json.Unmarshal(b, &state)
 	}

@@ -41,7 +41,7 @@ func TestServerKilled(t *testing.T) {
 	ids := c.newInstances(stack, layer, 4)
 	s.becomes(models.InstanceOnline, 2*time.Minute, ids...)
 	for seed := range moments {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { killAt(t, s, c, stack, uint64(seed)) })
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { killAt(t, s.in(t), c.in(t), stack, uint64(seed)) })
 		if t.Failed() {
 			return
 		}

@@ -106,7 +106,7 @@ func (s *server) start() {
 	s.wait("the server answers", time.Minute, func() bool {
 		select {
 		case <-s.done:
-			s.t.Fatal("the server ended at its start")
+			s.t.Fatalf("the server ended at its start:\n%s", lastLines(s.printed(), 20))
 		default:
 		}
 		response, err := http.Get(s.url + "/readyz")
@@ -197,6 +197,14 @@ func (s *server) closeStore() {
 		_ = s.db.Close()
 		s.db = nil
 	}
+}
+
+// in lets a part of a test fail by itself, until that part ends.
+func (s *server) in(t *testing.T) *server {
+	was := s.t
+	s.t = t
+	t.Cleanup(func() { s.t = was })
+	return s
 }
 
 func (s *server) wait(what string, within time.Duration, holds func() bool) {

@@ -1,0 +1,204 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"opsyard/models"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// sample is a stack with something of everything, good and bad.
+type sample struct {
+	stack      models.StackID
+	layer      models.LayerID
+	online     models.InstanceID
+	app        string
+	successful models.DeploymentID
+	failed     models.DeploymentID
+}
+
+// newSample makes the sample on process instances.
+func newSample(t *testing.T, s *server, c *console) sample {
+	t.Helper()
+	site := repository(t, filepath.Join(s.dir, "site"), map[string]string{"index.html": "<h1>Shop</h1>\n"})
+	p := sample{stack: c.newStack("Shop", "process")}
+	in := "/stacks/" + string(p.stack)
+	c.newStack("Empty", "sim")
+	p.layer = c.newLayer(p.stack, "Web", map[models.Event]string{
+		models.EventSetup: "opsyard_demo::setup", models.EventConfigure: "opsyard_demo::configure", models.EventDeploy: "opsyard_demo::deploy"})
+	ids := c.newInstances(p.stack, p.layer, 2)
+	p.online = ids[0]
+	c.made(in+"/instances", url.Values{"LayerIds": {string(p.layer)}})
+	p.app = c.newApp(p.stack, "Shop front", site)
+	broken := c.newApp(p.stack, "Broken", "file:///nowhere/at/all")
+	c.post("/team/users", url.Values{"Name": {"ben"}, "Password": {password}})
+	s.becomes(models.InstanceOnline, 2*time.Minute, ids...)
+	p.successful = c.deploy(p.stack, p.app)
+	s.successful(p.successful, time.Minute)
+	p.failed = c.deploy(p.stack, broken)
+	s.ended(p.failed, time.Minute)
+	return p
+}
+
+func (c *console) newApp(stack models.StackID, name, repository string) string {
+	c.t.Helper()
+	return c.made("/stacks/"+string(stack)+"/apps", url.Values{
+		"Name": {name}, "Type": {string(models.AppOther)}, "SourceType": {string(models.SourceGit)}, "SourceUrl": {repository}, "do": {"save"}})
+}
+
+func (c *console) deploy(stack models.StackID, app string) models.DeploymentID {
+	c.t.Helper()
+	return models.DeploymentID(c.made("/stacks/"+string(stack)+"/run", url.Values{"Command": {string(models.CommandDeploy)}, "AppId": {app}, "Targets": {"all"}}))
+}
+
+// pages are all addresses of the console, by name.
+func (p sample) pages() [][2]string {
+	in := "/stacks/" + string(p.stack)
+	return [][2]string{
+		{"stacks", "/stacks"}, {"stack-new", "/stacks/new"}, {"me", "/me"}, {"team", "/team"}, {"stack", in}, {"settings", in + "/settings"},
+		{"layers", in + "/layers"}, {"layer-new", in + "/layers/new"}, {"layer", in + "/layers/" + string(p.layer)},
+		{"layer-settings", in + "/layers/" + string(p.layer) + "?tab=settings"}, {"instances", in + "/instances"}, {"instance-new", in + "/instances/new"},
+		{"instance", "/instances/" + string(p.online)}, {"instance-edit", "/instances/" + string(p.online) + "/edit"},
+		{"apps", in + "/apps"}, {"app-new", in + "/apps/new"}, {"app", in + "/apps/" + p.app}, {"app-edit", in + "/apps/" + p.app + "/edit"},
+		{"run", in + "/run"}, {"run-deploy", in + "/run?command=deploy&app=" + p.app}, {"deployments", in + "/deployments"},
+		{"deployment", "/deployments/" + string(p.successful)}, {"deployment-failed", "/deployments/" + string(p.failed)}, {"not-found", "/stacks/nope"},
+	}
+}
+
+// Every page of the console, wide and narrow, light and dark: nothing sticks
+// out, nothing complains, and whoever cannot see or point can use it.
+// OPSYARD_SHOTS names a directory for the pictures.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s, c := serve(t, "--provider", "process")
+	sample := newSample(t, s, c)
+	shots := os.Getenv("OPSYARD_SHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	} else if err := os.MkdirAll(shots, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b := openTab(t, s.url, 6*time.Minute)
+	t.Run("keyboard only", func(t *testing.T) { b.in(t).keyboardOnly(sample) })
+	for _, page := range sample.pages() {
+		t.Run(page[0], func(t *testing.T) { b.in(t).inspect(page[0], page[1], shots) })
+	}
+}
+
+// in lets a part of a test fail by itself.
+func (b *tab) in(t *testing.T) *tab { return &tab{t, b.ctx, b.url} }
+
+// inspect looks at a page in four ways.
+func (b *tab) inspect(name, path, shots string) {
+	b.t.Helper()
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{1440, 390} {
+			b.do(chromedp.EmulateViewport(width, 900), prefer(scheme))
+			b.open(path)
+			b.until("its fonts are here", "document.readyState === 'complete' && document.fonts.status === 'loaded'", 10*time.Second)
+			if over := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
+				b.t.Errorf("%s at %d: the page is %d px too wide because of %s", name, width, over, b.ask(widest))
+			}
+			b.audit(fmt.Sprintf("%s at %d, %s", name, width, scheme))
+			b.shoot(filepath.Join(shots, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)))
+		}
+	}
+}
+
+const widest = `(() => { const w = document.documentElement.clientWidth; return [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > w + 1)
+	.slice(0, 4).map(e => e.tagName.toLowerCase() + '.' + e.className + ' ' + Math.round(e.getBoundingClientRect().right)).join(', '); })()`
+
+func prefer(scheme string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+		return err
+	})
+}
+
+// audit fails for what axe calls serious or critical.
+func (b *tab) audit(where string) {
+	b.t.Helper()
+	axe, err := os.ReadFile("testdata/axe-core/axe.min.js")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.ask(string(axe) + ";''")
+	found, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](`axe.run(document, {resultTypes: ['violations']}).then(r => r.violations
+		.filter(v => v.impact === 'serious' || v.impact === 'critical')
+		.map(v => v.id + ': ' + v.help + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ') + ' ' + (n.any[0]?.message || '')).join(' | ')))`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%s: axe: %v", where, err)
+	}
+	for _, f := range found {
+		b.t.Errorf("%s: %s", where, f)
+	}
+}
+
+func (b *tab) shoot(file string) {
+	b.t.Helper()
+	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.WriteFile(file, picture, 0o644)
+	}
+	if err != nil {
+		b.t.Fatalf("take a picture: %v", err)
+	}
+}
+
+// keyboardOnly signs in and deploys without a mouse.
+func (b *tab) keyboardOnly(p sample) {
+	b.t.Helper()
+	b.open("/sign-in")
+	b.until("the name has the focus", `document.activeElement.id === 'name'`, 5*time.Second)
+	b.do(chromedp.KeyEvent(userName), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible("#stacks-head"))
+	b.tabTo("Shop")
+	b.press("the stack", "/stacks/"+string(p.stack))
+	b.tabTo("Apps")
+	b.press("its apps", "/apps")
+	b.tabTo("Shop front")
+	b.press("the app", p.app)
+	b.tabTo("Deploy")
+	b.press("the form", "/run")
+	b.tabTo("Run on 2 instances")
+	b.press("the deployment", "/deployments/")
+	b.until("it succeeds", `document.querySelector('#deployment-head h1').innerText.includes('successful')`, time.Minute)
+}
+
+// tabTo presses Tab until the link or button of that name has the focus, and
+// shows it.
+func (b *tab) tabTo(name string) {
+	b.t.Helper()
+	var passed []string
+	for range 80 {
+		b.do(chromedp.KeyEvent(kb.Tab))
+		at := eval[string](b, `document.activeElement.innerText?.trim().split('\n')[0] || document.activeElement.getAttribute('aria-label') || ''`)
+		if at == name {
+			if !eval[bool](b, `document.activeElement.matches(':focus-visible') && document.activeElement.checkVisibility()`) {
+				b.t.Errorf("the focus on %q cannot be seen", name)
+			}
+			return
+		}
+		passed = append(passed, at)
+	}
+	b.t.Fatalf("Tab does not lead to %q but to %s", name, strings.Join(passed, ", "))
+}
+
+// press presses Enter, which must lead to a page with the words in its path.
+func (b *tab) press(what, path string) {
+	b.t.Helper()
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.until("Enter leads to "+what, fmt.Sprintf(`location.pathname.includes(%q) && document.readyState === 'complete'`, path), 15*time.Second)
+}
