@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +24,7 @@ type backupCmd struct {
 
 // Run makes the backup; the server may go on running.
 func (c *backupCmd) Run(ctx context.Context) (err error) {
-	st, err := c.existing(ctx, newLog(slog.LevelWarn))
+	st, err := c.existing(ctx, newLog("warn"))
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os/user"
 
 	"opsyard/engine"
@@ -22,7 +21,7 @@ type beside struct {
 // openBeside opens an installation for a command. Whoever can read its data
 // directory may do everything; the audit names their account on this host.
 func (f dataFlags) openBeside(ctx context.Context) (context.Context, *beside, error) {
-	log := newLog(slog.LevelWarn)
+	log := newLog("warn")
 	st, err := f.existing(ctx, log)
 	if err != nil {
 		return nil, nil, err

@@ -16,6 +16,7 @@ import (
 
 type demoCmd struct {
 	serveFlags
+	LogLevel string `help:"Least level to log: ${enum}." enum:"debug,info,warn,error" default:"warn"`
 }
 
 // Run serves with temporary data, removed at the end, and the sample stack.
@@ -29,7 +30,7 @@ func (c *demoCmd) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	c.Data, c.Database, c.Ephemeral = filepath.Join(dir, "data"), "sqlite", true
-	s, err := newServer(ctx, c.serveFlags, c.newLog(), engine.Times{})
+	s, err := newServer(ctx, c.serveFlags, newLog(c.LogLevel), engine.Times{})
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 
 	"opsyard/engine"
 	"opsyard/models"
@@ -19,19 +18,12 @@ type serveFlags struct {
 	PublicURL   string `help:"Address that people use, when a proxy stands in front."`
 	LogStore    string `help:"Directory for the logs of finished commands. Default: logs in the data directory."`
 	Ephemeral   bool   `help:"Terminate all machines of this host when the server stops."`
-	LogLevel    string `help:"Least level to log: ${enum}." enum:"debug,info,warn,error" default:"info"`
 	Dev         bool   `help:"Offer pages for developers of the console." hidden:""`
-}
-
-// newLog is the log that the flags ask for.
-func (f *serveFlags) newLog() *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(f.LogLevel)) // the command line has refused what is none
-	return newLog(level)
 }
 
 type serveCmd struct {
 	serveFlags
+	LogLevel string `help:"Least level to log: ${enum}." enum:"debug,info,warn,error" default:"info"`
 }
 
 // Run serves until it is told to stop.
@@ -39,7 +31,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err := checkURL(c.PublicURL); err != nil {
 		return err
 	}
-	log := c.newLog()
+	log := newLog(c.LogLevel)
 	s, err := newServer(ctx, c.serveFlags, log, engine.Times{})
 	if err != nil {
 		return err

@@ -99,6 +99,9 @@ func (f dataFlags) lock(ctx context.Context) (*os.File, error) {
 // lockWait is how long a start waits for the end of the server before it.
 const lockWait = 2 * time.Second
 
-func newLog(level slog.Level) *slog.Logger {
+// newLog logs to standard error from the named level on.
+func newLog(name string) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(name)) // the command line has refused what is none
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }

@@ -43,7 +43,7 @@ type server struct {
 	providers map[string]compute.Provider
 	listener  net.Listener
 	admin     net.Listener
-	// tell says how a long preparation goes on.
+	// tell says how a long preparation goes on, where the log does not.
 	tell func(sentence string)
 }
 
@@ -53,7 +53,7 @@ const slowPrepare = 3 * time.Second
 // newServer opens and joins everything, and listens; serve does the rest.
 // Times may be zero; tests shorten them.
 func newServer(ctx context.Context, f serveFlags, log *slog.Logger, times engine.Times) (_ *server, err error) {
-	s := &server{flags: f, log: log, tell: func(sentence string) { log.Info(sentence) }}
+	s := &server{flags: f, log: log, tell: func(string) {}}
 	defer func() {
 		if err != nil {
 			s.close()
