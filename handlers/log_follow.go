@@ -11,7 +11,6 @@ import (
 	"opsyard/models"
 	"opsyard/web/auth"
 	"opsyard/web/ws"
-
 )
 
 const (

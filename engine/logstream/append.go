@@ -140,10 +140,8 @@ func (l *Logs) accept(ctx context.Context, s *stream, c protocol.LogChunk, cost 
 	if err := l.load(ctx, s); err != nil {
 		return false, err
 	}
-	if c.Seq > s.accepted.seq+1 && s.stored == s.accepted.seq {
-		// Another replica may have stored what is missing here.
-		s.loaded = false
-		if err := l.load(ctx, s); err != nil {
+	if c.Seq > s.accepted.seq+1 {
+		if err := l.reload(ctx, s); err != nil {
 			return false, err
 		}
 	}
@@ -179,6 +177,16 @@ func (l *Logs) load(ctx context.Context, s *stream) error {
 	}
 	s.accepted, s.stored, s.loaded = e, e.seq, true
 	return nil
+}
+
+// reload reads it again, because another replica may have stored what is
+// missing here. What is on its way to the store would be overlooked.
+func (l *Logs) reload(ctx context.Context, s *stream) error {
+	if s.stored != s.accepted.seq {
+		return nil
+	}
+	s.loaded = false
+	return l.load(ctx, s)
 }
 
 // findEnd derives the end from the newest row or, for a packed log, the blob.
@@ -317,7 +325,11 @@ func clean(s string, limit int) string {
 func (l *Logs) Finish(ctx context.Context, id models.CommandID, lastSeq int64) error {
 	s := l.stream(id)
 	s.mu.Lock()
-	if err := l.load(ctx, s); err != nil {
+	err := l.load(ctx, s)
+	if err == nil && s.stored < lastSeq {
+		err = l.reload(ctx, s)
+	}
+	if err != nil {
 		s.mu.Unlock()
 		return fmt.Errorf("finish log of command %s: %w", id, err)
 	}
@@ -336,7 +348,9 @@ func (l *Logs) forget(before time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id, s := range l.streams {
-		s.mu.Lock()
+		if !s.mu.TryLock() { // in use, by one who may wait for l.mu
+			continue
+		}
 		idle := s.used.Before(before) && s.stored == s.accepted.seq
 		s.mu.Unlock()
 		if idle {

@@ -5,11 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,34 +18,41 @@ import (
 	"opsyard/engine/logstream/blob"
 	"opsyard/models"
 	"opsyard/models/store"
+	"opsyard/models/store/storetest"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) {
+	// the client of the test server's shared connections ends with the process
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
+}
 
 // bundle is a running Logs over a real database and a real directory.
 type bundle struct {
-	store *store.Store
-	blobs *blob.Dir
-	logs  *logstream.Logs
-	id    models.CommandID
+	store  *store.Store
+	rows   logstream.Store // what Logs sees of it
+	blobs  *blob.Dir
+	logs   *logstream.Logs
+	id     models.CommandID
+	memory int64
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t *testing.T, st *store.Store) *bundle {
 	t.Helper()
-	box, err := store.NewSecretBox(make([]byte, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "test.db"), Secrets: box})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
 	blobs, err := blob.OpenDir(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bundle{store: st, blobs: blobs, id: command(t, st)}
+	b := &bundle{store: st, rows: st.Logs, blobs: blobs, id: command(t, st)}
 	b.start(t)
 	return b
+}
+
+// each runs a test on both databases.
+func each(t *testing.T, test func(t *testing.T, b *bundle)) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, st *store.Store) { test(t, setup(t, st)) })
 }
 
 // command makes the row that a log belongs to.
@@ -67,7 +72,7 @@ func command(t *testing.T, st *store.Store) models.CommandID {
 // start makes a Logs as a new process would.
 func (b *bundle) start(t *testing.T) {
 	t.Helper()
-	b.logs = logstream.New(logstream.Config{Store: b.store.Logs, Blobs: b.blobs, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	b.logs = logstream.New(logstream.Config{Store: b.rows, Blobs: b.blobs, Memory: b.memory, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err := b.logs.Start(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatal(err)
 	}
@@ -138,26 +143,26 @@ func numbered(n int) []byte {
 // finish ends the command and waits until its log is packed.
 func (b *bundle) finish(t *testing.T, id models.CommandID, lastSeq int64) logstream.Info {
 	t.Helper()
-	ctx := t.Context()
-	for _, move := range [][2]models.CommandStatus{{models.CommandPending, models.CommandSent}, {models.CommandSent, models.CommandSuccessful}} {
-		err := b.store.Commands.Move(ctx, id, []models.CommandStatus{move[0]}, move[1], store.CommandChange{At: time.Now(), LogLastSeq: &lastSeq})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := b.logs.Finish(ctx, id, lastSeq); err != nil {
+	b.end(t, id, lastSeq)
+	if err := b.logs.Finish(t.Context(), id, lastSeq); err != nil {
 		t.Fatal(err)
 	}
 	return b.packed(t, id)
 }
 
+// end is what the engine does when an agent says Done.
+func (b *bundle) end(t *testing.T, id models.CommandID, lastSeq int64) {
+	t.Helper()
+	for _, move := range [][2]models.CommandStatus{{models.CommandPending, models.CommandSent}, {models.CommandSent, models.CommandSuccessful}} {
+		err := b.store.Commands.Move(t.Context(), id, []models.CommandStatus{move[0]}, move[1], store.CommandChange{At: time.Now(), LogLastSeq: &lastSeq})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func (b *bundle) packed(t *testing.T, id models.CommandID) logstream.Info {
 	t.Helper()
-	tail, err := b.logs.Tail(t.Context(), id, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tail.Close()
 	for {
 		info, err := b.logs.Info(t.Context(), id)
 		if err != nil {
@@ -174,9 +179,9 @@ func (b *bundle) packed(t *testing.T, id models.CommandID) logstream.Info {
 	}
 }
 
-func TestAppend(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
+func TestAppend(t *testing.T) { each(t, testAppend) }
+
+func testAppend(t *testing.T, b *bundle) {
 	ctx := t.Context()
 	a := newAgent(numbered(100), func() int { return 1000 })
 
@@ -213,11 +218,13 @@ func TestAppend(t *testing.T) {
 // TestMillionLines sends a million lines over a connection that is cut twenty
 // times, with repeats, two sessions at once and restarts of the server.
 func TestMillionLines(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("not in -short")
 	}
-	b := setup(t)
+	each(t, testMillionLines)
+}
+
+func testMillionLines(t *testing.T, b *bundle) {
 	ctx := t.Context()
 	a := newAgent(numbered(1_000_000), full)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -284,5 +291,3 @@ func TestMillionLines(t *testing.T) {
 		t.Logf("search %q regexp=%v case=%v: %s", q.Text, q.Regexp, q.Case, time.Since(begin))
 	}
 }
-
-var _ = errors.Is
