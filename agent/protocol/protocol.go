@@ -13,7 +13,11 @@ package protocol
 
 import (
 	"encoding/json"
+	"net/netip"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Version is the protocol's version. A server accepts its own version and the
@@ -82,6 +86,44 @@ type Facts struct {
 	PublicIP              string `json:"public_ip"`
 	BootID                string `json:"boot_id"` // changes when the machine boots
 	SSHHostRSAFingerprint string `json:"ssh_host_rsa_fingerprint,omitempty"`
+}
+
+// maxFact is the longest fact that is believed.
+const maxFact = 256
+
+// Plausible is the facts without what no honest agent says. Facts end up in
+// the configuration files of other instances (hosts, backends): a stolen agent
+// key must not let anybody write a second line into them.
+func (f Facts) Plausible() Facts {
+	for _, text := range []*string{
+		&f.AgentVersion, &f.Hostname, &f.OSFamily, &f.OSName, &f.OSVersion, &f.Kernel, &f.Arch, &f.BootID, &f.SSHHostRSAFingerprint,
+	} {
+		*text = plain(*text)
+	}
+	f.PrivateIP, f.PublicIP = address(f.PrivateIP), address(f.PublicIP)
+	return f
+}
+
+// plain is one printable line of bounded length.
+func plain(s string) string {
+	if len(s) > maxFact {
+		s = s[:maxFact]
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// address is an IP address as Go writes it, or nothing.
+func address(s string) string {
+	addr, err := netip.ParseAddr(s)
+	if err != nil || addr.Zone() != "" || addr.IsUnspecified() || addr.IsMulticast() {
+		return ""
+	}
+	return addr.String()
 }
 
 // Challenge is the server's first frame.

@@ -54,7 +54,7 @@ type API struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
-	mu     sync.Mutex
+	mu     sync.Mutex                   // also between begin and Stop
 	tokens map[string]models.InstanceID // of open sessions, for Content
 }
 
@@ -76,8 +76,21 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTT
 
 // Stop closes all sessions and waits for them; agents come back by themselves.
 func (a *API) Stop() {
+	a.mu.Lock()
 	a.cancel()
+	a.mu.Unlock()
 	a.done.Wait()
+}
+
+// begin runs a session unless the surface has stopped.
+func (a *API) begin(s *session) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ctx.Err() != nil {
+		return false
+	}
+	a.done.Go(s.run)
+	return true
 }
 
 // maxEnroll bounds the body of an enrolment.
@@ -89,6 +102,7 @@ func (a *API) enroll(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, protocol.RefusedToken, "The request to enrol is not valid JSON, or too large.")
 		return
 	}
+	request.Facts = request.Facts.Plausible()
 	ctx := models.WithActor(r.Context(), models.Actor{Kind: models.ActorAgent, Name: request.Facts.Hostname, Surface: "agent", SourceAddr: web.SourceAddr(r)})
 	response, err := a.engine.EnrollAgent(ctx, request)
 	switch {

@@ -35,6 +35,7 @@ type fakeEngine struct {
 
 	mu       sync.Mutex
 	link     dispatch.Link
+	facts    protocol.Facts
 	beats    int
 	accepted []string
 	done     []string
@@ -55,10 +56,10 @@ func (e *fakeEngine) AgentInstance(_ context.Context, id models.InstanceID) (*mo
 	return &models.Instance{ID: id, AgentKey: e.key}, nil
 }
 
-func (e *fakeEngine) ConnectAgent(_ context.Context, _ models.InstanceID, _ protocol.Hello, l dispatch.Link) error {
+func (e *fakeEngine) ConnectAgent(_ context.Context, _ models.InstanceID, hello protocol.Hello, l dispatch.Link) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.link = l
+	e.link, e.facts = l, hello.Facts
 	return e.fail
 }
 
@@ -126,6 +127,7 @@ type bench struct {
 	t      *testing.T
 	engine *fakeEngine
 	logs   *fakeLogs
+	api    *API
 	url    string
 	key    ed25519.PrivateKey
 }
@@ -147,7 +149,7 @@ func setup(t *testing.T) *bench {
 	t.Cleanup(server.Close)
 	t.Cleanup(api.Stop)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	b.url = server.URL
+	b.url, b.api = server.URL, api
 	return b
 }
 
@@ -404,5 +406,47 @@ func TestDownload(t *testing.T) {
 		if resp.StatusCode != want {
 			t.Errorf("%s: got %d, want %d", path, resp.StatusCode, want)
 		}
+	}
+}
+
+// What an agent says of its machine reaches the configuration files of others.
+func TestFactsCannotHoldASecondLine(t *testing.T) {
+	b := setup(t)
+	socket, challenge := b.dial()
+	send(t, socket, protocol.Hello{
+		Version: protocol.Version, InstanceID: "web1", Signature: ed25519.Sign(b.key, protocol.SignedText(challenge.Nonce, "web1")),
+		Facts: protocol.Facts{PrivateIP: "10.0.0.1:80\nprogram x\n command sh", PublicIP: "192.0.2.7", OSName: "Debian\nevil"},
+	})
+	receive[protocol.Welcome](t, socket)
+	send(t, socket, protocol.Heartbeat{})
+	send(t, socket, protocol.Done{CommandID: "mine"})
+	receive[protocol.DoneStored](t, socket)
+	b.engine.mu.Lock()
+	defer b.engine.mu.Unlock()
+	if f := b.engine.facts; f.PrivateIP != "" || f.PublicIP != "192.0.2.7" || f.OSName != "Debianevil" {
+		t.Errorf("the engine was told %+v", f)
+	}
+}
+
+func TestStopDoesNotWaitForACallerWhoSaysNothing(t *testing.T) {
+	b := setup(t)
+	b.dial()
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); b.api.Stop() }()
+	select {
+	case <-stopped:
+	case <-time.After(handshakeLimit / 2):
+		t.Error("Stop waits for a handshake that does not go on")
+		<-stopped
+	}
+}
+
+func TestAStrangerMaySendLittle(t *testing.T) {
+	b := setup(t)
+	socket, _ := b.dial()
+	_ = socket.WriteMessage(websocket.BinaryMessage, make([]byte, maxHello+1)) // the server may cut it short
+	_ = socket.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, _, err := socket.ReadMessage(); err == nil || os.IsTimeout(err) {
+		t.Errorf("the line is still open: %v", err)
 	}
 }

@@ -24,6 +24,7 @@ const (
 	pingEvery      = 15 * time.Second
 	silenceLimit   = 60 * time.Second // a line that says nothing, not even pong, is dead
 	queueLength    = 64
+	maxHello       = 256 << 10
 	closeRefused   = 4400 // the close text is "code: sentence"
 )
 
@@ -57,10 +58,12 @@ func (a *API) session(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the upgrader has answered
 	}
-	socket.SetReadLimit(protocol.MaxFrame)
+	socket.SetReadLimit(maxHello) // until we know who it is
 	ctx, cancel := context.WithCancelCause(a.ctx)
 	s := &session{api: a, socket: socket, queue: make(chan any, queueLength), ctx: ctx, cancel: cancel, owned: map[string]bool{}}
-	a.done.Go(s.run)
+	if !a.begin(s) {
+		_ = socket.Close()
+	}
 }
 
 // refusal ends a session with a word to the agent.
@@ -101,6 +104,8 @@ func (s *session) run() {
 // the instance enrolled.
 func (s *session) greet() (protocol.Hello, error) {
 	_ = s.socket.SetReadDeadline(time.Now().Add(handshakeLimit))
+	// A caller who says nothing must not hold up a stop.
+	defer context.AfterFunc(s.ctx, func() { _ = s.socket.SetReadDeadline(time.Now()) })()
 	nonce := make([]byte, 32)
 	rand.Read(nonce) // never fails, see crypto/rand
 	if err := s.write(protocol.Challenge{Nonce: nonce, ServerTime: time.Now().UTC()}); err != nil {
@@ -129,6 +134,8 @@ func (s *session) greet() (protocol.Hello, error) {
 		return hello, unknown
 	}
 	s.id = i.ID
+	s.socket.SetReadLimit(protocol.MaxFrame)
+	hello.Facts = hello.Facts.Plausible()
 	return hello, nil
 }
 
