@@ -54,7 +54,7 @@ func TestBadInput(t *testing.T) {
 	t.Run("a recipe that ignores TERM", func(t *testing.T) { cancelStubborn(t, s.in(t), c.in(t), stack, id) })
 	t.Run("a repository that is not there", func(t *testing.T) {
 		app := c.made("/stacks/"+string(stack)+"/apps", url.Values{
-			"Name": {"Gone"}, "Type": {string(models.AppOther)}, "SourceType": {string(models.SourceGit)}, "SourceUrl": {s.url + "/none.git"}, "do": {"save"}})
+			"Name": {"Gone"}, "Type": {string(models.AppOther)}, "SourceType": {string(models.SourceGit)}, "SourceUrl": {"http://" + freeAddress(t) + "/none.git"}, "do": {"save"}})
 		d := c.made("/stacks/"+string(stack)+"/run", url.Values{"Command": {string(models.CommandDeploy)}, "AppId": {app}, "Targets": {"all"}})
 		failsWith(t, s.in(t), c.in(t), models.DeploymentID(d), "could not be read")
 	})

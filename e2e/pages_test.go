@@ -20,12 +20,13 @@ import (
 
 // sample is a stack with something of everything, good and bad.
 type sample struct {
-	stack      models.StackID
-	layer      models.LayerID
-	online     models.InstanceID
-	app        string
-	successful models.DeploymentID
-	failed     models.DeploymentID
+	stack       models.StackID
+	layer       models.LayerID
+	online      models.InstanceID
+	setupFailed models.InstanceID
+	app         string
+	successful  models.DeploymentID
+	failed      models.DeploymentID
 }
 
 // newSample makes the sample on process instances.
@@ -39,15 +40,16 @@ func newSample(t *testing.T, s *server, c *console) sample {
 		models.EventSetup: "opsyard_demo::setup", models.EventConfigure: "opsyard_demo::configure", models.EventDeploy: "opsyard_demo::deploy"})
 	ids := c.newInstances(p.stack, p.layer, 2)
 	p.online = ids[0]
-	c.made(in+"/instances", url.Values{"LayerIds": {string(p.layer)}})
+	c.made(in+"/instances", url.Values{"LayerIds": {string(p.layer)}}) // stays stopped
 	p.app = c.newApp(p.stack, "Shop front", site)
-	broken := c.newApp(p.stack, "Broken", "file:///nowhere/at/all")
 	c.post("/team/users", url.Values{"Name": {"ben"}, "Password": {password}})
 	s.becomes(models.InstanceOnline, 2*time.Minute, ids...)
 	p.successful = c.deploy(p.stack, p.app)
 	s.successful(p.successful, time.Minute)
-	p.failed = c.deploy(p.stack, broken)
+	p.failed = c.deploy(p.stack, c.newApp(p.stack, "Broken", "file:///nowhere/at/all"))
 	s.ended(p.failed, time.Minute)
+	p.setupFailed = c.newInstances(p.stack, p.layer, 1)[0] // because of the broken app
+	s.wait("the setup of an instance has failed", time.Minute, func() bool { return s.instance(p.setupFailed).Status == models.InstanceSetupFailed })
 	return p
 }
 
@@ -69,7 +71,7 @@ func (p sample) pages() [][2]string {
 		{"stacks", "/stacks"}, {"stack-new", "/stacks/new"}, {"me", "/me"}, {"team", "/team"}, {"stack", in}, {"settings", in + "/settings"},
 		{"layers", in + "/layers"}, {"layer-new", in + "/layers/new"}, {"layer", in + "/layers/" + string(p.layer)},
 		{"layer-settings", in + "/layers/" + string(p.layer) + "?tab=settings"}, {"instances", in + "/instances"}, {"instance-new", in + "/instances/new"},
-		{"instance", "/instances/" + string(p.online)}, {"instance-edit", "/instances/" + string(p.online) + "/edit"},
+		{"instance", "/instances/" + string(p.online)}, {"instance-failed", "/instances/" + string(p.setupFailed)}, {"instance-edit", "/instances/" + string(p.online) + "/edit"},
 		{"apps", in + "/apps"}, {"app-new", in + "/apps/new"}, {"app", in + "/apps/" + p.app}, {"app-edit", in + "/apps/" + p.app + "/edit"},
 		{"run", in + "/run"}, {"run-deploy", in + "/run?command=deploy&app=" + p.app}, {"deployments", in + "/deployments"},
 		{"deployment", "/deployments/" + string(p.successful)}, {"deployment-failed", "/deployments/" + string(p.failed)}, {"not-found", "/stacks/nope"},
