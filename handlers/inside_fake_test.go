@@ -3,6 +3,8 @@ package handlers
 import (
 	"context"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"opsyard/engine"
@@ -162,6 +164,10 @@ func (f *fakeEngine) StopInstance(ctx context.Context, id models.InstanceID, for
 
 func (f *fakeEngine) RebootInstance(ctx context.Context, id models.InstanceID) error {
 	return f.move(ctx, id, (*models.Instance).CanReboot, models.InstanceRebooting)
+}
+
+func (f *fakeEngine) Console(context.Context, models.InstanceID) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("Linux version 6\n<b>systemd</b> started\n")), nil
 }
 
 func (f *fakeEngine) CreateApp(ctx context.Context, a models.App) (*models.App, error) {

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"opsyard/engine"
@@ -28,6 +29,7 @@ type insideEngine interface {
 	StartInstance(ctx context.Context, id models.InstanceID) error
 	StopInstance(ctx context.Context, id models.InstanceID, force bool) error
 	RebootInstance(ctx context.Context, id models.InstanceID) error
+	Console(ctx context.Context, id models.InstanceID) (io.ReadCloser, error)
 
 	CreateApp(ctx context.Context, a models.App) (*models.App, error)
 	UpdateApp(ctx context.Context, id models.AppID, change func(*models.App) error) (*models.App, error)
@@ -62,6 +64,7 @@ func (h *Handlers) stackRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /stacks/{stack}/instances", h.withStack(manage, h.createInstance))
 	mux.HandleFunc("GET /instances/{instance}", h.withInstance(show, h.showInstance))
 	mux.HandleFunc("GET /instances/{instance}/edit", h.withInstance(manage, h.showEditInstance))
+	mux.HandleFunc("GET /instances/{instance}/console", h.withInstance(manage, h.showConsole))
 	mux.HandleFunc("POST /instances/{instance}/edit", h.withInstance(manage, h.updateInstance))
 	mux.HandleFunc("POST /instances/{instance}/start", h.withInstance(manage, h.startInstance))
 	mux.HandleFunc("POST /instances/{instance}/stop", h.withInstance(manage, h.stopInstance))

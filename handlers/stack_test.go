@@ -206,6 +206,10 @@ func TestInstancePage(t *testing.T) {
 	got := ana.get(views.InstanceHref(php.ID))
 	got.want(t, http.StatusOK, "<b>Online for 12 min.</b>", "Last command:", "php-app: 9 of 12 instances stay online and keep working.",
 		"push to release by ana", "Stop php-3?", "The disk is lost")
+	// As plain text, whatever the machine printed.
+	if console := ana.get(views.InstanceHref(php.ID) + "/console"); console.status != http.StatusOK || !strings.Contains(console.body, "<b>systemd</b> started") {
+		t.Errorf("the console is %d %s", console.status, console.body)
+	}
 	ana.post(views.InstanceHref(php.ID)+"/stop").wantLocation(t, views.InstanceHref(php.ID))
 	ana.get(views.InstanceHref(php.ID)).want(t, http.StatusOK, "stopping", "Stop by force", "php-3 is being stopped; its Shutdown recipes run first.")
 	// What is refused leads back with the reason.

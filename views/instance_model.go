@@ -153,13 +153,21 @@ func InstanceFacts(i models.Instance, provider string, now time.Time) []Fact {
 	if i.AgentSeenAt != nil {
 		seen = Age(now.Sub(*i.AgentSeenAt)) + " ago"
 	}
+	machine := i.Ec2InstanceID
+	if machine == string(i.ID) { // most providers name it like the instance
+		machine = ""
+	}
+	var console Fact
+	if i.Ec2InstanceID != "" && provider != "sim" {
+		console = Fact{Name: "Console", Value: "boot output", Href: "/instances/" + string(i.ID) + "/console"}
+	}
 	disk := "lost at a stop"
 	if i.KeepsDisk() {
 		disk = "kept over a stop"
 	}
 	return facts(
 		Fact{Name: "Instance id", Value: string(i.ID), Code: true},
-		Fact{Name: "Machine", Value: i.Ec2InstanceID, Code: true},
+		Fact{Name: "Machine", Value: machine, Code: true},
 		Fact{Name: "Kind", Value: Kind(i)},
 		Fact{Name: "Provider", Value: provider},
 		Fact{Name: "Size", Value: i.InstanceType, Code: true},
@@ -173,6 +181,7 @@ func InstanceFacts(i models.Instance, provider string, now time.Time) []Fact {
 		Fact{Name: "Agent", Value: agent},
 		Fact{Name: "Agent heard", Value: seen},
 		Fact{Name: "Boot id", Value: i.BootID, Code: true},
+		console,
 		Fact{Name: "Created", Value: i.CreatedAt.UTC().Format("2 Jan 2006 15:04") + " UTC"},
 	)
 }
