@@ -1,0 +1,297 @@
+package handlers
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"opsyard/engine"
+	"opsyard/engine/logstream"
+	"opsyard/engine/logstream/blob"
+	"opsyard/models"
+)
+
+// need is what somebody must be for a route to answer.
+type need int
+
+const (
+	anybody  need = iota // also who has not signed in
+	signedIn             // every user
+	show
+	deploy
+	manage
+	admin
+)
+
+// needs is every route of the console with whom it answers. A route that is
+// missing here fails the test: whoever adds one decides.
+var needs = map[string]need{
+	"GET /static/": anybody, "GET /sign-in": anybody, "POST /sign-in": anybody, "POST /sign-out": anybody,
+	"GET /setup/{token}": anybody, "POST /setup/{token}": anybody, "POST /theme": anybody, "/": anybody,
+
+	"GET /{$}": signedIn, "GET /stacks": signedIn, "GET /me": signedIn, "GET /me/session": signedIn,
+	"POST /me/password": signedIn, "POST /me/sessions/end": signedIn, "GET /ws/live": show, "GET /gallery": signedIn,
+	"GET /stacks/new": admin, "POST /stacks": admin,
+	"GET /team": admin, "POST /team/users": admin, "POST /team/password": admin, "POST /team/permissions": admin,
+
+	"GET /stacks/{stack}": show, "GET /stacks/{stack}/layers": show, "GET /stacks/{stack}/layers/{layer}": show,
+	"GET /stacks/{stack}/instances": show, "GET /instances/{instance}": show,
+	"GET /stacks/{stack}/apps": show, "GET /stacks/{stack}/apps/{app}": show,
+	"GET /stacks/{stack}/deployments": show, "GET /deployments/{deployment}": show,
+	"GET /commands/{command}": show, "GET /commands/{command}/log": show, "GET /commands/{command}/log/lines": show,
+	"GET /commands/{command}/log/search": show, "GET /ws/commands/{command}/log": show,
+
+	"GET /stacks/{stack}/run": deploy, "POST /stacks/{stack}/run": deploy,
+	"GET /stacks/{stack}/apps/{app}/edit": deploy, "POST /stacks/{stack}/apps/{app}/edit": deploy,
+	"POST /deployments/{deployment}/cancel": deploy, "POST /deployments/{deployment}/retry": deploy,
+	"POST /commands/{command}/cancel": deploy,
+
+	"GET /stacks/{stack}/settings": manage, "POST /stacks/{stack}/settings": manage,
+	"POST /stacks/{stack}/start": manage, "POST /stacks/{stack}/stop": manage, "POST /stacks/{stack}/delete": manage,
+	"GET /stacks/{stack}/layers/new": manage, "POST /stacks/{stack}/layers": manage,
+	"POST /stacks/{stack}/layers/{layer}/recipes": manage, "POST /stacks/{stack}/layers/{layer}/settings": manage,
+	"POST /stacks/{stack}/layers/{layer}/delete": manage,
+	"GET /stacks/{stack}/instances/new":          manage, "POST /stacks/{stack}/instances": manage,
+	"GET /instances/{instance}/edit": manage, "POST /instances/{instance}/edit": manage,
+	"POST /instances/{instance}/start": manage, "POST /instances/{instance}/stop": manage,
+	"POST /instances/{instance}/reboot": manage, "POST /instances/{instance}/delete": manage,
+	"GET /stacks/{stack}/apps/new": manage, "POST /stacks/{stack}/apps": manage, "POST /stacks/{stack}/apps/{app}/delete": manage,
+}
+
+// namesNothing are routes whose form names a thing, and an empty one names
+// none: who is let in is told so.
+var namesNothing = []string{"POST /me/sessions/end", "POST /team/permissions"}
+
+// routesInSource are the patterns that this package registers, read from its
+// source: http.ServeMux does not tell.
+func routesInSource(t *testing.T) []string {
+	t.Helper()
+	packages, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var routes []string
+	for _, p := range packages {
+		ast.Inspect(p, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) != 2 {
+				return true
+			}
+			method, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || method.Sel.Name != "HandleFunc" && method.Sel.Name != "Handle" {
+				return true
+			}
+			pattern, ok := call.Args[0].(*ast.BasicLit)
+			if !ok {
+				t.Errorf("a route is registered by something else than a literal, which nobody can look up")
+				return true
+			}
+			text, err := strconv.Unquote(pattern.Value)
+			if err != nil {
+				t.Error(err)
+			}
+			routes = append(routes, text)
+			return true
+		})
+	}
+	slices.Sort(routes)
+	return slices.Compact(routes)
+}
+
+func TestEveryRouteSaysWhoMayUseIt(t *testing.T) {
+	t.Parallel()
+	routes := routesInSource(t)
+	for _, r := range routes {
+		if _, ok := needs[r]; !ok {
+			t.Errorf("route %q is not in the table of needs", r)
+		}
+	}
+	for r := range needs {
+		if !slices.Contains(routes, r) {
+			t.Errorf("the table of needs has %q, which is no route", r)
+		}
+	}
+}
+
+// realConsole is a console over the real engine, store and logs; its engine's
+// loops do not run.
+type realConsole struct {
+	*console
+	fleet *fleet
+	other *fleet // a stack in which nobody has a level
+}
+
+func setupReal(t *testing.T, log *slog.Logger) *realConsole {
+	t.Helper()
+	c := &realConsole{console: setup(t)}
+	blobs, err := blob.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs := logstream.New(logstream.Config{Store: c.store.Logs, Blobs: blobs, Log: log})
+	if err := logs.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eng, err := engine.New(t.Context(), engine.Config{Store: c.store, Hub: c.hub, Logs: logs, Log: log, FastPasswords: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := New(Config{Engine: eng, Store: c.store, Logs: logs, Hub: c.hub, Log: log, Dev: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(h)
+	c.url, c.h = server.URL, h
+	t.Cleanup(func() { // before the store is closed
+		server.Close()
+		h.Stop()
+		logs.Stop()
+	})
+	c.fleet = seedFleet(t, c.store, h.Now(), 12)
+	c.other = &fleet{store: c.store, t: t, ctx: t.Context(), now: h.Now()}
+	c.other.stack = models.Stack{ID: models.NewID[models.StackID](), Name: "vault", Provider: "sim", CreatedAt: h.Now(), UpdatedAt: h.Now()}
+	c.other.stack.Normalize()
+	c.other.must(c.store.Stacks.Create(t.Context(), &c.other.stack))
+	c.other.makeLayers()
+	c.other.makeInstances(12)
+	c.other.makeApp()
+	c.other.makeDeployments()
+	setup := models.WithActor(t.Context(), models.Actor{Kind: models.ActorSetup})
+	for _, u := range []models.User{{Name: "root", Admin: true}, {Name: "nobody"}, {Name: "deny"}, {Name: "show"}, {Name: "deploy"}, {Name: "manage"}} {
+		made, err := eng.CreateUser(setup, u, goodPassword)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if level := models.Level(u.Name); slices.Contains(models.Levels, level) {
+			if err := eng.Permit(setup, models.Permission{StackID: c.fleet.stack.ID, UserID: made.ID, Level: level}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return c
+}
+
+// path fills a pattern with the things of a fleet.
+func (c *realConsole) path(f *fleet, pattern string) string {
+	commands, err := c.store.Commands.OfDeployment(c.t.Context(), f.running.ID)
+	f.must(err)
+	return strings.NewReplacer(
+		"{$}", "", "{stack}", string(f.stack.ID), "{layer}", string(f.layers[0].ID), "{instance}", string(f.instances[0].ID), "{app}", string(f.app.ID),
+		"{deployment}", string(f.running.ID), "{command}", string(commands[0].ID), "{token}", "wrong",
+		"/ws/live", "/ws/live?view=stack/"+string(f.stack.ID),
+	).Replace(pattern)
+}
+
+// may is what an answer says: whether the asker was let in.
+func may(a answer) string {
+	switch {
+	case a.status >= 500:
+		return fmt.Sprintf("crashed (%d)", a.status)
+	case a.status == http.StatusUnauthorized, a.status == http.StatusSeeOther && strings.HasPrefix(a.location, "/sign-in"):
+		return "sign in"
+	case a.status == http.StatusForbidden:
+		return "forbidden"
+	case a.status == http.StatusNotFound:
+		return "not found"
+	}
+	return "yes"
+}
+
+// TestPermissions walks every route as everybody: somebody below the need is
+// refused, and learns nothing of a stack that they may not see.
+func TestPermissions(t *testing.T) {
+	t.Parallel()
+	c := setupReal(t, slog.New(slog.DiscardHandler))
+	rank := map[string]need{"nobody": signedIn, "deny": signedIn, "show": show, "deploy": deploy, "manage": manage, "root": admin}
+	stranger := c.browser()
+	browsers := map[string]*browser{}
+	for name := range rank {
+		browsers[name] = c.as(name)
+	}
+	for _, pattern := range slices.Sorted(maps.Keys(needs)) {
+		need := needs[pattern]
+		method, path, ok := strings.Cut(pattern, " ")
+		if need == anybody || !ok {
+			continue
+		}
+		mine, theirs := c.path(c.fleet, path), c.path(c.other, path)
+		inStack := mine != theirs
+		if got := may(stranger.do(method, mine, nil)); got != "sign in" {
+			t.Errorf("%s %s without a session: %s", method, path, got)
+		}
+		for _, name := range []string{"nobody", "deny", "show", "deploy", "manage", "root"} { // less first: more may change things
+			want := "yes"
+			switch has := rank[name]; {
+			case has >= need && slices.Contains(namesNothing, pattern):
+				want = "not found"
+			case has >= need:
+			case inStack && has < show:
+				want = "not found"
+			default:
+				want = "forbidden"
+			}
+			if got := may(browsers[name].do(method, mine, nil)); got != want {
+				t.Errorf("%s %s as %s: %s, want %s", method, path, name, got, want)
+			}
+			if !inStack || name == "root" {
+				continue
+			}
+			if got := may(browsers[name].do(method, theirs, nil)); got != "not found" {
+				t.Errorf("%s %s of another stack as %s: %s", method, path, name, got)
+			}
+		}
+	}
+}
+
+// TestNothingOfAnotherStack opens things of one stack by the path of another.
+func TestNothingOfAnotherStack(t *testing.T) {
+	t.Parallel()
+	c := setupReal(t, slog.New(slog.DiscardHandler))
+	b := c.as("manage")
+	for pattern := range needs {
+		method, path, _ := strings.Cut(pattern, " ")
+		if !strings.HasPrefix(path, "/stacks/{stack}/") || !strings.Contains(path, "{layer}") && !strings.Contains(path, "{app}") {
+			continue
+		}
+		mixed := c.path(c.other, strings.Replace(path, "{stack}", string(c.fleet.stack.ID), 1))
+		if got := may(b.do(method, mixed, nil)); got != "not found" {
+			t.Errorf("%s %s with a thing of another stack: %s", method, path, got)
+		}
+	}
+}
+
+// TestLiveViewsAskForAPermission opens every kind of live view as everybody.
+func TestLiveViewsAskForAPermission(t *testing.T) {
+	t.Parallel()
+	c := setupReal(t, slog.New(slog.DiscardHandler))
+	f := c.fleet
+	keys := map[string]string{
+		"stacks": "", "stack": string(f.stack.ID), "instances": string(f.stack.ID), "layers": string(f.stack.ID), "layer": string(f.layers[0].ID),
+		"app": string(f.app.ID), "instance": string(f.instances[0].ID), "deployments": string(f.stack.ID), "deployment": string(f.running.ID),
+	}
+	for name, want := range map[string]string{"nobody": "not found", "deny": "not found", "show": "yes"} {
+		b := c.as(name)
+		for kind := range c.h.views {
+			key, ok := keys[kind]
+			if !ok {
+				t.Errorf("live view %q is not in this test", kind)
+			}
+			if kind == "stacks" {
+				continue // lists what one may see; none is an answer too
+			}
+			if got := may(b.get("/ws/live?view=" + kind + "/" + key)); got != want {
+				t.Errorf("live view %s as %s: %s, want %s", kind, name, got, want)
+			}
+		}
+	}
+}
