@@ -49,8 +49,8 @@ func (d *demo) makeRepository(ctx context.Context) error {
 
 // routes adds the repository to what the server serves, over Git's own
 // protocol and for reading only.
-func (d *demo) routes(mux *http.ServeMux) error {
-	path, err := exec.Command("git", "--exec-path").Output()
+func (d *demo) routes(ctx context.Context, mux *http.ServeMux) error {
+	path, err := exec.CommandContext(ctx, "git", "--exec-path").Output()
 	if err != nil {
 		return fmt.Errorf("the demo needs git: %w", err)
 	}

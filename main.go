@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -62,7 +63,9 @@ func run(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+	// A second Ctrl-C does not wait; make passes on a TERM that its whole group
+	// has had already, so what comes at once is the same wish.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	if err := parsed.Run(); err != nil {
 		return fail(err)

@@ -143,14 +143,14 @@ func (s *server) publicURL() string {
 // serve runs until ctx ends, then stops everything in order: first whoever
 // asks for changes, then those who make them, the database last.
 func (s *server) serve(ctx context.Context) error {
-	return s.serveWith(ctx, func(*http.ServeMux) error { return nil })
+	return s.serveWith(ctx, func(context.Context, *http.ServeMux) error { return nil })
 }
 
 // serveWith is serve with more routes.
-func (s *server) serveWith(ctx context.Context, more func(*http.ServeMux) error) error {
+func (s *server) serveWith(ctx context.Context, more func(context.Context, *http.ServeMux) error) error {
 	defer s.close()
 	mux := s.routes()
-	if err := more(mux); err != nil {
+	if err := more(ctx, mux); err != nil {
 		return err
 	}
 	if err := s.logs.Start(ctx); err != nil {

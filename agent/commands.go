@@ -172,7 +172,7 @@ func (a *Agent) startSupervisor(t *track) (gone chan struct{}, err error) {
 	gone = make(chan struct{})
 	go func() {
 		defer close(gone)
-		cmd.Wait()
+		_ = cmd.Wait() // how it ended is in the spool
 	}()
 	return gone, nil
 }

@@ -46,7 +46,7 @@ func (t *track) id() string { return t.cmd.Run.CommandID }
 
 func (t *track) close() {
 	if t.log != nil {
-		t.log.Close()
+		_ = t.log.Close() // every chunk was written when it was made
 		t.log = nil
 	}
 }
@@ -127,7 +127,7 @@ func (a *Agent) cancel(ctx context.Context, m protocol.Cancel) (answer any) {
 	}
 	switch p, started := t.cmd.Process(); {
 	case started && p.BootID == a.bootID && p.Alive():
-		syscall.Kill(p.PID, supervise.CancelSignal)
+		_ = syscall.Kill(p.PID, supervise.CancelSignal)
 	case t.abort != nil:
 		t.abort(errCanceled)
 	case !t.current:

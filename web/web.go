@@ -116,7 +116,7 @@ func Recover(log *slog.Logger, answer http.HandlerFunc) Middleware {
 				if p == nil {
 					return
 				}
-				if p == http.ErrAbortHandler {
+				if p == http.ErrAbortHandler { //nolint:errorlint // a panic is the very value
 					panic(p)
 				}
 				log.ErrorContext(r.Context(), "panic in a request", slog.Any("panic", p), slog.String("path", r.URL.Path),

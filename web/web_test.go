@@ -54,7 +54,7 @@ func TestRecover(t *testing.T) {
 		t.Fatalf("got %d, want 500", w.Code)
 	}
 	defer func() {
-		if recover() != http.ErrAbortHandler {
+		if recover() != http.ErrAbortHandler { //nolint:errorlint // a panic is the very value
 			t.Error("ErrAbortHandler was swallowed")
 		}
 	}()

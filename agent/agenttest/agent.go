@@ -42,7 +42,7 @@ func Agent(t testing.TB, server, token string, script simulated.Script, disk *si
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var run sync.WaitGroup
-	run.Go(func() { f.Agent.Run(ctx) })
+	run.Go(func() { f.Run(ctx) })
 	f.stop = func() { cancel(); run.Wait() }
 	t.Cleanup(f.stop)
 	return f

@@ -30,7 +30,6 @@ type Server struct {
 	mu       sync.Mutex
 	cond     *sync.Cond
 	http     *httptest.Server
-	listener net.Listener
 	tokens   map[string]string // token → instance id
 	keys     map[string][]byte // instance id → public key
 	enrolled int

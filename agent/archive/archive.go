@@ -99,7 +99,7 @@ func (u *unpacker) tar(r io.Reader) error {
 	t := tar.NewReader(r)
 	for {
 		h, err := t.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -61,13 +61,13 @@ func Open(dir string, now func() time.Time) (*Log, error) {
 	for name, f := range map[string]**os.File{outputFile: &l.out, stepsFile: &l.steps, indexFile: &l.idx} {
 		file, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
-			l.Close()
+			_ = l.Close()
 			return nil, fmt.Errorf("open log: %w", err)
 		}
 		*f = file
 	}
 	if err := l.load(); err != nil {
-		l.Close()
+		_ = l.Close()
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	return l, nil

@@ -49,7 +49,7 @@ func Run(ctx context.Context, cmd *exec.Cmd, delay time.Duration) error {
 
 // endGroup returns when the group is gone or has been sent KILL.
 func endGroup(pgid int, delay time.Duration) {
-	syscall.Kill(-pgid, syscall.SIGTERM)
+	_ = syscall.Kill(-pgid, syscall.SIGTERM) // who has gone needs none
 	deadline := time.NewTimer(delay)
 	defer deadline.Stop()
 	poll := time.NewTicker(20 * time.Millisecond)
@@ -57,7 +57,7 @@ func endGroup(pgid int, delay time.Duration) {
 	for groupLives(pgid) {
 		select {
 		case <-deadline.C:
-			syscall.Kill(-pgid, syscall.SIGKILL)
+			_ = syscall.Kill(-pgid, syscall.SIGKILL)
 			return
 		case <-poll.C:
 		}

@@ -97,7 +97,7 @@ func quoted(s string, html bool) string {
 	b := new(strings.Builder)
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(html)
-	e.Encode(s) // a string always encodes
+	_ = e.Encode(s) // a string always encodes
 	q := strings.TrimSuffix(b.String(), "\n")
 	return q[1 : len(q)-1]
 }

@@ -120,8 +120,8 @@ type oldFile struct {
 
 // readFile follows links: the file behind one is what is read and written.
 func readFile(path string) (oldFile, error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

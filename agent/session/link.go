@@ -94,7 +94,7 @@ func Dial(ctx context.Context, server string, transport *http.Transport) (*Link,
 	conn.SetPingHandler(func(data string) error {
 		l.heard()
 		// A failed pong needs no care: the reader will see why.
-		conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(controlTimeout))
+		_ = conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(controlTimeout))
 		return nil
 	})
 	conn.SetPongHandler(func(string) error { l.heard(); return nil })
@@ -102,7 +102,7 @@ func Dial(ctx context.Context, server string, transport *http.Transport) (*Link,
 }
 
 // heard puts off the moment at which the line counts as dead.
-func (l *Link) heard() { l.conn.SetReadDeadline(time.Now().Add(readTimeout)) }
+func (l *Link) heard() { _ = l.conn.SetReadDeadline(time.Now().Add(readTimeout)) }
 
 // Send writes a message; after an error the receiver ends the session.
 func (l *Link) Send(message any) error {
@@ -112,7 +112,7 @@ func (l *Link) Send(message any) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = l.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err := l.conn.WriteMessage(websocket.BinaryMessage, wire); err != nil {
 		l.conn.Close()
 		return err
@@ -155,12 +155,12 @@ func (l *Link) KeepAlive(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-			l.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(controlTimeout))
+			_ = l.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(controlTimeout))
 			l.conn.Close()
 			return
 		case <-ticker.C:
 			// It may wait behind a long write, which is no reason to end.
-			l.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(controlTimeout))
+			_ = l.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(controlTimeout))
 		}
 	}
 }

@@ -28,10 +28,10 @@ const (
 	pongWait  = 60 * time.Second
 )
 
-// ErrSlow: the queue is full, the connection was closed with CloseSlow.
+// ErrSlow says that the queue is full, the connection was closed with CloseSlow.
 var ErrSlow = errors.New("the reader is too slow")
 
-// ErrClosed: the connection is over.
+// ErrClosed says that the connection is over.
 var ErrClosed = errors.New("the connection is closed")
 
 // Upgrader makes connections. The zero value accepts only pages of the host

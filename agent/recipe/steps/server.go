@@ -113,17 +113,17 @@ func (s *Server) serve(conn net.Conn) {
 	if dec.Decode(&begin) != nil || begin.End != nil {
 		return
 	}
-	id, real := s.begin(begin)
+	id, opened := s.begin(begin)
 	result := recipe.Result{Err: errUnfinished}
 	if enc.Encode(answer{id}) == nil && dec.Decode(&end) == nil && end.End != nil {
 		result = end.End.recipe()
 	}
-	s.end(id, real, begin, result)
+	s.end(id, opened, begin, result)
 	_ = enc.Encode(answer{id})
 }
 
 // begin opens the step if it lies inside the innermost open one.
-func (s *Server) begin(r request) (id int, real bool) {
+func (s *Server) begin(r request) (id int, opened bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
@@ -138,13 +138,13 @@ func (s *Server) begin(r request) (id int, real bool) {
 	return s.last, true
 }
 
-func (s *Server) end(id int, real bool, r request, result recipe.Result) {
+func (s *Server) end(id int, opened bool, r request, result recipe.Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.totals.Changed += result.Changed
 	s.totals.Unchanged += result.Unchanged
 	s.totals.Err = result.Err
-	if real {
+	if opened {
 		s.pop(id, result)
 	} else {
 		s.late = append(s.late, lateStep{r.Kind, r.Name, result})
