@@ -45,7 +45,7 @@ var needs = map[string]need{
 	"GET /team": admin, "POST /team/users": admin, "POST /team/password": admin, "POST /team/permissions": admin,
 
 	"GET /stacks/{stack}": show, "GET /stacks/{stack}/layers": show, "GET /stacks/{stack}/layers/{layer}": show,
-	"GET /stacks/{stack}/instances": show, "GET /instances/{instance}": show,
+	"GET /stacks/{stack}/instances": show, "GET /instances/{instance}": show, "GET /instances/{instance}/console": manage,
 	"GET /stacks/{stack}/apps": show, "GET /stacks/{stack}/apps/{app}": show,
 	"GET /stacks/{stack}/deployments": show, "GET /deployments/{deployment}": show,
 	"GET /commands/{command}": show, "GET /commands/{command}/log": show, "GET /commands/{command}/log/lines": show,

@@ -107,6 +107,7 @@ func ShortnameFor(name string) string {
 // Normalize fills what a new app leaves out (OpsWorks: CreateApp).
 func (a *App) Normalize() {
 	a.Name = strings.TrimSpace(a.Name)
+	a.AppSource = a.AppSource.Normalize()
 	if a.Shortname == "" {
 		a.Shortname = ShortnameFor(a.Name)
 	}

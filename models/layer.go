@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // LayerType is what a layer is for.
@@ -195,6 +196,16 @@ func (l *Layer) Validate() error {
 	if err := CheckCustomJSON(l.CustomJSON); err != nil {
 		return err
 	}
+	for key, value := range l.Attributes {
+		if strings.ContainsFunc(value, unicode.IsControl) || key == "HaproxyHealthCheckMethod" && value != "" && !methodPattern.MatchString(value) {
+			return InvalidField(key, "%s: holds characters that configuration files cannot take.", key) // no value: it may be a password
+		}
+	}
+	for _, name := range l.Packages {
+		if !packagePattern.MatchString(name) {
+			return InvalidField("Packages", "Packages: %q is not the name of a package.", name)
+		}
+	}
 	if t := l.Shutdown.ExecutionTimeout; t < 1 || t > 86400 {
 		return InvalidField("ExecutionTimeout", "Shutdown timeout: must be 1 to 86400 seconds.")
 	}
@@ -207,6 +218,13 @@ func (l *Layer) Validate() error {
 	}
 	return nil
 }
+
+var (
+	methodPattern = regexp.MustCompile(`\A[A-Z]{1,16}\z`)
+	// packagePattern allows versions ("nginx=1.22*" of apt, "nginx-1.22" of dnf)
+	// and groups of dnf, but nothing that a package manager takes for an option.
+	packagePattern = regexp.MustCompile(`\A[@A-Za-z0-9][A-Za-z0-9+._:~=*/-]{0,127}\z`)
+)
 
 var recipePattern = regexp.MustCompile(`\A[A-Za-z0-9_-]{1,128}(::[A-Za-z0-9_-]{1,128})?\z`)
 

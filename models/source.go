@@ -57,6 +57,25 @@ func (s Source) KeepSecrets(stored Source) Source {
 	return s
 }
 
+// Normalize moves a password that was written into the address to where
+// passwords are kept: addresses are shown, and handed to recipes. It was typed
+// last, so it wins over a stored one.
+func (s Source) Normalize() Source {
+	s.URL = strings.TrimSpace(s.URL)
+	u, err := url.Parse(s.URL)
+	if err != nil || u.User == nil || u.Host == "" {
+		return s
+	}
+	password, ok := u.User.Password()
+	if !ok {
+		return s
+	}
+	s.Username, s.Password = u.User.Username(), password
+	u.User = nil
+	s.URL = u.String()
+	return s
+}
+
 // scpLike matches git@host:path, which is not a URL.
 var scpLike = regexp.MustCompile(`^[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^-].*$`)
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -70,6 +71,7 @@ type Stack struct {
 // Normalize fills what a new stack leaves out (OpsWorks: CreateStack).
 func (s *Stack) Normalize() {
 	s.Name = strings.TrimSpace(s.Name)
+	s.CustomCookbooksSource = s.CustomCookbooksSource.Normalize()
 	setDefault(&s.HostnameTheme, "Layer_Dependent")
 	setDefault(&s.ConfigurationManager.Name, "Shell")
 	setDefault(&s.AgentVersion, "LATEST")
@@ -123,12 +125,18 @@ func checkName(field, name string, most int) error {
 	switch {
 	case name == "":
 		return InvalidField(field, "%s: is missing.", field)
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unshowable):
 		return InvalidField(field, "%s: contains characters that cannot be shown.", field)
 	case utf8.RuneCountInString(name) > most:
 		return InvalidField(field, "%s: is too long (maximum is %d characters).", field, most)
 	}
 	return nil
+}
+
+// unshowable are control characters, and those that turn the text around them:
+// with one, a name could pass for another.
+func unshowable(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }
 
 func setDefault[T comparable](p *T, value T) {

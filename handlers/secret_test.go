@@ -1,0 +1,155 @@
+package handlers
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"opsyard/engine"
+	"opsyard/models"
+	"opsyard/models/store"
+)
+
+// canary is part of every secret of the test, followed by where it was put.
+const canary = "c4n4ry-"
+
+// heard gathers a log.
+type heard struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.buf.Write(p)
+}
+
+func (h *heard) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.buf.String()
+}
+
+// TestSecretsStayInside puts a canary into every secret there is, by the forms
+// that people use, and looks for it in everything that leaves: each page as
+// each level, the log, the audit and the database's files.
+func TestSecretsStayInside(t *testing.T) {
+	t.Parallel()
+	log := &heard{}
+	c := setupReal(t, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	fillSecrets(t, c)
+
+	var leaks []string
+	look := func(where, text string) {
+		for _, found := range regexp.MustCompile(canary+`[a-z-]+`).FindAllString(text, -1) {
+			leaks = append(leaks, where+" shows "+found)
+		}
+	}
+	for _, name := range []string{"show", "deploy", "manage", "root"} {
+		b := c.as(name)
+		for _, path := range c.everyPage(b) {
+			a := b.get(path)
+			for key, values := range a.header {
+				look("header "+key+" of "+path, strings.Join(values, " "))
+			}
+			if name == "show" || name == "deploy" || !strings.Contains(path, "settings") {
+				look("page "+path+" as "+name, a.body)
+			}
+		}
+	}
+	look("the log", log.String())
+	entries, err := c.store.Audit.Page(t.Context(), store.AuditFilter{Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) < 5 {
+		t.Errorf("only %d audit entries: the test looks at too little", len(entries))
+	}
+	for _, e := range entries {
+		look("audit of "+e.Action, e.Before+e.After+e.TargetName+e.Cause.Text)
+	}
+	for _, file := range c.databaseFiles() {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		look("file "+filepath.Base(file), string(raw))
+	}
+	slices.Sort(leaks)
+	for _, leak := range slices.Compact(leaks) {
+		t.Error(leak)
+	}
+}
+
+// fillSecrets writes every secret by its form.
+func fillSecrets(t *testing.T, c *realConsole) {
+	t.Helper()
+	f, b := c.fleet, c.as("root")
+	saved := func(what string, a answer) {
+		t.Helper()
+		if a.status != 303 || strings.Contains(a.location, "/sign-in") {
+			t.Fatalf("%s: %d: %.600s", what, a.status, a.body)
+		}
+	}
+	stack := "/stacks/" + string(f.stack.ID)
+	saved("stack", b.post(stack+"/settings", "Name", "shop-prod", "HostnameTheme", "Layer_Dependent", "ConfigurationManager", f.stack.ConfigurationManager.Name,
+		"ConfigurationManagerVersion", f.stack.ConfigurationManager.Version, "DefaultOs", "Debian 12", "DefaultRootDeviceType", "ebs", "UseCustomCookbooks", "on",
+		"SourceType", "git", "SourceUrl", "https://builder:"+canary+"cookbooks-url@git.example/cookbooks.git",
+		"SourceSshKey", canary+"cookbooks-key"))
+	saved("layer", b.post(stack+"/layers/"+string(f.layers[0].ID)+"/settings", "Name", "Load balancer", "ExecutionTimeout", "120",
+		"attr-HaproxyStatsPassword", canary+"stats-password", "attr-HaproxyHealthCheckMethod", "OPTIONS", "attr-HaproxyHealthCheckUrl", "/",
+		"attr-HaproxyStatsUrl", "/s", "attr-HaproxyStatsUser", "ops", "attr-EnableHaproxyStats", "on"))
+	saved("app", b.post(stack+"/apps/"+string(f.app.ID)+"/edit", "Name", "storefront", "Type", "php", "SourceType", "git",
+		"SourceUrl", "https://shop:"+canary+"app-url@git.example/shop.git", "SourceSshKey", canary+"app-key",
+		"EnableSsl", "on", "SslConfiguration", "certificate", "PrivateKey", canary+"tls-key",
+		"EnvKey", "PAYMENT_KEY", "EnvValue", canary+"env-secret", "EnvSecure", "0"))
+	saved("second app", b.post(stack+"/apps", "Name", "second", "Type", "static", "SourceType", "archive",
+		"SourceUrl", "https://files.example/x.tar.gz", "SourceUsername", "u", "SourcePassword", canary+"archive-password"))
+	saved("user", b.post("/team/users", "Name", "zoe", "Password", canary+"user-password"))
+	c.as("show").post("/me/password", "Current", canary+"wrong-password", "Password", canary+"new-password")
+	c.browser().post("/sign-in", "name", "zoe", "password", canary+"mistyped-password")
+	eng := c.h.Engine.(*engine.Engine)
+	ctx := models.WithActor(t.Context(), models.Actor{Kind: models.ActorSetup, Name: "test"})
+	root, err := c.store.Users.ByName(ctx, "root")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := eng.CreateAccessKey(ctx, root.ID); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var links = regexp.MustCompile(`href="(/[^"#]*)"`)
+
+// everyPage follows the links of the console as far as they lead.
+func (c *realConsole) everyPage(b *browser) []string {
+	seen := map[string]bool{}
+	paths := []string{"/stacks"}
+	for n := 0; n < len(paths) && n < 150; n++ {
+		for _, m := range links.FindAllStringSubmatch(b.get(paths[n]).body, -1) {
+			path := strings.ReplaceAll(m[1], "&amp;", "&")
+			if !seen[path] && !strings.HasPrefix(path, "/static/") {
+				seen[path] = true
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
+}
+
+// databaseFiles are the files of the test's database.
+func (c *realConsole) databaseFiles() []string {
+	var file string
+	row := c.store.SQL().QueryRowContext(c.t.Context(), "SELECT file FROM pragma_database_list WHERE name = 'main'")
+	c.fleet.must(row.Scan(&file))
+	files, err := filepath.Glob(file + "*")
+	c.fleet.must(err)
+	return files
+}
