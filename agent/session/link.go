@@ -125,7 +125,8 @@ func (l *Link) Send(message any) error {
 func (l *Link) Receive() (any, error) {
 	for {
 		_, wire, err := l.conn.ReadMessage()
-		if closed, ok := errors.AsType[*websocket.CloseError](err); ok && closed.Text != "" {
+		// A line that broke has a text too, but nobody said it.
+		if closed, ok := errors.AsType[*websocket.CloseError](err); ok && closed.Text != "" && closed.Code != websocket.CloseAbnormalClosure {
 			code, text, _ := strings.Cut(closed.Text, ": ")
 			return nil, &RefusedError{protocol.Refusal{Code: code, Message: text}}
 		}

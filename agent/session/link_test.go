@@ -3,9 +3,11 @@ package session_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,4 +83,25 @@ func (h *hijacked) Write(p []byte) (int, error) { return h.conn.Write(p) }
 func (h *hijacked) WriteHeader(int)             {}
 func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.conn, bufio.NewReadWriter(h.r, bufio.NewWriter(h.conn)), nil
+}
+
+// TestBrokenLine: the end of a server that was killed is no refusal, which
+// agents would answer with more patience.
+func TestBrokenLine(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+		if err == nil {
+			conn.NetConn().Close()
+		}
+	}))
+	defer server.Close()
+	l, err := session.Dial(t.Context(), server.URL, &http.Transport{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.Receive()
+	if _, refused := errors.AsType[*session.RefusedError](err); err == nil || refused {
+		t.Errorf("a line that broke is %v, want an error that is no refusal", err)
+	}
 }
