@@ -233,7 +233,7 @@ func (t *tx) beginSetup(ctx context.Context, i *models.Instance, cause models.Ca
 	}
 	return t.createDeployment(ctx, stack, &models.Deployment{
 		Command: models.DeploymentCommand{Name: models.CommandSetup}, Cause: cause,
-	}, []models.Instance{*i})
+	}, []store.Member{store.MemberOf(i)})
 }
 
 // DisconnectAgent closes a session. Nothing changes state by it: an agent that

@@ -87,7 +87,7 @@ func (e *Engine) DeleteApp(ctx context.Context, id models.AppID) error {
 		if err != nil {
 			return err
 		}
-		online, err := t.Instances.Online(ctx, a.StackID)
+		online, err := t.Instances.Members(ctx, a.StackID, models.InstanceOnline)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"opsyard/engine/lifecycle"
 	"opsyard/models"
 	"opsyard/models/store"
 )
@@ -113,18 +112,18 @@ func (t *tx) checkApp(ctx context.Context, r *DeploymentRequest) error {
 }
 
 // targets are the instances that a request reaches, in the stack's order.
-func (t *tx) targets(ctx context.Context, r *DeploymentRequest) ([]models.Instance, error) {
-	all, err := t.Instances.InStack(ctx, r.StackID)
+func (t *tx) targets(ctx context.Context, r *DeploymentRequest) ([]store.Member, error) {
+	all, err := t.Instances.Members(ctx, r.StackID)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range r.InstanceIDs {
-		if !slices.ContainsFunc(all, func(i models.Instance) bool { return i.ID == id }) {
+		if !slices.ContainsFunc(all, func(i store.Member) bool { return i.ID == id }) {
 			return nil, models.NotFound("instance", id)
 		}
 	}
 	everybody := len(r.InstanceIDs)+len(r.LayerIDs) == 0
-	var chosen []models.Instance
+	var chosen []store.Member
 	for _, i := range all {
 		named := slices.Contains(r.InstanceIDs, i.ID)
 		wanted := everybody || named || slices.ContainsFunc(r.LayerIDs, func(l models.LayerID) bool { return slices.Contains(i.LayerIDs, l) })
@@ -155,7 +154,15 @@ func reachable(s models.InstanceStatus, name models.CommandName) bool {
 }
 
 // takeOutForSetup moves the instances out of online while Setup runs again.
-func (t *tx) takeOutForSetup(ctx context.Context, instances []models.Instance, cause models.Cause) error {
+func (t *tx) takeOutForSetup(ctx context.Context, members []store.Member, cause models.Cause) error {
+	ids := make([]models.InstanceID, len(members))
+	for n, m := range members {
+		ids[n] = m.ID
+	}
+	instances, err := t.Instances.ByIDs(ctx, ids)
+	if err != nil {
+		return err
+	}
 	cause.Text = "the setup command was run"
 	for n := range instances {
 		if err := t.move(ctx, &instances[n], models.InstanceRunningSetup, cause, store.InstanceChange{ClearSetup: true}); err != nil {
@@ -163,64 +170,6 @@ func (t *tx) takeOutForSetup(ctx context.Context, instances []models.Instance, c
 		}
 	}
 	return nil
-}
-
-// createDeployment writes a deployment and one pending command per instance.
-// The caller has set Command, AppID, Cause and what else it knows.
-func (t *tx) createDeployment(ctx context.Context, stack *models.Stack, d *models.Deployment, instances []models.Instance) error {
-	now := t.e.Clock()
-	d.ID, d.StackID, d.CommandName = models.NewID[models.DeploymentID](), stack.ID, d.Command.Name
-	d.Status, d.CreatedAt, d.Commands = models.DeploymentRunning, now, len(instances)
-	if err := t.Deployments.Create(ctx, d); err != nil {
-		return err
-	}
-	layers, err := t.Layers.InStack(ctx, stack.ID)
-	if err != nil {
-		return err
-	}
-	common, err := t.e.runsCommon(stack)
-	if err != nil {
-		return err
-	}
-	lists := runLists{command: d.Command, layers: layers, common: common, made: map[string][]models.RunItem{}}
-	commands := make([]models.Command, len(instances))
-	for n, i := range instances {
-		timeout := t.e.timeoutOf(d.Command.Name, lifecycle.LayersOf(i, layers))
-		deadline := now.Add(timeout + time.Hour) // to be begun; set anew when the agent has it
-		commands[n] = models.Command{
-			ID: models.NewID[models.CommandID](), DeploymentID: d.ID, StackID: stack.ID, InstanceID: i.ID, Hostname: i.Hostname,
-			Type: d.Command.Name, Status: models.CommandPending, RunList: lists.of(i),
-			TimeoutSeconds: int(timeout / time.Second), Deadline: &deadline, CreatedAt: now,
-		}
-		t.wake = append(t.wake, i.ID)
-	}
-	if err := t.Commands.Create(ctx, commands); err != nil {
-		return err
-	}
-	t.tellDeployment(stack.ID, d.ID)
-	return t.event(ctx, models.StackEvent{
-		StackID: stack.ID, Kind: "deployment", Tone: "running", DeploymentID: d.ID,
-		Text: fmt.Sprintf("%s started on %s", d.CommandName, where(instances)), Cause: d.Cause,
-	})
-}
-
-// runLists makes each distinct run list once: the instances of a large stack
-// share a few.
-type runLists struct {
-	command models.DeploymentCommand
-	layers  []models.Layer
-	common  bool
-	made    map[string][]models.RunItem
-}
-
-func (r *runLists) of(i models.Instance) []models.RunItem {
-	key := fmt.Sprint(i.LayerIDs)
-	list, ok := r.made[key]
-	if !ok {
-		list = lifecycle.RunList(r.command.Name, lifecycle.LayersOf(i, r.layers), r.command.Args["recipes"], r.common).Items
-		r.made[key] = list
-	}
-	return list
 }
 
 func (e *Engine) timeoutOf(name models.CommandName, layers []models.Layer) time.Duration {
@@ -232,46 +181,6 @@ func (e *Engine) timeoutOf(name models.CommandName, layers []models.Layer) time.
 		seconds = max(seconds, l.Shutdown.ExecutionTimeout)
 	}
 	return time.Duration(seconds) * time.Second
-}
-
-func where(instances []models.Instance) string {
-	if len(instances) == 1 {
-		return instances[0].Hostname
-	}
-	return count(len(instances), "instance")
-}
-
-// configure sends Configure to all online instances of the stack. One that
-// still waits is superseded: what it would do, the new one does with newer data
-// (OpsWorks: "Configure", command status superseded).
-func (t *tx) configure(ctx context.Context, id models.StackID, cause models.Cause) error {
-	if _, err := t.Stacks.BumpVersion(ctx, id); err != nil {
-		return err
-	}
-	online, err := t.Instances.Online(ctx, id)
-	if err != nil || len(online) == 0 {
-		return err
-	}
-	ids := make([]models.InstanceID, len(online))
-	for n, i := range online {
-		ids[n] = i.ID
-	}
-	touched, err := t.Commands.SupersedeConfigures(ctx, id, ids, t.e.Clock())
-	if err != nil {
-		return err
-	}
-	for _, d := range touched {
-		if err := t.rollUp(ctx, id, d); err != nil {
-			return err
-		}
-	}
-	stack, err := t.Stacks.Get(ctx, id)
-	if err != nil {
-		return err
-	}
-	return t.createDeployment(ctx, stack, &models.Deployment{
-		Command: models.DeploymentCommand{Name: models.CommandConfigure}, Cause: cause,
-	}, online)
 }
 
 // rollUp finishes a deployment whose last command has finished. It failed when

@@ -58,6 +58,8 @@ type Times struct {
 	Stop     time.Duration // for the machine to stop, after the Shutdown recipes
 	Reboot   time.Duration
 	Reminder time.Duration // between sweeps
+	Gather   time.Duration // changes of who is online, before a Configure tells of them
+	Between  time.Duration // two such Configures of a stack, at the least
 }
 
 // WithDefaults fills what is zero.
@@ -74,6 +76,8 @@ func (t Times) WithDefaults() Times {
 	fill(&t.Stop, 30*time.Second)
 	fill(&t.Reboot, 10*time.Minute)
 	fill(&t.Reminder, 5*time.Second)
+	fill(&t.Gather, 200*time.Millisecond)
+	fill(&t.Between, time.Second)
 	return t
 }
 
@@ -91,6 +95,7 @@ type Engine struct {
 	dispatcher *dispatch.Dispatcher
 	contents   *contents
 	acks       *acknowledger
+	membership *membership
 	signIns    *throttle
 	passwords  passwordHash
 	lastPrune  time.Time // under contents.mu
@@ -114,6 +119,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	}
 	e.dispatcher = dispatch.New(c.Log, c.Now, c.Store.Commands, e.buildRuns)
 	e.acks = newAcknowledger(e)
+	e.membership = newMembership(e)
 	queue, err := jobs.New(ctx, jobs.Config{
 		DB: c.Store.SQL(), Dialect: c.Store.Dialect(), Log: c.Log,
 		Reconcile: e.reconcile, Sweep: e.sweep, SweepEvery: e.times.Reminder,
@@ -137,6 +143,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.acks.start(ctx); err != nil {
 		return err
 	}
+	if err := e.membership.start(ctx); err != nil {
+		return err
+	}
 	for name, provider := range e.providers {
 		if err := e.Go(ctx, func(ctx context.Context) { e.watchMachines(ctx, name, provider) }); err != nil {
 			return err
@@ -154,6 +163,7 @@ func (e *Engine) Stop() {
 		e.Log.ErrorContext(ctx, "stop the engine", slog.Any("error", err))
 	}
 	e.Base.Stop()
+	e.membership.Stop()
 	e.acks.Stop()
 	e.dispatcher.Stop()
 }

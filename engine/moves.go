@@ -54,20 +54,20 @@ func looksAfter(s models.InstanceStatus) bool {
 	return false
 }
 
-// membershipChanged fires Configure when the set of online instances has
+// membershipChanged asks for a Configure when the set of online instances has
 // changed. An instance that is being stopped counts as gone when its machine
 // is: its Shutdown recipes come first (OpsWorks: stop sequence).
 func (t *tx) membershipChanged(ctx context.Context, i *models.Instance, from, to models.InstanceStatus) error {
-	var text string
+	var what string
 	switch {
 	case to == models.InstanceOnline && from != models.InstanceRebooting:
-		text = i.Hostname + " entered online"
+		what = "entered online"
 	case to == models.InstanceStopped && i.WasOnline:
-		text = i.Hostname + " left online: it was stopped"
+		what = "left online: it was stopped"
 	case from == models.InstanceOnline && to == models.InstanceConnectionLost:
-		text = i.Hostname + " left online: its connection is lost"
+		what = "left online: its connection is lost"
 	case from == models.InstanceOnline && (to == models.InstanceRunningSetup || to == models.InstanceUnassigning || to == models.InstanceDeregistering):
-		text = fmt.Sprintf("%s left online: it is %s", i.Hostname, to)
+		what = fmt.Sprintf("left online: it is %s", to)
 	case from == models.InstanceOnline || to == models.InstanceOnline:
 		// the set of instances that recipes see has changed all the same
 		_, err := t.Stacks.BumpVersion(ctx, i.StackID)
@@ -75,7 +75,7 @@ func (t *tx) membershipChanged(ctx context.Context, i *models.Instance, from, to
 	default:
 		return nil
 	}
-	return t.configure(ctx, i.StackID, models.Cause{Kind: models.CauseMembership, Text: text, InstanceID: i.ID})
+	return t.noteMembership(ctx, i, what)
 }
 
 // Tone is the colour of a state, as the console names it.

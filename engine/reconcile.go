@@ -147,7 +147,7 @@ func (e *Engine) beginStop(ctx context.Context, i *models.Instance) (bool, error
 				Command: models.DeploymentCommand{Name: models.CommandShutdown},
 				Cause:   models.Cause{Kind: models.CauseStop, Text: i.Hostname + " is being stopped", InstanceID: i.ID, Actor: cause.Actor},
 			}
-			if err := t.createDeployment(ctx, stack, &shutdown, []models.Instance{*i}); err != nil {
+			if err := t.createDeployment(ctx, stack, &shutdown, []store.Member{store.MemberOf(i)}); err != nil {
 				return err
 			}
 			timeout, err := t.shutdownTimeout(ctx, i)

@@ -3,30 +3,32 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"opsyard/agent/protocol"
+	"opsyard/engine/dispatch"
 	"opsyard/engine/lifecycle"
 	"opsyard/models"
 )
 
 // buildRuns makes the messages for leased commands. What commands of one
 // deployment share is read and made once, however many there are.
-func (e *Engine) buildRuns(ctx context.Context, commands []models.Command) ([]protocol.Run, error) {
-	b := &runBuilder{e: e, stacks: map[models.StackID]*stackParts{}, deployments: map[models.DeploymentID]*models.Deployment{}, shared: map[string]*protocol.Run{}}
+func (e *Engine) buildRuns(ctx context.Context, commands []models.Command) ([]dispatch.Offer, error) {
+	b := &runBuilder{e: e, stacks: map[models.StackID]*stackParts{}, deployments: map[models.DeploymentID]*models.Deployment{}, shared: map[string]*sharedRun{}}
 	if err := b.load(ctx, commands); err != nil {
 		return nil, err
 	}
-	runs := make([]protocol.Run, 0, len(commands))
+	offers := make([]dispatch.Offer, len(commands))
 	for n := range commands {
-		run, err := b.run(ctx, &commands[n])
+		wire, err := b.run(ctx, &commands[n])
 		if err != nil {
 			return nil, fmt.Errorf("build command %s: %w", commands[n].ID, err)
 		}
-		runs = append(runs, *run)
+		offers[n] = dispatch.Offer{Instance: commands[n].InstanceID, Message: wire}
 	}
-	return runs, nil
+	return offers, nil
 }
 
 type stackParts struct {
@@ -40,13 +42,26 @@ type runBuilder struct {
 	stacks      map[models.StackID]*stackParts
 	deployments map[models.DeploymentID]*models.Deployment
 	layerIDs    map[models.InstanceID][]models.LayerID
-	shared      map[string]*protocol.Run // by deployment and layers
+	shared      map[string]*sharedRun // by deployment and layers
+}
+
+// sharedRun is the message for commands of one deployment on instances of the
+// same layers.
+type sharedRun struct {
+	run      protocol.Run
+	list     []models.RunItem
+	template *protocol.RunTemplate
 }
 
 func (b *runBuilder) load(ctx context.Context, commands []models.Command) error {
-	var instances []models.InstanceID
+	var unknown []models.InstanceID
+	known := map[models.InstanceID][]models.LayerID{}
 	for _, c := range commands {
-		instances = append(instances, c.InstanceID)
+		if c.LayerIDs == nil {
+			unknown = append(unknown, c.InstanceID)
+		} else {
+			known[c.InstanceID] = c.LayerIDs
+		}
 		if b.deployments[c.DeploymentID] == nil {
 			d, err := b.e.store.Deployments.Get(ctx, c.DeploymentID)
 			if err != nil {
@@ -63,7 +78,8 @@ func (b *runBuilder) load(ctx context.Context, commands []models.Command) error 
 		}
 	}
 	var err error
-	b.layerIDs, err = b.e.store.Instances.LayerIDs(ctx, instances)
+	b.layerIDs, err = b.e.store.Instances.LayerIDs(ctx, unknown)
+	maps.Copy(b.layerIDs, known)
 	return err
 }
 
@@ -81,25 +97,40 @@ func (e *Engine) loadStack(ctx context.Context, id models.StackID) (*stackParts,
 }
 
 // run is the message for one command: the part that its deployment and layers
-// decide, with the command's own id and list.
-func (b *runBuilder) run(ctx context.Context, c *models.Command) (*protocol.Run, error) {
-	key := fmt.Sprint(c.DeploymentID, b.layerIDs[c.InstanceID])
-	shared, ok := b.shared[key]
-	if !ok {
+// decide, with the command's own id.
+func (b *runBuilder) run(ctx context.Context, c *models.Command) (protocol.Wire, error) {
+	key := string(c.DeploymentID) + keyOf(b.layerIDs[c.InstanceID])
+	shared := b.shared[key]
+	if shared == nil || shared.run.TimeoutSeconds != c.TimeoutSeconds || !slices.Equal(shared.list, c.RunList) {
 		var err error
-		if shared, err = b.makeShared(ctx, c); err != nil {
+		if shared, err = b.share(ctx, c); err != nil {
 			return nil, err
 		}
 		b.shared[key] = shared
 	}
-	run := *shared
-	run.CommandID = string(c.ID)
+	return shared.template.For(string(c.ID))
+}
+
+// keyOf names a list of layers.
+func keyOf(ids []models.LayerID) string {
+	if len(ids) == 1 {
+		return string(ids[0])
+	}
+	return fmt.Sprint(ids)
+}
+
+func (b *runBuilder) share(ctx context.Context, c *models.Command) (*sharedRun, error) {
+	run, err := b.makeShared(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	run.TimeoutSeconds = c.TimeoutSeconds
 	run.RunList = make([]protocol.RunItem, len(c.RunList))
 	for n, item := range c.RunList {
 		run.RunList[n] = protocol.RunItem(item)
 	}
-	return &run, nil
+	template, err := protocol.NewRunTemplate(*run)
+	return &sharedRun{*run, c.RunList, template}, err
 }
 
 func (b *runBuilder) makeShared(ctx context.Context, c *models.Command) (*protocol.Run, error) {

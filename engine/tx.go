@@ -14,6 +14,7 @@ type tx struct {
 	e    *Engine
 	news map[note]struct{}
 	wake []models.InstanceID
+	send []models.Command // leased already
 }
 
 type note struct{ topic, kind, id string }
@@ -30,6 +31,9 @@ func (e *Engine) tx(ctx context.Context, do func(t *tx) error) error {
 	}
 	for n := range t.news {
 		e.hub.Publish(n.topic, pubsub.Message{Kind: n.kind, ID: n.id})
+	}
+	if len(t.send) > 0 {
+		e.dispatcher.Deliver(t.send)
 	}
 	if len(t.wake) > 0 {
 		e.dispatcher.Wake(t.wake...)

@@ -48,7 +48,7 @@ func (w *world) boot() {
 		Store: w.store, Hub: pubsub.NewHub(), Logs: w.logs, Log: slog.New(slog.DiscardHandler),
 		Providers: map[string]compute.Provider{"fake": w.provider}, DefaultProvider: "fake",
 		Cookbooks: []byte("cookbooks"), AgentURL: "http://127.0.0.1:1",
-		Times: Times{Reminder: 100 * time.Millisecond}, FastPasswords: true,
+		Times: Times{Reminder: 100 * time.Millisecond, Gather: 5 * time.Millisecond, Between: 5 * time.Millisecond}, FastPasswords: true,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -154,7 +154,7 @@ func (w *world) sent(i *models.Instance, kind models.CommandName) protocol.Run {
 func (w *world) drain() {
 	w.t.Helper()
 	w.eventually("no command is left", func() bool {
-		left := false
+		left := len(must(w.store.Membership.Waiting(w.ctx))(w.t)) > 0
 		for id, link := range w.links {
 			unfinished := must(w.store.Commands.Unfinished(w.ctx, id))(w.t)
 			left = left || len(unfinished) > 0
@@ -232,8 +232,12 @@ func (l *fakeLink) runs() []protocol.Run {
 	defer l.mu.Unlock()
 	var runs []protocol.Run
 	for _, m := range l.sent {
-		if run, ok := m.(protocol.Run); ok {
-			runs = append(runs, run)
+		wire, ok := m.(protocol.Wire)
+		if !ok {
+			continue
+		}
+		if run, err := protocol.Decode(wire); err == nil {
+			runs = append(runs, run.(protocol.Run))
 		}
 	}
 	return runs

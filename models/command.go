@@ -72,8 +72,8 @@ type Command struct {
 	TimeoutSeconds int           `gorm:"not null"`
 	// Attempt counts the times it was sent; LeaseUntil is when a sent command
 	// is offered again; Deadline is when the engine ends it unheard.
-	Attempt    int        `gorm:"not null;default:0"`
-	LeaseUntil *time.Time `gorm:"index:command_lease,where:status = 'sent'"`
+	Attempt    int `gorm:"not null;default:0"`
+	LeaseUntil *time.Time
 	Deadline   *time.Time `gorm:"index:command_deadline,where:deadline IS NOT NULL"`
 	ExitCode   *int
 	Message    string // one sentence when it did not succeed
@@ -86,6 +86,9 @@ type Command struct {
 	AcknowledgedAt *time.Time
 	StartedAt      *time.Time
 	CompletedAt    *time.Time
+	// LayerIDs are those of the instance where whoever made the command knew
+	// them; they are not stored.
+	LayerIDs []LayerID `gorm:"-" json:"-"`
 }
 
 // APIStatus is the status as the OpsWorks API spells it: what is not finished

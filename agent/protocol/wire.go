@@ -47,8 +47,12 @@ func init() {
 }
 
 // Encode makes the wire form of a message, which is one of this package's
-// structs by value. It panics on any other type: that is a programming error.
+// structs by value, or Wire. It panics on any other type: that is a programming
+// error.
 func Encode(message any) ([]byte, error) {
+	if wire, ok := message.(Wire); ok {
+		return wire, nil
+	}
 	name, ok := names[reflect.TypeOf(message)]
 	if !ok {
 		panic(fmt.Sprintf("protocol: %T is not a message", message))
@@ -105,4 +109,41 @@ func Decode(wire []byte) (any, error) {
 	}
 	chunk.Data = bytes.Clone(data)
 	return chunk, nil
+}
+
+// Wire is a message that is encoded already.
+type Wire []byte
+
+// RunTemplate makes the wire form of a Run for many commands that differ in
+// nothing but their id.
+type RunTemplate struct{ before, after []byte } // the id, of the JSON after the length
+
+// NewRunTemplate encodes everything but the id.
+func NewRunTemplate(run Run) (*RunTemplate, error) {
+	const mark = "\x00\ue000the id of the command\ue000\x00" // in no document that people write
+	run.CommandID = mark
+	wire, err := Encode(run)
+	if err != nil {
+		return nil, err
+	}
+	quoted, err := json.Marshal(mark)
+	if err != nil {
+		return nil, fmt.Errorf("encode run: %w", err)
+	}
+	before, after, _ := bytes.Cut(wire[4:], quoted)
+	return &RunTemplate{before, after}, nil
+}
+
+// For is the message for one command.
+func (t *RunTemplate) For(commandID string) (Wire, error) {
+	id, err := json.Marshal(commandID)
+	if err != nil {
+		return nil, fmt.Errorf("encode run: %w", err)
+	}
+	size := len(t.before) + len(id) + len(t.after)
+	out := make([]byte, 0, 4+size)
+	out = binary.BigEndian.AppendUint32(out, uint32(size))
+	out = append(out, t.before...)
+	out = append(out, id...)
+	return append(out, t.after...), nil
 }

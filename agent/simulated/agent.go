@@ -253,7 +253,7 @@ func (a *Agent) accept(run protocol.Run) {
 	}
 	p := a.find(run.CommandID)
 	if p == nil {
-		a.cfg.Disk.plays = append(a.cfg.Disk.plays, &play{run: run, recipe: -1})
+		a.cfg.Disk.plays = append(a.cfg.Disk.plays, &play{run: run, due: time.Now().Add(a.cfg.Script.Lag), recipe: -1})
 		if a.cfg.Received != nil {
 			a.cfg.Received(run)
 		}

@@ -17,6 +17,7 @@ const window = 256 << 10
 // memory in a crash and plays the command again says the same.
 type play struct {
 	run     protocol.Run
+	due     time.Time // when the agent answers
 	host    string
 	b       Behaviour
 	began   time.Time
@@ -60,8 +61,8 @@ func (p *play) begin(s *Script, host string, now time.Time) {
 
 func (p *play) begun() bool { return !p.began.IsZero() }
 
-// due is when a line is printed, counted from the beginning.
-func (p *play) due(line int) time.Duration {
+// after is when a line is printed, counted from the beginning.
+func (p *play) after(line int) time.Duration {
 	if p.b.Lines == 0 {
 		return 0
 	}
@@ -73,7 +74,7 @@ func (p *play) due(line int) time.Duration {
 func (p *play) advance(now time.Time) (next time.Time) {
 	elapsed := now.Sub(p.began)
 	for p.done == nil && p.pending < window {
-		slot := p.due(p.line) / protocol.ChunkDelay
+		slot := p.after(p.line) / protocol.ChunkDelay
 		ends := min((slot+1)*protocol.ChunkDelay, p.lasts)
 		if p.line >= p.b.Lines {
 			ends = p.lasts
@@ -91,10 +92,10 @@ func (p *play) advance(now time.Time) (next time.Time) {
 
 // chunk prints the lines of a slot of time, or as many as fit a chunk.
 func (p *play) chunk(slot time.Duration) {
-	c := protocol.LogChunk{CommandID: p.run.CommandID, Offset: p.offset, At: p.began.Add(p.due(p.line))}
-	for p.line < p.b.Lines && p.due(p.line)/protocol.ChunkDelay == slot {
+	c := protocol.LogChunk{CommandID: p.run.CommandID, Offset: p.offset, At: p.began.Add(p.after(p.line))}
+	for p.line < p.b.Lines && p.after(p.line)/protocol.ChunkDelay == slot {
 		recipe := p.recipeOf(p.line)
-		text := p.b.Output(Line{Host: p.host, Run: &p.run, Recipe: p.nameOf(recipe), Index: p.line}) + "\n"
+		text := p.b.Output(Line{Host: p.host, Run: &p.run, Recipe: p.nameOf(recipe), Index: p.line, At: p.began.Add(p.after(p.line))}) + "\n"
 		if len(c.Data) > 0 && len(c.Data)+len(text) > protocol.ChunkSize {
 			break
 		}

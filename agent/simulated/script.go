@@ -19,6 +19,9 @@ type Script struct {
 	// Boot is the time from power to the first word to the server; it varies
 	// by half of it in both directions.
 	Boot time.Duration
+	// Lag is the time from a command's arrival until the agent answers and
+	// begins: a real one writes it to its disk first.
+	Lag time.Duration
 	// Commands says how each type of command ("setup", "configure", …) goes;
 	// the one under "" is for all others.
 	Commands map[string]Behaviour
@@ -42,8 +45,9 @@ type Behaviour struct {
 type Line struct {
 	Host   string
 	Run    *protocol.Run
-	Recipe string // "" if the command has no run list
-	Index  int    // from 0 in the command
+	Recipe string    // "" if the command has no run list
+	Index  int       // from 0 in the command
+	At     time.Time // when it is printed
 }
 
 func (s *Script) behaviour(kind string) Behaviour {

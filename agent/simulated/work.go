@@ -60,6 +60,10 @@ func (a *Agent) step(now time.Time) (l *session.Link, messages []any, next time.
 		if p == nil {
 			break
 		}
+		if now.Before(p.due) {
+			next = p.due
+			break
+		}
 		if !p.begun() {
 			p.begin(a.cfg.Script, a.cfg.Host, now)
 			if p.on != nil && p.on == l {
@@ -72,7 +76,11 @@ func (a *Agent) step(now time.Time) (l *session.Link, messages []any, next time.
 	}
 	if l != nil {
 		for _, p := range d.plays {
-			messages = p.messages(l, messages)
+			if !now.Before(p.due) {
+				messages = p.messages(l, messages)
+			} else if next.IsZero() || p.due.Before(next) {
+				next = p.due
+			}
 		}
 	}
 	d.plays = slices.DeleteFunc(d.plays, func(p *play) bool { return p.confirmed && len(p.chunks) == 0 })

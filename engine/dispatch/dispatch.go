@@ -45,9 +45,15 @@ type Commands interface {
 	ReleaseLeases(ctx context.Context, now time.Time) (int, error)
 }
 
-// Builder makes the messages for leased commands, in any order. A command that
-// cannot be built is left out; the builder has then ended it.
-type Builder func(ctx context.Context, commands []models.Command) ([]protocol.Run, error)
+// Offer is a command in the form in which its agent gets it: a protocol.Run or
+// the protocol.Wire of one.
+type Offer struct {
+	Instance models.InstanceID
+	Message  any
+}
+
+// Builder makes the messages for leased commands, in any order.
+type Builder func(ctx context.Context, commands []models.Command) ([]Offer, error)
 
 // Dispatcher is the loop and the list of connected agents.
 type Dispatcher struct {
@@ -59,6 +65,7 @@ type Dispatcher struct {
 	mu    sync.Mutex
 	links map[models.InstanceID]Link
 	woken map[models.InstanceID]struct{}
+	ready []models.Command // leased, not sent
 }
 
 // New makes a dispatcher; Start runs it.
@@ -138,6 +145,15 @@ func (d *Dispatcher) Wake(ids ...models.InstanceID) {
 	service.Nudge(d.nudge)
 }
 
+// Deliver sends commands that were leased when they were made: for instances
+// that are connected here and have nothing else to do.
+func (d *Dispatcher) Deliver(commands []models.Command) {
+	d.mu.Lock()
+	d.ready = append(d.ready, commands...)
+	d.mu.Unlock()
+	service.Nudge(d.nudge)
+}
+
 // Cancel asks the instance's agent to end a command; it tells whether the
 // agent was there to be asked.
 func (d *Dispatcher) Cancel(id models.InstanceID, command models.CommandID, reason string) bool {
@@ -165,54 +181,55 @@ func (d *Dispatcher) sweep(ctx context.Context) error {
 
 // runOnce sends everything that the woken instances may run now.
 func (d *Dispatcher) runOnce(ctx context.Context) error {
-	ids := d.takeWoken()
-	var errs []error
+	ready, ids := d.take()
+	errs := []error{d.send(ctx, ready)}
 	for len(ids) > 0 {
 		n := min(len(ids), batch)
-		errs = append(errs, d.sendTo(ctx, ids[:n]))
+		errs = append(errs, d.leaseFor(ctx, ids[:n]))
 		ids = ids[n:]
 	}
 	return errors.Join(errs...)
 }
 
-func (d *Dispatcher) takeWoken() []models.InstanceID {
+func (d *Dispatcher) take() (ready []models.Command, ids []models.InstanceID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	ids := make([]models.InstanceID, 0, len(d.woken))
+	ready, d.ready = d.ready, nil
+	ids = make([]models.InstanceID, 0, len(d.woken))
 	for id := range d.woken {
 		if d.links[id] != nil {
 			ids = append(ids, id)
 		}
 	}
 	clear(d.woken)
-	return ids
+	return ready, ids
 }
 
-func (d *Dispatcher) sendTo(ctx context.Context, ids []models.InstanceID) error {
+func (d *Dispatcher) leaseFor(ctx context.Context, ids []models.InstanceID) error {
 	now := d.Clock()
 	leased, err := d.commands.Lease(ctx, ids, now, now.Add(Lease))
 	if err != nil {
 		return fmt.Errorf("lease commands: %w", err)
 	}
+	return d.send(ctx, leased)
+}
+
+// send offers leased commands to their agents. A failed send needs no care: the
+// agent's next Hello, or the end of the lease, offers the command again.
+func (d *Dispatcher) send(ctx context.Context, leased []models.Command) error {
 	if len(leased) == 0 {
 		return nil
 	}
-	runs, err := d.build(ctx, leased)
+	offers, err := d.build(ctx, leased)
 	if err != nil {
 		return fmt.Errorf("build %d commands: %w", len(leased), err)
 	}
-	owner := make(map[string]models.InstanceID, len(leased))
-	for _, c := range leased {
-		owner[string(c.ID)] = c.InstanceID
-	}
-	for _, run := range runs {
+	for _, offer := range offers {
 		d.mu.Lock()
-		link := d.links[owner[run.CommandID]]
+		link := d.links[offer.Instance]
 		d.mu.Unlock()
 		if link != nil {
-			// A failed send needs no care: the agent's next Hello, or the end
-			// of the lease, offers the command again.
-			_ = link.Send(run)
+			_ = link.Send(offer.Message)
 		}
 	}
 	return nil

@@ -86,7 +86,7 @@ func (s Commands) Create(ctx context.Context, commands []models.Command) error {
 		for n := range commands {
 			commands[n].Number = first + int64(n)
 		}
-		return wrap(h.w(ctx).CreateInBatches(commands, batch).Error, "create commands")
+		return Commands{h}.insert(ctx, commands)
 	})
 }
 

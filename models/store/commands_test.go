@@ -196,7 +196,7 @@ func TestCommandMoves(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, st *store.Store) {
 		ctx := t.Context()
 		c := storetest.Commands(t, st, storetest.Deployment(t, st), "a")[0]
-		err := st.Commands.Move(ctx, c.ID, pending, models.CommandRunning, store.CommandChange{At: noon})
+		err := st.Commands.Move(ctx, c.ID, pending, models.CommandSuccessful, store.CommandChange{At: noon})
 		refused(t, err, models.CodeInternal, "") // not in the chart
 		err = st.Commands.Move(ctx, c.ID, running, models.CommandSuccessful, store.CommandChange{At: noon})
 		refused(t, err, models.CodeConflict, "The command on  is pending already.")
@@ -272,4 +272,36 @@ func TestDeploymentsFinishOnce(t *testing.T) {
 		equal(t, last[app.ID].ID, second.ID)
 		refused(t, st.Deployments.Finish(ctx, second.ID, models.DeploymentRunning, noon), models.CodeInternal, "")
 	})
+}
+
+// Connections keep their statements; one that is busy is not used twice.
+func TestStatementsAreKept(t *testing.T) {
+	t.Parallel()
+	st := storetest.Open(t)
+	db := st.SQL()
+	tx, err := db.BeginTx(t.Context(), nil)
+	must(t, err)
+	defer tx.Rollback()
+	const query = "SELECT value FROM (SELECT 1 AS value UNION SELECT 2 UNION SELECT 3) WHERE value >= ? ORDER BY value"
+	outer, err := tx.Query(query, 2)
+	must(t, err)
+	for want := 2; outer.Next(); want++ {
+		var got, least int
+		must(t, outer.Scan(&got))
+		equal(t, got, want)
+		must(t, tx.QueryRow(query, 1).Scan(&least)) // while the outer one is open
+		equal(t, least, 1)
+	}
+	must(t, outer.Close())
+	for n := range 600 { // more than are kept
+		var got int
+		must(t, tx.QueryRow(fmt.Sprintf("SELECT %d", n%400)).Scan(&got))
+		equal(t, got, n%400)
+	}
+	_, err = tx.Exec("INSERT INTO counters (name, value) VALUES (?, ?)", "a", nil)
+	if err == nil {
+		t.Error("a counter without a value was stored")
+	}
+	_, err = tx.Exec("INSERT INTO counters (name, value) VALUES (?, ?)", "a", 1)
+	must(t, err) // the same statement, after it has failed
 }

@@ -32,7 +32,7 @@ func connect(ctx context.Context, c Config) (*handle, error) {
 	config := &gorm.Config{
 		SkipDefaultTransaction: true,
 		// Statements are not prepared by GORM: its cache never helps inside
-		// transactions, and pgx keeps its own.
+		// transactions. SQLite's connections keep theirs, and so does pgx.
 		NowFunc:              h.clock,
 		Logger:               queryLog{c.Log},
 		DisableAutomaticPing: true,
@@ -86,7 +86,10 @@ func (h *handle) connectSQLite(config *gorm.Config) error {
 	return nil
 }
 
-const sqliteOptions = "_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=synchronous(NORMAL)" +
+// What is needed to undo a statement of many rows is kept in memory, and the
+// journal grows to 16 MB before it is folded in: a command to a large stack
+// would otherwise write and sync files beside the journal.
+const sqliteOptions = "_pragma=temp_store(2)&_pragma=wal_autocheckpoint(4000)&_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=synchronous(NORMAL)" +
 	"&_pragma=foreign_keys(1)&_pragma=cache_size(-8192)&_time_format=sqlite&_timezone=UTC&_texttotime=1"
 
 func sqliteDSN(path, option string) string {
@@ -97,10 +100,7 @@ func sqliteDSN(path, option string) string {
 func escapePath(path string) string { return (&url.URL{Path: path}).EscapedPath() }
 
 func openSQLite(path, option string, conns int, config *gorm.Config) (*gorm.DB, error) {
-	pool, err := sql.Open("sqlite", sqliteDSN(path, option))
-	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
-	}
+	pool := sql.OpenDB(connector{sqliteDSN(path, option)})
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(conns)
 	own := *config // GORM writes into it

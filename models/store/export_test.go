@@ -10,7 +10,7 @@ import (
 func Models() []any {
 	return []any{
 		&models.Stack{}, &models.Layer{}, &models.Instance{}, &models.InstanceLayer{}, &models.ServiceError{}, &models.App{},
-		&models.Deployment{}, &models.Command{}, &models.Content{}, &models.LogChunk{}, &models.LogBlob{}, &models.LogStep{},
+		&models.Deployment{}, &models.Command{}, &models.MembershipChange{}, &models.Content{}, &models.LogChunk{}, &models.LogBlob{}, &models.LogStep{},
 		&models.User{}, &models.Session{}, &models.AccessKey{}, &models.EnrollToken{}, &models.SetupToken{}, &models.Permission{},
 		&models.AuditEntry{}, &models.StackEvent{}, &counter{}, &setting{},
 	}

@@ -44,6 +44,7 @@ type Store struct {
 	Apps          Apps
 	Deployments   Deployments
 	Commands      Commands
+	Membership    Membership
 	Contents      Contents
 	Users         Users
 	Sessions      Sessions
@@ -125,8 +126,8 @@ func (h *handle) lockMigrations(ctx context.Context) (unlock func(), err error) 
 		return nil, errors.Join(fmt.Errorf("wait for another server's schema change: %w", err), conn.Close())
 	}
 	return func() {
-		conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", migrationLock)
-		conn.Close()
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", migrationLock)
+		conn.Close() // which lets go of the lock in any case
 	}, nil
 }
 
@@ -139,6 +140,7 @@ func bind(h *handle) *Store {
 		Apps:          Apps{h},
 		Deployments:   Deployments{h},
 		Commands:      Commands{h},
+		Membership:    Membership{h},
 		Contents:      Contents{h},
 		Users:         Users{h},
 		Sessions:      Sessions{h},

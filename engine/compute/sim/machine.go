@@ -70,7 +70,7 @@ func (p *Provider) play(m *machine, boot time.Duration) {
 	agent := simulated.New(simulated.Config{
 		Server: m.rec.Server, Token: m.rec.Token, Host: m.rec.Hostname,
 		Script: &script, Disk: m.disk, BootID: m.rec.BootID,
-		Facts: facts(m.rec),
+		Facts: facts(m.rec), Received: p.cfg.Received,
 		Enrolled: func(d simulated.Disk) {
 			if err := write(path, d); err != nil {
 				log.Error("keep the identity of a simulated machine", "error", err)

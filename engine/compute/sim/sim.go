@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"opsyard/agent/protocol"
 	"opsyard/agent/simulated"
 	"opsyard/engine/compute"
 	"opsyard/engine/compute/internal/enroll"
@@ -26,6 +27,8 @@ import (
 type Config struct {
 	Dir    string // keeps the machines' identities over a restart of the server
 	Script simulated.Script
+	// Received is called with every command that comes for the first time.
+	Received func(protocol.Run)
 	// Ephemeral terminates the machines at Close.
 	Ephemeral bool
 	Log       *slog.Logger

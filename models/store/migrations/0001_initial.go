@@ -177,9 +177,9 @@ func initial(db *gorm.DB) error {
 		Type           string `gorm:"size:32;not null"`
 		Status         string `gorm:"size:16;not null;index:command_deployment_status;index:command_instance_status,priority:2"`
 		RunList        string
-		TimeoutSeconds int        `gorm:"not null"`
-		Attempt        int        `gorm:"not null;default:0"`
-		LeaseUntil     *time.Time `gorm:"index:command_lease,where:status = 'sent'"`
+		TimeoutSeconds int `gorm:"not null"`
+		Attempt        int `gorm:"not null;default:0"`
+		LeaseUntil     *time.Time
 		Deadline       *time.Time `gorm:"index:command_deadline,where:deadline IS NOT NULL"`
 		ExitCode       *int
 		Message        string

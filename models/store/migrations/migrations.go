@@ -14,6 +14,7 @@ import (
 // steps is every step, oldest first.
 var steps = []*gormigrate.Migration{
 	{ID: "0001", Migrate: initial},
+	{ID: "0002", Migrate: membershipChanges},
 }
 
 // Run makes the steps that the database has not seen, all or none. It refuses a

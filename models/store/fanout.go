@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"opsyard/models"
+
+	"gorm.io/gorm"
+)
+
+// What follows is written and read for every instance of a stack at once, and
+// so goes around GORM: for 1,600 instances that is ten times faster.
+
+// Member is an instance as far as those who send it commands must know it.
+type Member struct {
+	ID       models.InstanceID
+	Hostname string
+	Status   models.InstanceStatus
+	LayerIDs []models.LayerID // shared between members: not to be changed
+}
+
+// MemberOf is the instance as a Member.
+func MemberOf(i *models.Instance) Member { return Member{i.ID, i.Hostname, i.Status, i.LayerIDs} }
+
+// Members reads a stack's instances by hostname; statuses, if any are given,
+// narrow it.
+func (s Instances) Members(ctx context.Context, stack models.StackID, statuses ...models.InstanceStatus) ([]Member, error) {
+	query := s.r(ctx).Raw("SELECT id, hostname, status, layer_ids FROM instances WHERE stack_id = ? ORDER BY hostname", stack)
+	if len(statuses) > 0 {
+		query = s.r(ctx).Raw("SELECT id, hostname, status, layer_ids FROM instances WHERE stack_id = ? AND status IN ? ORDER BY hostname", stack, statuses)
+	}
+	rows, err := query.Rows()
+	if err != nil {
+		return nil, wrap(err, "list members of stack %s", stack)
+	}
+	defer rows.Close()
+	var members []Member
+	var list []byte
+	lists := map[string][]models.LayerID{}
+	for rows.Next() {
+		var m Member
+		if err := rows.Scan(&m.ID, &m.Hostname, &m.Status, &list); err != nil {
+			return nil, wrap(err, "list members of stack %s", stack)
+		}
+		layers, ok := lists[string(list)]
+		if !ok && len(list) > 0 {
+			if err := json.Unmarshal(list, &layers); err != nil {
+				return nil, fmt.Errorf("read layers of instance %s: %w", m.ID, err)
+			}
+			lists[string(list)] = layers
+		}
+		m.LayerIDs = layers
+		members = append(members, m)
+	}
+	return members, wrap(rows.Err(), "list members of stack %s", stack)
+}
+
+// Busy tells which of the instances have a command that has not finished.
+func (s Commands) Busy(ctx context.Context, instances []models.InstanceID) (map[models.InstanceID]bool, error) {
+	busy := map[models.InstanceID]bool{}
+	for part := range chunks(instances, batch) {
+		var some []models.InstanceID
+		err := s.w(ctx).Raw("SELECT DISTINCT instance_id FROM commands WHERE instance_id IN ? AND "+unfinished, part).Scan(&some).Error
+		if err != nil {
+			return nil, wrap(err, "look for busy instances")
+		}
+		for _, id := range some {
+			busy[id] = true
+		}
+	}
+	return busy, nil
+}
+
+const (
+	commandColumns = "id, number, deployment_id, stack_id, instance_id, hostname, type, status, run_list, timeout_seconds, attempt, " +
+		"lease_until, deadline, exit_code, message, cancel_reason, log_last_seq, created_at, acknowledged_at, started_at, completed_at"
+	commandWidth = 21
+)
+
+// insert writes numbered commands.
+func (s Commands) insert(ctx context.Context, commands []models.Command) error {
+	lists := runLists{}
+	return s.insertRows(ctx, "commands ("+commandColumns+")", commandWidth, len(commands), func(args []any, n int) ([]any, error) {
+		c := &commands[n]
+		list, err := lists.encode(c.RunList)
+		return append(args, string(c.ID), c.Number, string(c.DeploymentID), string(c.StackID), string(c.InstanceID), c.Hostname,
+			string(c.Type), string(c.Status), list, c.TimeoutSeconds, c.Attempt,
+			stampPtr(c.LeaseUntil), stampPtr(c.Deadline), c.ExitCode, c.Message, c.CancelReason, c.LogLastSeq, stamp(c.CreatedAt),
+			stampPtr(c.AcknowledgedAt), stampPtr(c.StartedAt), stampPtr(c.CompletedAt)), err
+	})
+}
+
+// runLists encodes a list that many commands share once.
+type runLists map[*models.RunItem]string
+
+func (r runLists) encode(list []models.RunItem) (string, error) {
+	if len(list) == 0 {
+		text, err := json.Marshal(list)
+		return string(text), err
+	}
+	if text, ok := r[&list[0]]; ok {
+		return text, nil
+	}
+	text, err := json.Marshal(list)
+	r[&list[0]] = string(text)
+	return string(text), err
+}
+
+// rowsAtOnce is how many rows one statement inserts: few enough to be parsed
+// quickly, many enough to save round trips.
+const rowsAtOnce = 50
+
+// insertRows inserts many rows with few prepared statements.
+func (h *handle) insertRows(ctx context.Context, into string, width, rows int, row func(args []any, n int) ([]any, error)) (err error) {
+	args := make([]any, 0, rowsAtOnce*width)
+	for first := 0; first < rows; {
+		group := min(rowsAtOnce, rows-first)
+		groups := (rows - first) / group // of this size; what is left makes one more
+		err := h.prepared(ctx, h.insertText(into, width, group), func(exec func(args ...any) error) error {
+			for range groups {
+				args = args[:0]
+				for n := first; n < first+group; n++ {
+					if args, err = row(args, n); err != nil {
+						return err
+					}
+				}
+				if err := exec(args...); err != nil {
+					return wrap(err, "insert into %s", into)
+				}
+				first += group
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *handle) prepared(ctx context.Context, query string, use func(exec func(args ...any) error) error) error {
+	statement, err := pool(h.write).PrepareContext(ctx, query)
+	if err != nil {
+		return wrap(err, "prepare a statement")
+	}
+	err = use(func(args ...any) error {
+		_, err := statement.ExecContext(ctx, args...)
+		return err
+	})
+	return errors.Join(err, statement.Close())
+}
+
+// pool is the connection or transaction beneath GORM.
+func pool(db *gorm.DB) gorm.ConnPool { return db.Statement.ConnPool }
+
+func (h *handle) insertText(into string, width, rows int) string {
+	var b strings.Builder
+	b.WriteString("INSERT INTO " + into + " VALUES ")
+	for n := range rows * width {
+		switch {
+		case n == 0:
+			b.WriteString("(")
+		case n%width == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		if h.dialect == Postgres {
+			b.WriteString("$" + strconv.Itoa(n+1))
+		} else {
+			b.WriteString("?")
+		}
+	}
+	b.WriteString(")")
+	return b.String()
+}
