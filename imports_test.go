@@ -34,9 +34,9 @@ var allowed = []struct {
 	{"engine/logstream/blob", nil},
 	// Log chunks arrive in the agents' own form.
 	{"engine/logstream", []string{"models", "engine/service", "engine/logstream/blob", "agent/protocol"}},
-	{"engine/dispatch", []string{"models", "models/store", "engine/service", "engine/pubsub", "engine/logstream", "agent/protocol"}},
+	{"engine/dispatch", []string{"models", "engine/service", "agent/protocol"}},
 	// The engine builds the messages that dispatch sends.
-	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/jobs", "engine/lifecycle", "engine/logstream", "engine/pubsub", "engine/service", "agent/protocol"}},
+	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/jobs", "engine/lifecycle", "engine/pubsub", "engine/service", "agent/protocol"}},
 	{"web", []string{"models"}},
 	{"web/ws", nil},
 	{"web/auth", []string{"models", "web"}},

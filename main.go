@@ -48,8 +48,7 @@ func main() {
 // run is main without the process: it returns the exit code.
 func run(args []string) int {
 	var c cli
-	parser, err := kong.New(&c, kong.Name("opsyard"), kong.DefaultEnvars("OPSYARD"),
-		kong.Description("The self-hosted successor to AWS OpsWorks: stacks of layers of instances that run apps."))
+	parser, err := newParser(&c)
 	if err != nil {
 		return fail(err)
 	}
@@ -71,6 +70,11 @@ func run(args []string) int {
 		return fail(err)
 	}
 	return 0
+}
+
+func newParser(c *cli) (*kong.Kong, error) {
+	return kong.New(c, kong.Name("opsyard"), kong.DefaultEnvars("OPSYARD"),
+		kong.Description("The self-hosted successor to AWS OpsWorks: stacks of layers of instances that run apps."))
 }
 
 // helpFor is the command whose help answers a wrong command line, with a space

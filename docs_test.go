@@ -1,0 +1,72 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"opsyard/models/store"
+)
+
+var link = regexp.MustCompile(`\]\(([^)#\s]+)`)
+
+// TestDocLinks follows the links between the pages of this repository.
+func TestDocLinks(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("git", "ls-files", "*.md").Output()
+	if err != nil {
+		t.Skipf("not a checkout: %v", err)
+	}
+	for _, page := range strings.Fields(string(out)) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", page, m[1])
+			}
+		}
+	}
+}
+
+// TestDocFlags compares the settings of the server with the page that lists them.
+func TestDocFlags(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(page)
+	parser, err := newParser(new(cli))
+	if err != nil {
+		t.Fatal(err)
+	}
+	twins := map[string]bool{"OPSYARD_": true, store.SecretKeyEnv: true}
+	for _, command := range parser.Model.Leaves(true) {
+		for _, group := range command.AllFlags(true) {
+			for _, flag := range group {
+				for _, twin := range flag.Envs {
+					twins[twin] = true
+				}
+				if flag.Name == "help" {
+					continue
+				}
+				if !strings.Contains(text, "--"+flag.Name) {
+					t.Errorf("docs/configuration.md does not tell of --%s of opsyard %s", flag.Name, command.Path())
+				}
+			}
+		}
+	}
+	for _, name := range regexp.MustCompile("`(OPSYARD_[A-Z_]+)`").FindAllStringSubmatch(text, -1) {
+		if !twins[name[1]] {
+			t.Errorf("docs/configuration.md tells of %s, which no flag has", name[1])
+		}
+	}
+}
