@@ -33,6 +33,7 @@ type server struct {
 	done    chan struct{}
 	log     *os.File
 	db      *store.Store
+	last    func() // after the server's end, before its directory goes
 }
 
 // newServer prepares a server; start runs it. The command is serve or demo.
@@ -47,7 +48,7 @@ func newServer(t *testing.T, command string, args ...string) *server {
 		t.Fatalf("build the programs: %v", err)
 	}
 	address := freeAddress(t)
-	s := &server{t: t, dir: dir, data: filepath.Join(dir, "data"), url: "http://" + address, program: filepath.Join(programs, "opsyard")}
+	s := &server{t: t, dir: dir, data: filepath.Join(dir, "data"), url: "http://" + address, program: filepath.Join(programs, "opsyard"), last: func() {}}
 	s.args = append([]string{command, "--listen", address, "--admin-listen", ""}, args...)
 	if command == "serve" {
 		s.args = append(s.args, "--data", s.data)
@@ -61,6 +62,7 @@ func newServer(t *testing.T, command string, args ...string) *server {
 			t.Logf("the server's last words:\n%s", lastLines(s.printed(), 80))
 		}
 		s.log.Close()
+		s.last()
 		_ = os.RemoveAll(dir)
 	})
 	return s
@@ -89,8 +91,8 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-// start returns when the server answers.
-func (s *server) start() {
+// launch starts the process.
+func (s *server) launch() {
 	s.t.Helper()
 	s.cmd = exec.Command(s.program, s.args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
@@ -103,6 +105,12 @@ func (s *server) start() {
 		_ = cmd.Wait() // how it ended is in its log
 		close(ended)
 	}(s.cmd, s.done)
+}
+
+// start returns when the server answers.
+func (s *server) start() {
+	s.t.Helper()
+	s.launch()
 	s.wait("the server answers", time.Minute, func() bool {
 		select {
 		case <-s.done:
