@@ -24,6 +24,7 @@ export class Rows {
       if (!old) this.#adopt(this.steps.get(s.i));
       this.#choose(this.steps.get(s.i), old);
     }
+    if (!this.#settled) this.#unfoldOnly();
     this.#settled = true;
     this.build();
     return true;
@@ -39,6 +40,12 @@ export class Rows {
   #choose(s, old) {
     if (s.r === 'failed') { if (!old || !this.folded.has(s.i)) this.folded.set(s.i, false); }
     else if (!old) this.folded.set(s.i, s.r !== undefined && !this.#settled && this.total > 80);
+  }
+
+  // One step around everything would hide all there is.
+  #unfoldOnly() {
+    const roots = [...this.steps.values()].filter(s => !this.steps.has(s.p));
+    if (roots.length === 1) this.folded.set(roots[0].i, false);
   }
 
   isFolded(s) { return this.folded.get(s.i) === true && this.lastOf(s) > s.a; }

@@ -32,6 +32,7 @@ export class Viewport {
     this.sizer.append(this.canvas);
     el.append(this.sizer);
     el.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    el.addEventListener('keydown', e => this.#keyed(e));
     this.watch = new ResizeObserver(() => this.#resized());
     this.watch.observe(el);
   }
@@ -80,7 +81,9 @@ export class Viewport {
   }
 
   #resized() {
-    if (this.wrap) this.#sizes.clear();
+    this.#sizes.clear();
+    this.#width = 0;
+    this.canvas.style.minWidth = '';
     this.changed();
   }
 
@@ -96,6 +99,21 @@ export class Viewport {
       this.#align();
       this.paint();
     }
+  }
+
+  toStart() {
+    this.#key = this.rows.first()?.key ?? 0;
+    this.#offset = 0;
+    this.#align();
+    this.paint();
+  }
+
+  // Both ends are exact, whatever the box thinks of its height.
+  #keyed(e) {
+    if (e.target !== this.el || e.ctrlKey || e.altKey || e.metaKey || e.key !== 'Home' && e.key !== 'End') return;
+    e.preventDefault();
+    if (e.key === 'Home') { this.following = false; this.toStart(); } else this.toEnd();
+    this.on.moved(e.key === 'Home');
   }
 
   // show brings a line to a third of the sight.
@@ -153,6 +171,8 @@ export class Viewport {
     this.sizer.style.height = this.#box + 'px';
     let s = this.toScroll(this.position);
     if (this.wrap && s < 100 && this.position + this.#offset > 0 && this.rows.first()?.key !== this.#key) s = 100; // there is more above
+    const room = this.#box - this.sight;
+    if (this.wrap && s > room - 100 && !this.atEnd) s = Math.max(room - 100, 0); // and below
     if (Math.abs(this.el.scrollTop - s) >= 1) this.el.scrollTop = s;
     this.#scroll = this.el.scrollTop;
   }

@@ -29,7 +29,7 @@ export function sgr(style, params) {
       s[n === 38 ? 'fg' : 'bg'] = used === 2 ? palette(rest[0]) : rest;
     }
   }
-  return s;
+  return s.on || s.fg !== '' || s.bg !== '' ? s : plainStyle;
 }
 
 // palette is one of the 256 colours: the first 16 are the theme's own.
