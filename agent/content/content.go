@@ -69,7 +69,8 @@ func (s *Store) Add(digest string, r io.Reader) error {
 	defer os.Remove(f.Name())
 	sum := sha256.New()
 	n, err := io.Copy(io.MultiWriter(f, sum), io.LimitReader(r, MaxItem+1))
-	if err = errors.Join(err, f.Close()); err != nil {
+	// What Has finds must be whole, also after a power cut.
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("store content: %w", err)
 	}
 	if n > MaxItem {
@@ -98,10 +99,28 @@ func (s *Store) Unpacked(ctx context.Context, digest string) (string, error) {
 	if err := archive.Unpack(ctx, s.Path(digest), tmp, archive.DefaultLimits); err != nil {
 		return "", fmt.Errorf("unpack cookbooks: %w", err)
 	}
+	if err := syncTree(tmp); err != nil {
+		return "", fmt.Errorf("unpack cookbooks: %w", err)
+	}
 	if err := os.Rename(tmp, dir); err != nil {
 		return "", fmt.Errorf("unpack cookbooks: %w", err)
 	}
 	return dir, nil
+}
+
+// syncTree brings files to the disk before the tree gets its name: after a
+// power cut an empty recipe would pass for one that had nothing to do.
+func syncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() && !d.Type().IsRegular() {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Sync(), f.Close())
+	})
 }
 
 // Prune removes what was not used for the longest time until the cache fits,

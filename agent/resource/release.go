@@ -420,7 +420,26 @@ func (c *releaseUndeployCmd) Run(h *host) error {
 	if err != nil {
 		return err
 	}
+	if err := d.holdsReleases(); err != nil {
+		return err
+	}
 	return remove(h, d.dir, true)
+}
+
+// holdsReleases keeps undeploying from removing what was never deployed:
+// anybody who may deploy can name another place by custom JSON.
+func (d *deployed) holdsReleases() error {
+	entries, err := os.ReadDir(d.root)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "releases" && e.IsDir() }) {
+		return fmt.Errorf("%s holds no releases, so it is not an app's place and stays", d.dir)
+	}
+	return nil
 }
 
 type releaseListCmd struct {

@@ -145,6 +145,14 @@ func TestReleaseFailures(t *testing.T) {
 	for _, name := range []string{"../etc", ".", "", "a/b"} {
 		s.fails(t, 1, "is not an app's short name", "release", "undeploy", name)
 	}
+	kept := filepath.Join(s.root, "srv/www/other/kept")
+	if err := os.MkdirAll(kept, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.fails(t, 1, "holds no releases", "release", "undeploy", "other")
+	if _, err := os.Stat(kept); err != nil {
+		t.Errorf("undeploying removed what was never deployed: %v", err)
+	}
 	s.fails(t, 1, "there is no release 1", "release", "activate", "hello", "1")
 	s.app(t, protocol.Source{Type: "other"}, 0)
 	s.changes(t, 0, 0, "release", "create", "hello")

@@ -11,18 +11,23 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"opsyard/agent/proc"
 	"opsyard/agent/protocol"
 )
 
+// helper is how Git is told to run a program of that name (ext::sh -c …). An
+// IPv6 address holds two colons too, but later.
+var helper = regexp.MustCompile(`^[A-Za-z0-9+.-]*::`)
+
 // fetchGit makes a shallow checkout without history: what is deployed is a
 // tree of files, and a .git directory in a document root would show it all.
 func fetchGit(ctx context.Context, src protocol.Source, w workspace, out io.Writer) (string, error) {
 	address, user, password := split(src)
 	g := &git{ctx: ctx, w: w, out: out, show: Show(address)}
-	if strings.HasPrefix(address, "-") || strings.Contains(address, "::") || strings.HasPrefix(src.Revision, "-") {
+	if strings.HasPrefix(address, "-") || helper.MatchString(address) || strings.HasPrefix(src.Revision, "-") {
 		return "", fmt.Errorf("Git repository %s could not be read: the address or revision is not valid", g.show)
 	}
 	if err := g.configure(address, user, password, src.SSHKey); err != nil {
