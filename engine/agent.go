@@ -139,6 +139,7 @@ func (e *Engine) AgentInstance(ctx context.Context, id models.InstanceID) (*mode
 // instance on (booting → running_setup, connection_lost → online, …).
 func (e *Engine) ConnectAgent(ctx context.Context, id models.InstanceID, hello protocol.Hello, link dispatch.Link) error {
 	ctx = models.AsEngine(ctx)
+	var unheard []models.Command
 	err := e.tx(ctx, func(t *tx) error {
 		i, err := t.Instances.GetForUpdate(ctx, id)
 		if err != nil {
@@ -151,7 +152,7 @@ func (e *Engine) ConnectAgent(ctx context.Context, id models.InstanceID, hello p
 		if err := t.Instances.SetAgent(ctx, id, facts(hello.Facts, nil, e.Clock())); err != nil {
 			return err
 		}
-		if err := t.settleUnfinished(ctx, id, hello.Unfinished); err != nil {
+		if unheard, err = t.settleUnfinished(ctx, id, hello.Unfinished); err != nil {
 			return err
 		}
 		return t.welcome(ctx, i)
@@ -160,34 +161,45 @@ func (e *Engine) ConnectAgent(ctx context.Context, id models.InstanceID, hello p
 		return err
 	}
 	e.dispatcher.Connect(id, link)
+	for _, c := range unheard {
+		e.dispatcher.Cancel(id, c.ID, c.CancelReason)
+	}
 	return nil
 }
 
 // settleUnfinished compares what the rows say with what the agent holds. The
-// agent is the truth about its processes.
-func (t *tx) settleUnfinished(ctx context.Context, id models.InstanceID, held []string) error {
+// agent is the truth about its processes. It may have been away when somebody
+// cancelled one of them: unheard are those that it must be asked to end.
+func (t *tx) settleUnfinished(ctx context.Context, id models.InstanceID, held []string) (unheard []models.Command, err error) {
 	unfinished, err := t.Commands.Unfinished(ctx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, c := range unfinished {
 		switch {
 		case slices.Contains(held, string(c.ID)):
 			if _, err := t.Commands.Acknowledge(ctx, []models.CommandID{c.ID}, t.e.Clock(), reportGrace); err != nil {
-				return err
+				return nil, err
+			}
+			if c.CancelReason != "" {
+				unheard = append(unheard, c)
+			}
+		case c.CancelReason != "" && c.Status != models.CommandRunning: // it never arrived, and must not now
+			if err := t.finish(ctx, &c, models.CommandSkipped, store.CommandChange{Message: "Canceled: " + c.CancelReason + "."}); err != nil {
+				return nil, err
 			}
 		case c.Status == models.CommandSent:
 			if err := t.Commands.Move(ctx, c.ID, []models.CommandStatus{models.CommandSent}, models.CommandPending, store.CommandChange{At: t.e.Clock()}); err != nil {
-				return err
+				return nil, err
 			}
 		case c.Status == models.CommandRunning:
 			if err := t.finish(ctx, &c, models.CommandFailed, store.CommandChange{Message: "The agent lost the command: its data directory was emptied or replaced."}); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		t.tellCommand(&c)
 	}
-	return nil
+	return unheard, nil
 }
 
 // welcome makes the move that an agent's call means in the instance's state.
