@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -143,8 +144,20 @@ func (c *contents) document(ctx context.Context, object map[string]any) (string,
 	return c.put(ctx, doc)
 }
 
-// prune forgets documents that no command can still ask for, but for the
-// cookbooks: each process puts its own when it starts.
+// inUse are the documents that this process may name to an agent without
+// putting them again.
+func (c *contents) inUse() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	digests := append([]string{c.cookbooks}, c.order...)
+	for _, s := range c.states {
+		digests = append(digests, s.digest)
+	}
+	slices.Sort(digests)
+	return slices.Compact(digests)
+}
+
+// prune forgets documents that no command can still ask for.
 func (e *Engine) prune(ctx context.Context) error {
 	e.contents.mu.Lock()
 	due := e.Clock().Sub(e.lastPrune) > time.Hour
@@ -155,8 +168,10 @@ func (e *Engine) prune(ctx context.Context) error {
 	if !due {
 		return nil
 	}
-	if err := e.store.Contents.Touch(ctx, e.contents.cookbooks, e.Clock()); err != nil {
-		return err
+	for _, digest := range e.contents.inUse() {
+		if err := e.store.Contents.Touch(ctx, digest, e.Clock()); err != nil {
+			return err
+		}
 	}
 	if err := e.store.Contents.Prune(ctx, e.Clock().Add(-keepInStore)); err != nil {
 		return err

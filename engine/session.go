@@ -124,7 +124,7 @@ func (e *Engine) SetTheme(ctx context.Context, theme string) error {
 		return models.InvalidField("Theme", "Theme: must be light, dark or system.")
 	}
 	return e.tx(ctx, func(t *tx) error {
-		u, err := t.Users.Get(ctx, models.ActorFrom(ctx).UserID)
+		u, err := t.Users.GetForUpdate(ctx, models.ActorFrom(ctx).UserID)
 		if err != nil {
 			return err
 		}

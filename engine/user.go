@@ -90,7 +90,7 @@ func (e *Engine) setPassword(ctx context.Context, id models.UserID, password, ke
 		return fmt.Errorf("hash a password: %w", err)
 	}
 	return e.tx(ctx, func(t *tx) error {
-		u, err := t.Users.Get(ctx, id)
+		u, err := t.Users.GetForUpdate(ctx, id)
 		if err != nil {
 			return err
 		}

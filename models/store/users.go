@@ -25,6 +25,12 @@ func (s Users) Get(ctx context.Context, id models.UserID) (*models.User, error) 
 	return get[models.User](s.r(ctx), kindUser, id)
 }
 
+// GetForUpdate reads one user and keeps other transactions from changing it:
+// Save writes the whole row, and must not bring an old password back.
+func (s Users) GetForUpdate(ctx context.Context, id models.UserID) (*models.User, error) {
+	return get[models.User](forUpdate(s.w(ctx)), kindUser, id)
+}
+
 // ByName reads the user with a sign-in name.
 func (s Users) ByName(ctx context.Context, name string) (*models.User, error) {
 	var u models.User
