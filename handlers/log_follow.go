@@ -93,8 +93,12 @@ func (f *follower) run(ctx context.Context) error {
 			return nil
 		}
 		if late {
+			before := f.command.Status
 			if err := f.recheck(ctx); err != nil {
 				return err
+			}
+			if err != nil && f.command.Status != before { // it began, and has written nothing yet
+				_ = f.conn.SendWait(ctx, logFrame{Status: string(f.command.Status), Now: f.h.Now().UnixMilli()}.encode())
 			}
 		}
 		switch {

@@ -48,8 +48,10 @@ type Store interface {
 	// Unpacked lists ended commands whose chunks are all there, or that have
 	// ended before quiet, and that still have rows.
 	Unpacked(ctx context.Context, quiet time.Time) ([]models.CommandID, error)
-	// Drop forgets all of a log and returns the key of its blob, if it had one.
-	Drop(ctx context.Context, id models.CommandID) (key string, err error)
+	// Orphans lists packed logs whose commands were deleted.
+	Orphans(ctx context.Context, limit int) ([]models.CommandID, error)
+	// Drop forgets all of a log.
+	Drop(ctx context.Context, id models.CommandID) error
 }
 
 // Config is what a Logs needs.

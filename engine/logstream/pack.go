@@ -22,7 +22,7 @@ func (l *Logs) enqueuePack(id models.CommandID) {
 }
 
 // sweep finds logs that are to be packed whatever happened to the one who
-// should have said so, and drops idle state.
+// should have said so, drops those of deleted commands, and idle state.
 func (l *Logs) sweep(ctx context.Context) error {
 	now := l.Clock()
 	l.forget(now.Add(-idleAfter))
@@ -30,7 +30,21 @@ func (l *Logs) sweep(ctx context.Context) error {
 	for _, id := range ids {
 		l.enqueuePack(id)
 	}
-	return err
+	return errors.Join(err, l.dropOrphans(ctx))
+}
+
+// dropOrphans removes what a deleted stack has left in the blob store.
+func (l *Logs) dropOrphans(ctx context.Context) error {
+	ids, err := l.store.Orphans(ctx, 500)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := l.Drop(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // packAll packs what is in line, one log after the other. One that fails
@@ -180,19 +194,21 @@ func (p *packer) flush() error {
 
 // Drop deletes a command's log, for a command that is deleted itself.
 func (l *Logs) Drop(ctx context.Context, id models.CommandID) error {
-	key, err := l.store.Drop(ctx, id)
-	if err != nil {
-		return fmt.Errorf("drop log: %w", err)
-	}
 	l.mu.Lock()
 	delete(l.streams, id)
 	delete(l.views, id)
 	delete(l.toPack, id)
 	l.mu.Unlock()
-	if key == "" {
-		return nil
+	b, err := l.store.Blob(ctx, id)
+	if err != nil {
+		return fmt.Errorf("drop log: %w", err)
 	}
-	if err := l.blobs.Delete(ctx, key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if b != nil { // before its row, which is the only one that knows the key
+		if err := l.blobs.Delete(ctx, b.Key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("drop log: %w", err)
+		}
+	}
+	if err := l.store.Drop(ctx, id); err != nil {
 		return fmt.Errorf("drop log: %w", err)
 	}
 	return nil

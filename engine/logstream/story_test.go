@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -484,11 +485,24 @@ func testPackAfterCrash(t *testing.T, b *bundle) {
 	if got := text(t, b.logs, b.id); !bytes.Equal(got, a.text) {
 		t.Fatal("the text has changed")
 	}
-	if err := b.logs.Drop(t.Context(), b.id); err != nil {
+	key, err := b.store.Logs.Blob(t.Context(), b.id)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if info, err := b.logs.Info(t.Context(), b.id); err != nil || info.Bytes != 0 {
-		t.Fatalf("after Drop: got %+v, %v", info, err)
+	if _, err := b.store.SQL().ExecContext(t.Context(), "DELETE FROM commands"); err != nil {
+		t.Fatal(err)
+	}
+	b.logs.Stop()
+	b.start(t) // sweeps
+	for {
+		if _, err := b.blobs.Read(t.Context(), key.Key, 0, 1); errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal("the log of a deleted command is still there")
+		}
 	}
 }
 

@@ -105,20 +105,22 @@ func (l *Logs) commit(ctx context.Context, batch []*entry) {
 	}
 	groups := byStream(alive)
 	alone := len(groups) > 1 && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
-	works := false
+	refused := map[*stream]error{}
 	for _, group := range groups {
 		if alone {
 			if err = l.insert(ctx, group); err == nil {
-				works = true
 				l.publish(group)
 				continue
 			}
 			l.warn(ctx, "store log chunks of one command", group[0].stream.id, err)
 		}
-		l.drop(group[0].stream, err)
+		refused[group[0].stream] = err
 	}
-	if !works {
+	if len(refused) == len(groups) {
 		l.report(ctx, err)
+	}
+	for s, err := range refused {
+		l.drop(s, err)
 	}
 }
 

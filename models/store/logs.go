@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -190,20 +189,22 @@ func (s Logs) Unpacked(ctx context.Context, quiet time.Time) ([]models.CommandID
 	return ids, wrap(err, "list logs to pack")
 }
 
-// Drop forgets all of a log and returns the blob's key, empty
-// when there was none.
-func (s Logs) Drop(ctx context.Context, id models.CommandID) (key string, err error) {
-	err = s.rawTx(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, s.placeholders(`DELETE FROM log_blobs WHERE command_id = ? RETURNING "key"`), string(id)).Scan(&key)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		for _, table := range []string{"log_chunks", "log_steps"} {
+// Orphans lists packed logs whose commands are gone: their blobs are left.
+func (s Logs) Orphans(ctx context.Context, limit int) ([]models.CommandID, error) {
+	var ids []models.CommandID
+	err := s.r(ctx).Raw(`SELECT command_id FROM log_blobs b
+		WHERE NOT EXISTS (SELECT 1 FROM commands c WHERE c.id = b.command_id) LIMIT ?`, limit).Scan(&ids).Error
+	return ids, wrap(err, "list logs of deleted commands")
+}
+
+// Drop forgets all of a log.
+func (s Logs) Drop(ctx context.Context, id models.CommandID) error {
+	return wrap(s.rawTx(ctx, func(tx *sql.Tx) error {
+		for _, table := range []string{"log_chunks", "log_steps", "log_blobs"} {
 			if _, err := tx.ExecContext(ctx, s.placeholders("DELETE FROM "+table+" WHERE command_id = ?"), string(id)); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
-	return key, wrap(err, "drop the log of command %s", id)
+	}), "drop the log of command %s", id)
 }
