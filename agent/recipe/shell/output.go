@@ -115,8 +115,14 @@ func (s *stream) move(fd int) bool {
 // blocks, as the programs that inherit it expect.
 func newPipe() (r, w *os.File, err error) {
 	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		return nil, nil, os.NewSyscallError("pipe2", err)
+	syscall.ForkLock.RLock() // no program may be started between the two calls
+	if err = unix.Pipe(fds[:]); err == nil {
+		unix.CloseOnExec(fds[0])
+		unix.CloseOnExec(fds[1])
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return nil, nil, os.NewSyscallError("pipe", err)
 	}
 	w = os.NewFile(uintptr(fds[1]), "output")
 	if err := unix.SetNonblock(fds[0], true); err != nil {
