@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -184,5 +185,5 @@ func (a *API) download(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, name, info.ModTime(), file)
 		return
 	}
-	http.Error(w, "This server has no agent for "+system+" on "+arch+". Build one with: GOOS="+system+" GOARCH="+arch+" make build", http.StatusNotFound)
+	http.Error(w, fmt.Sprintf("This server has no agent for %[1]s on %[2]s. Build one with \"CGO_ENABLED=0 GOOS=%[1]s GOARCH=%[2]s go build -o opsyard-agent-%[1]s-%[2]s ./agent/cmd/opsyard-agent\" and lay it beside opsyard.", system, arch), http.StatusNotFound)
 }
