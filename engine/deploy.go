@@ -191,19 +191,15 @@ func (t *tx) rollUp(ctx context.Context, stack models.StackID, id models.Deploym
 	if err := t.Deployments.Lock(ctx, id); err != nil {
 		return err
 	}
+	ended, err := t.Commands.AllFinished(ctx, id)
+	if err != nil || !ended {
+		return err
+	}
 	counts, err := t.Commands.CountByStatus(ctx, id)
 	if err != nil {
 		return err
 	}
-	failed := 0
-	for status, n := range counts {
-		if !status.Finished() {
-			return nil
-		}
-		if status == models.CommandFailed || status == models.CommandExpired {
-			failed += n
-		}
-	}
+	failed := counts[models.CommandFailed] + counts[models.CommandExpired]
 	status := models.DeploymentSuccessful
 	if failed > 0 {
 		status = models.DeploymentFailed

@@ -47,6 +47,14 @@ func (s Commands) Unfinished(ctx context.Context, id models.InstanceID) ([]model
 	return find[models.Command](s.r(ctx).Where("instance_id = ? AND "+unfinished, id).Order("number"), "list unfinished commands of instance %s", id)
 }
 
+// AllFinished tells whether nothing of a deployment is left to happen. It looks
+// for one command only: each end of a command of a large deployment asks.
+func (s Commands) AllFinished(ctx context.Context, id models.DeploymentID) (bool, error) {
+	var left int
+	err := s.r(ctx).Raw("SELECT count(*) FROM (SELECT 1 FROM commands WHERE deployment_id = ? AND "+unfinished+" LIMIT 1) AS one", id).Scan(&left).Error
+	return left == 0, wrap(err, "look for unfinished commands of deployment %s", id)
+}
+
 // CountByStatus counts a deployment's commands.
 func (s Commands) CountByStatus(ctx context.Context, id models.DeploymentID) (map[models.CommandStatus]int, error) {
 	all, err := s.Counts(ctx, []models.DeploymentID{id})

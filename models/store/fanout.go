@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +28,56 @@ type Member struct {
 // MemberOf is the instance as a Member.
 func MemberOf(i *models.Instance) Member { return Member{i.ID, i.Hostname, i.Status, i.LayerIDs} }
 
+// layerLists decodes lists of layers, of which a stack has a few.
+type layerLists map[string][]models.LayerID
+
+func (l layerLists) decode(text []byte) ([]models.LayerID, error) {
+	list, ok := l[string(text)]
+	if ok || len(text) == 0 {
+		return list, nil
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		return nil, fmt.Errorf("read a list of layers: %w", err)
+	}
+	l[string(text)] = list
+	return list, nil
+}
+
+// each reads the rows of a query one by one.
+func each(query *gorm.DB, row func(*sql.Rows) error) error {
+	rows, err := query.Rows()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Online reads a stack's online instances by hostname, as far as recipes are
+// told of them; the other members are zero.
+func (s Instances) Online(ctx context.Context, stack models.StackID) (online []models.Instance, err error) {
+	lists := layerLists{}
+	var layers []byte
+	err = each(s.r(ctx).Raw(`SELECT id, hostname, status, layer_ids, instance_type, private_ip, public_ip, private_dns, public_dns, elastic_ip,
+		availability_zone, created_at, status_since FROM instances WHERE stack_id = ? AND status = ? ORDER BY hostname`, stack, models.InstanceOnline),
+		func(rows *sql.Rows) (err error) {
+			i := models.Instance{StackID: stack}
+			if err := rows.Scan(&i.ID, &i.Hostname, &i.Status, &layers, &i.InstanceType, &i.PrivateIP, &i.PublicIP, &i.PrivateDNS, &i.PublicDNS,
+				&i.ElasticIP, &i.AvailabilityZone, &i.CreatedAt, &i.StatusSince); err != nil {
+				return err
+			}
+			i.LayerIDs, err = lists.decode(layers)
+			online = append(online, i)
+			return err
+		})
+	return online, wrap(err, "list online instances of stack %s", stack)
+}
+
 // Members reads a stack's instances by hostname; statuses, if any are given,
 // narrow it.
 func (s Instances) Members(ctx context.Context, stack models.StackID, statuses ...models.InstanceStatus) ([]Member, error) {
@@ -34,30 +85,19 @@ func (s Instances) Members(ctx context.Context, stack models.StackID, statuses .
 	if len(statuses) > 0 {
 		query = s.r(ctx).Raw("SELECT id, hostname, status, layer_ids FROM instances WHERE stack_id = ? AND status IN ? ORDER BY hostname", stack, statuses)
 	}
-	rows, err := query.Rows()
-	if err != nil {
-		return nil, wrap(err, "list members of stack %s", stack)
-	}
-	defer rows.Close()
 	var members []Member
-	var list []byte
-	lists := map[string][]models.LayerID{}
-	for rows.Next() {
+	lists := layerLists{}
+	var layers []byte
+	err := each(query, func(rows *sql.Rows) (err error) {
 		var m Member
-		if err := rows.Scan(&m.ID, &m.Hostname, &m.Status, &list); err != nil {
-			return nil, wrap(err, "list members of stack %s", stack)
+		if err := rows.Scan(&m.ID, &m.Hostname, &m.Status, &layers); err != nil {
+			return err
 		}
-		layers, ok := lists[string(list)]
-		if !ok && len(list) > 0 {
-			if err := json.Unmarshal(list, &layers); err != nil {
-				return nil, fmt.Errorf("read layers of instance %s: %w", m.ID, err)
-			}
-			lists[string(list)] = layers
-		}
-		m.LayerIDs = layers
+		m.LayerIDs, err = lists.decode(layers)
 		members = append(members, m)
-	}
-	return members, wrap(rows.Err(), "list members of stack %s", stack)
+		return err
+	})
+	return members, wrap(err, "list members of stack %s", stack)
 }
 
 // Busy tells which of the instances have a command that has not finished.

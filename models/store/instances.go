@@ -59,12 +59,6 @@ func (s Instances) WithStatus(ctx context.Context, statuses ...models.InstanceSt
 	return find[models.Instance](s.r(ctx).Where("status IN ?", statuses).Order("stack_id, hostname"), "list instances by status")
 }
 
-// Online reads a stack's online instances by hostname.
-func (s Instances) Online(ctx context.Context, stack models.StackID) ([]models.Instance, error) {
-	return find[models.Instance](s.r(ctx).Where("stack_id = ? AND status = ?", stack, models.InstanceOnline).Order("hostname"),
-		"list online instances of stack %s", stack)
-}
-
 // Hostnames lists the hostnames that a stack uses.
 func (s Instances) Hostnames(ctx context.Context, stack models.StackID) ([]string, error) {
 	var names []string

@@ -1,0 +1,122 @@
+package bench
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"opsyard/agent/protocol"
+	"opsyard/agent/simulated"
+	"opsyard/cookbooks"
+	"opsyard/engine"
+	"opsyard/engine/compute"
+	"opsyard/engine/compute/sim"
+	"opsyard/engine/logstream"
+	"opsyard/engine/logstream/blob"
+	"opsyard/engine/pubsub"
+	"opsyard/handlers"
+	"opsyard/handlers/agentapi"
+	"opsyard/models"
+	"opsyard/models/store"
+	"opsyard/web"
+)
+
+// server is the program's server with its data in a temporary directory, and
+// somebody who is signed in.
+type server struct {
+	ctx     context.Context // as an administrator
+	url     string
+	store   *store.Store
+	logs    *logstream.Logs
+	engine  *engine.Engine
+	console *handlers.Handlers
+	cookie  string
+	stop    func()
+}
+
+const password = "a good long password"
+
+// serve starts a server on SQLite whose machines are simulated.
+func serve(tb testing.TB, script simulated.Script, received func(protocol.Run)) *server {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "opsyard-bench")
+	check(tb, err)
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &server{ctx: models.WithActor(ctx, models.Actor{Kind: models.ActorSetup, Name: "bench", Admin: true})}
+	box, err := store.LoadSecretBox(filepath.Join(dir, "secret.key"))
+	check(tb, err)
+	s.store, err = store.Open(ctx, store.Config{URL: "sqlite:" + filepath.Join(dir, "opsyard.db"), Secrets: box, Log: log})
+	check(tb, err)
+	blobs, err := blob.OpenDir(filepath.Join(dir, "logs"))
+	check(tb, err)
+	s.logs = logstream.New(logstream.Config{Store: s.store.Logs, Blobs: blobs, Log: log})
+	machines, err := sim.New(sim.Config{Dir: filepath.Join(dir, "sim"), Script: script, Received: received, Log: log})
+	check(tb, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	check(tb, err)
+	s.url = "http://" + listener.Addr().String()
+	hub := pubsub.NewHub()
+	s.engine, err = engine.New(ctx, engine.Config{
+		Store: s.store, Hub: hub, Logs: s.logs, Log: log, Providers: map[string]compute.Provider{"sim": machines}, DefaultProvider: "sim",
+		Cookbooks: cookbooks.Archive(), AgentURL: s.url,
+	})
+	check(tb, err)
+	agents := agentapi.New(s.engine, s.logs, log, dir)
+	s.console, err = handlers.New(handlers.Config{Engine: s.engine, Store: s.store, Logs: s.logs, Hub: hub, Log: log, Version: "bench"})
+	check(tb, err)
+	mux := http.NewServeMux()
+	mux.Handle("/agent/", agents)
+	mux.Handle("/", s.console)
+	check(tb, s.logs.Start(ctx))
+	check(tb, s.engine.Start(ctx))
+	served := make(chan error, 1)
+	go func() {
+		served <- (&web.Server{Handler: mux, Log: log, OnStop: func() { s.console.Stop(); agents.Stop() }}).Serve(ctx, listener)
+	}()
+	s.stop = func() {
+		_ = machines.Close()
+		cancel()
+		<-served
+		s.engine.Stop()
+		s.logs.Stop()
+		_ = s.store.Close()
+		_ = os.RemoveAll(dir)
+	}
+	s.signIn(tb)
+	return s
+}
+
+func (s *server) signIn(tb testing.TB) {
+	tb.Helper()
+	token, err := s.engine.NewSetupToken(s.ctx)
+	check(tb, err)
+	_, err = s.engine.FirstRun(s.ctx, token, "ana", password)
+	check(tb, err)
+	s.cookie, _, err = s.engine.SignIn(s.ctx, "ana", password, "127.0.0.1", "bench")
+	check(tb, err)
+}
+
+func check(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// until waits for a condition, and fails when it does not come true in time.
+func until(tb testing.TB, what string, limit time.Duration, holds func() bool) {
+	tb.Helper()
+	deadline := time.Now().Add(limit)
+	for !holds() {
+		if time.Now().After(deadline) {
+			tb.Fatalf("never: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
