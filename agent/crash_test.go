@@ -173,6 +173,28 @@ func TestOutputFillsTheDisk(t *testing.T) {
 	}
 }
 
+// TestHistoryMakesRoom: what is kept of finished commands does not stand in the
+// way of new ones.
+func TestHistoryMakesRoom(t *testing.T) {
+	t.Parallel()
+	b := onSmallDisk(t)
+	b.Send(script("old", `head -c 1000000 /dev/zero`))
+	b.WaitDone(t, "old")
+	journal := filepath.Join(b.data, "finished.jsonl")
+	for text := []byte(nil); !strings.Contains(string(text), "old"); text, _ = os.ReadFile(journal) {
+		time.Sleep(5 * time.Millisecond) // until it is history
+	}
+	f, err := os.Create(filepath.Join(b.data, "filler"))
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	f.Close()
+	b.Send(script("new", `echo works`))
+	if done, log := b.WaitDone(t, "new"); done.Outcome != protocol.Successful || string(log.Data) != "works\n" {
+		t.Errorf("got %+v, %q", done, log.Data)
+	}
+}
+
 func onSmallDisk(t *testing.T) *bundle {
 	t.Helper()
 	if os.Getuid() != 0 {

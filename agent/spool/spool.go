@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"syscall"
 	"time"
 
 	"opsyard/agent/atomicfile"
@@ -145,14 +146,9 @@ func (s *Spool) Accept(run protocol.Run, at time.Time) (*Command, error) {
 		return nil, ErrBadID
 	}
 	c := &Command{Dir: filepath.Join(s.dir, "commands", run.CommandID), Order: s.order + 1, AcceptedAt: at, Run: run}
-	err := os.Mkdir(c.Dir, 0o700)
-	if err == nil {
-		if err = c.save(); err == nil {
-			err = atomicfile.SyncDir(filepath.Join(s.dir, "commands"))
-		}
-		if err != nil {
-			os.RemoveAll(c.Dir)
-		}
+	err := s.keep(c)
+	if full(err) && s.dropFinished() == nil { // work comes before history
+		err = s.keep(c)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("keep command %s: %w", run.CommandID, err)
@@ -162,13 +158,40 @@ func (s *Spool) Accept(run protocol.Run, at time.Time) (*Command, error) {
 	return c, nil
 }
 
+func (s *Spool) keep(c *Command) error {
+	if err := os.Mkdir(c.Dir, 0o700); err != nil {
+		return err
+	}
+	err := c.save()
+	if err == nil {
+		err = atomicfile.SyncDir(filepath.Join(s.dir, "commands"))
+	}
+	if err != nil {
+		os.RemoveAll(c.Dir)
+	}
+	return err
+}
+
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// dropFinished removes the files of all finished commands.
+func (s *Spool) dropFinished() error {
+	var errs []error
+	for id := range s.finished {
+		errs = append(errs, os.RemoveAll(filepath.Join(s.dir, "commands", id)))
+	}
+	return errors.Join(errs...)
+}
+
 // Confirm forgets a command whose end the server has stored: its id and its
 // result stay, its secrets go, its files go when they are too many.
 func (s *Spool) Confirm(c *Command, done protocol.Done) error {
-	if _, err := s.journal.Write(line(done)); err != nil {
-		return fmt.Errorf("confirm command %s: %w", done.CommandID, err)
+	err := s.note(line(done))
+	if full(err) { // the server has all of it: its files are not needed
+		os.RemoveAll(c.Dir)
+		err = s.note(append([]byte{'\n'}, line(done)...)) // after a torn line
 	}
-	if err := s.journal.Sync(); err != nil {
+	if err != nil {
 		return fmt.Errorf("confirm command %s: %w", done.CommandID, err)
 	}
 	s.finished[done.CommandID] = done
@@ -178,6 +201,13 @@ func (s *Spool) Confirm(c *Command, done protocol.Done) error {
 		os.RemoveAll(c.Dir) // rather no history than secrets left lying about
 	}
 	return s.prune()
+}
+
+func (s *Spool) note(text []byte) error {
+	if _, err := s.journal.Write(text); err != nil {
+		return err
+	}
+	return s.journal.Sync()
 }
 
 // prune removes the oldest finished commands beyond what is kept.
