@@ -91,9 +91,28 @@ func (e *Engine) makeMachine(ctx context.Context, i *models.Instance, last bool)
 		return false, err
 	}
 	deadline := e.Clock().Add(e.times.Boot)
-	return true, e.moveAlone(ctx, i, models.InstanceBooting, models.Cause{Kind: models.CauseStart, Text: "its machine runs"}, store.InstanceChange{
+	err = e.moveAlone(ctx, i, models.InstanceBooting, models.Cause{Kind: models.CauseStart, Text: "its machine runs"}, store.InstanceChange{
 		Deadline: &deadline, Ec2InstanceID: &m.ID, PrivateIP: &m.PrivateIP, PublicIP: &m.PublicIP,
 	})
+	if code := models.CodeOf(err); err != nil && (code == models.CodeConflict || code == models.CodeNotFound) {
+		return true, e.abandon(ctx, p, i)
+	}
+	return true, err
+}
+
+// abandon ends a machine that came up when its instance had been stopped or
+// deleted meanwhile: nobody else would.
+func (e *Engine) abandon(ctx context.Context, p compute.Provider, i *models.Instance) error {
+	now, err := e.store.Instances.Get(ctx, i.ID)
+	switch {
+	case models.CodeOf(err) == models.CodeNotFound && err != nil:
+		return p.Terminate(ctx, string(i.ID))
+	case err != nil:
+		return err
+	case now.Status == models.InstanceStopped || now.Status == models.InstanceTerminated:
+		return e.stopMachine(ctx, now)
+	}
+	return nil
 }
 
 // jobsSlack lets a token outlive a start that is tried several times.

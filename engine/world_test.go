@@ -253,7 +253,9 @@ type fakeProvider struct {
 	state  map[string]compute.State
 	events chan compute.Event
 	deny   error // what Start answers
-	calls  []string
+	// onStart runs before the machine is there.
+	onStart func()
+	calls   []string
 }
 
 func newFakeProvider() *fakeProvider {
@@ -271,6 +273,9 @@ func (*fakeProvider) Close() error                              { return nil }
 func (p *fakeProvider) Start(_ context.Context, s compute.Spec) (compute.Machine, error) {
 	if p.deny != nil {
 		return compute.Machine{}, p.deny
+	}
+	if p.onStart != nil {
+		p.onStart()
 	}
 	p.note("start", s.ID, compute.Running)
 	return compute.Machine{ID: s.ID, State: compute.Running, PrivateIP: "10.0.0.1"}, nil
