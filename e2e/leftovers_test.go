@@ -14,8 +14,8 @@ import (
 // the provider of local machines names links and cgroups after its directory.
 var footprint = struct {
 	sync.Mutex
-	tags map[string]bool
-}{tags: map[string]bool{}}
+	dirs map[string]string // by tag
+}{dirs: map[string]string{}}
 
 // noteTags is called while a server runs.
 func noteTags(dir string) {
@@ -28,7 +28,7 @@ func noteTags(dir string) {
 		}
 		b, err := os.ReadFile(file)
 		if err == nil && json.Unmarshal(b, &owner) == nil && below(owner.Dir, dir) {
-			footprint.tags[strings.TrimSuffix(filepath.Base(file), ".json")] = true
+			footprint.dirs[strings.TrimSuffix(filepath.Base(file), ".json")] = owner.Dir
 		}
 	}
 }
@@ -48,7 +48,10 @@ func leftovers(dir string) (left []string) {
 	footprint.Lock()
 	defer footprint.Unlock()
 	links, _ := net.Interfaces()
-	for tag := range footprint.tags {
+	for tag, of := range footprint.dirs {
+		if !below(of, dir) {
+			continue
+		}
 		for _, l := range links {
 			if strings.HasPrefix(l.Name, "oy"+tag) {
 				left = append(left, "interface "+l.Name)
