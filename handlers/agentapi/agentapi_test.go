@@ -114,8 +114,11 @@ type fakeLogs struct {
 func (l *fakeLogs) Append(_ context.Context, c models.CommandID, chunk protocol.LogChunk) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if chunk.Seq == 13 {
+	switch chunk.Seq {
+	case 13:
 		return 0, errors.New("disk full")
+	case 14:
+		return 0, models.Invalid("The chunk begins at the wrong byte.")
 	}
 	l.text[c] += string(chunk.Data)
 	return chunk.Seq, nil
@@ -306,6 +309,17 @@ func TestUnstoredChunkIsNotConfirmed(t *testing.T) {
 	if got := ends(t, socket); got != protocol.RefusedBusy {
 		t.Errorf("refused as %q", got)
 	}
+}
+
+func TestChunkThatDoesNotFitIsDropped(t *testing.T) {
+	b := setup(t)
+	socket, _ := b.open()
+	send(t, socket, protocol.LogChunk{CommandID: "mine", Seq: 14, Data: []byte("odd")})
+	if got := receive[protocol.LogStored](t, socket); got.Seq != 14 {
+		t.Errorf("stored up to %d", got.Seq)
+	}
+	send(t, socket, protocol.Done{CommandID: "mine"})
+	receive[protocol.DoneStored](t, socket)
 }
 
 func TestSlowAgentIsDropped(t *testing.T) {

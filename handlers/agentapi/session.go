@@ -228,6 +228,12 @@ func (s *session) logChunk(chunk protocol.LogChunk) error {
 		return s.Send(protocol.LogStored{CommandID: chunk.CommandID, Seq: chunk.Seq})
 	}
 	stored, err := s.api.logs.Append(s.ctx, models.CommandID(chunk.CommandID), chunk)
+	if models.CodeOf(err) == models.CodeInvalid && err != nil {
+		// It does not fit to what is stored, and never will: an agent that
+		// sent it for ever could report nothing else either.
+		s.api.log.ErrorContext(s.ctx, "drop a log chunk that does not fit", slog.String("command", chunk.CommandID), slog.Int64("seq", chunk.Seq), slog.Any("error", err))
+		return s.Send(protocol.LogStored{CommandID: chunk.CommandID, Seq: chunk.Seq})
+	}
 	if err != nil {
 		return fmt.Errorf("store log of command %s: %w", chunk.CommandID, err)
 	}
