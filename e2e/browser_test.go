@@ -116,11 +116,6 @@ func (b *tab) signIn(name, password string) {
 		chromedp.Click("main button[type=submit]"), chromedp.WaitVisible("#stacks-head"))
 }
 
-// sees is a script that tells whether the page's text has the words.
-func sees(words string) string {
-	return fmt.Sprintf("document.body.innerText.includes(%q)", words)
-}
-
 // clickText clicks the first visible button or link of this name.
 func (b *tab) clickText(label string) {
 	b.t.Helper()

@@ -41,7 +41,7 @@ func (e *Engine) tx(ctx context.Context, do func(t *tx) error) error {
 	return nil
 }
 
-// Topics of the hub.
+// TopicStacks is where the news of all stacks arrive.
 const TopicStacks = "stacks"
 
 // TopicStack is where a stack's news arrive.

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func closeCode(t *testing.T, conn *websocket.Conn) int {
 	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	for {
 		if _, _, err := conn.ReadMessage(); err != nil {
-			if e, ok := err.(*websocket.CloseError); ok {
+			if e := new(websocket.CloseError); errors.As(err, &e) {
 				return e.Code
 			}
 			t.Fatalf("read: %v", err)

@@ -178,7 +178,7 @@ func (p *packer) flush() error {
 	if len(p.buf) == 0 {
 		return nil
 	}
-	p.sum.Write(p.buf)
+	_, _ = p.sum.Write(p.buf) // a hash takes everything
 	frame := p.logs.enc.EncodeAll(p.buf, nil)
 	seg := p.next
 	seg.sgr = p.painter.state()

@@ -127,7 +127,7 @@ func (c *keepingConn) ExecContext(ctx context.Context, query string, args []driv
 	if err != nil {
 		return nil, err
 	}
-	result, err := s.fullStmt.ExecContext(ctx, args)
+	result, err := s.ExecContext(ctx, args)
 	if closing := c.give(s, err != nil); err == nil {
 		err = closing
 	}
@@ -140,7 +140,7 @@ func (c *keepingConn) QueryContext(ctx context.Context, query string, args []dri
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.fullStmt.QueryContext(ctx, args)
+	rows, err := s.QueryContext(ctx, args)
 	if err != nil {
 		_ = c.give(s, true) // the first error is the one to tell
 		return nil, err
