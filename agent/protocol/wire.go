@@ -61,18 +61,43 @@ func Encode(message any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", name, err)
 	}
-	head, err := json.Marshal(Frame{Type: name, Payload: payload})
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", name, err)
-	}
 	var data []byte
 	if chunk, ok := message.(LogChunk); ok {
 		data = chunk.Data
 	}
-	out := make([]byte, 0, 4+len(head)+len(data))
-	out = binary.BigEndian.AppendUint32(out, uint32(len(head)))
-	out = append(out, head...)
+	// The Frame by hand: encoding it would read the payload once more.
+	head := len(frameStart) + len(name) + len(frameMiddle) + len(payload) + len(frameEnd)
+	out := make([]byte, 0, 4+head+len(data))
+	out = binary.BigEndian.AppendUint32(out, uint32(head))
+	for _, part := range []string{frameStart, name, frameMiddle} {
+		out = append(out, part...)
+	}
+	out = append(out, payload...)
+	out = append(out, frameEnd...)
 	return append(out, data...), nil
+}
+
+// A Frame as Encode writes it.
+const (
+	frameStart  = `{"t":"`
+	frameMiddle = `","p":`
+	frameEnd    = `}`
+)
+
+// readFrame reads a Frame; one as Encode writes it without reading its payload.
+func readFrame(head []byte) (Frame, error) {
+	if rest, ok := bytes.CutPrefix(head, []byte(frameStart)); ok {
+		name, payload, ok := bytes.Cut(rest, []byte(frameMiddle))
+		if _, known := kinds[string(name)]; ok && known && bytes.HasSuffix(payload, []byte(frameEnd)) {
+			payload = payload[:len(payload)-len(frameEnd)]
+			if json.Valid(payload) {
+				return Frame{string(name), payload}, nil
+			}
+		}
+	}
+	var frame Frame
+	err := json.Unmarshal(head, &frame)
+	return frame, err
 }
 
 // Decode reads a frame into the message it holds, by value: a Run, a Done, ….
@@ -86,8 +111,8 @@ func Decode(wire []byte) (any, error) {
 	if uint64(n) > uint64(len(rest)) {
 		return nil, fmt.Errorf("%w: header of %d bytes in %d", ErrBadFrame, n, len(rest))
 	}
-	var frame Frame
-	if err := json.Unmarshal(rest[:n], &frame); err != nil {
+	frame, err := readFrame(rest[:n])
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadFrame, err)
 	}
 	kind, ok := kinds[frame.Type]
