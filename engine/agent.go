@@ -41,7 +41,7 @@ func (e *Engine) EnrollAgent(ctx context.Context, r protocol.EnrollRequest) (*pr
 		if err := t.EnrollTokens.Use(ctx, token.Hash, i.ID, r.PublicKey, e.Clock()); err != nil {
 			return err
 		}
-		if err := t.Instances.SetAgent(ctx, i.ID, facts(r.Facts, r.PublicKey, e.Clock())); err != nil {
+		if err := t.Instances.SetAgent(ctx, i.ID, facts(i, r.Facts, r.PublicKey, e.Clock())); err != nil {
 			return err
 		}
 		t.tellInstance(i.StackID, i.ID)
@@ -113,12 +113,18 @@ func hashOf(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func facts(f protocol.Facts, key []byte, at time.Time) store.AgentFacts {
-	return store.AgentFacts{
-		Key: key, BootID: f.BootID, AgentVersion: f.AgentVersion, PrivateIP: f.PrivateIP, PublicIP: f.PublicIP,
+// facts are what the store keeps of an agent's own account. Its addresses count
+// only where nobody knows better: the provider's are not for an agent to change.
+func facts(i *models.Instance, f protocol.Facts, key []byte, at time.Time) store.AgentFacts {
+	said := store.AgentFacts{
+		Key: key, BootID: f.BootID, AgentVersion: f.AgentVersion,
 		Os:                    &models.ReportedOs{Family: f.OSFamily, Name: f.OSName, Version: f.OSVersion},
 		SSHHostRSAFingerprint: f.SSHHostRSAFingerprint, SeenAt: &at,
 	}
+	if i.PrivateIP == "" || i.Registered() {
+		said.PrivateIP, said.PublicIP = f.PrivateIP, f.PublicIP
+	}
+	return said
 }
 
 // AgentInstance is the instance that an agent says it is, for the surface to
@@ -149,7 +155,7 @@ func (e *Engine) ConnectAgent(ctx context.Context, id models.InstanceID, hello p
 		case models.InstanceStopped, models.InstanceTerminated, models.InstanceRequested:
 			return models.Conflict("Instance %s is %s.", i.Hostname, i.Status)
 		}
-		if err := t.Instances.SetAgent(ctx, id, facts(hello.Facts, nil, e.Clock())); err != nil {
+		if err := t.Instances.SetAgent(ctx, id, facts(i, hello.Facts, nil, e.Clock())); err != nil {
 			return err
 		}
 		if unheard, err = t.settleUnfinished(ctx, id, hello.Unfinished); err != nil {

@@ -52,7 +52,9 @@ func (e *Engine) UpdateApp(ctx context.Context, id models.AppID, change func(*mo
 			return err
 		}
 		a.ID, a.StackID, a.Shortname, a.CreatedAt = before.ID, before.StackID, before.Shortname, before.CreatedAt
-		a.KeepSecrets(*before)
+		if err := a.KeepSecrets(*before); err != nil {
+			return err
+		}
 		a.UpdatedAt = e.Clock()
 		a.Normalize()
 		if err := a.Validate(); err != nil {

@@ -46,7 +46,7 @@ func (e *Engine) SignIn(ctx context.Context, name, password, addr, userAgent str
 	if err != nil {
 		return "", nil, err
 	}
-	e.signIns.forgive(strings.ToLower(name))
+	e.signIns.forgive(strings.ToLower(name), addr)
 	return cookie, u, nil
 }
 
@@ -213,9 +213,11 @@ func (t *throttle) one(key string, now time.Time) bool {
 	return l.AllowN(now, 1)
 }
 
-// forgive forgets the failed tries of a name that has signed in.
-func (t *throttle) forgive(name string) {
+// forgive forgets the tries of a name that has signed in, and of the address
+// that it did so from: behind a proxy that is everybody's.
+func (t *throttle) forgive(name, addr string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.by, "n:"+clip(name, 64))
+	delete(t.by, "a:"+addr)
 }

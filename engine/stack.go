@@ -56,7 +56,9 @@ func (e *Engine) UpdateStack(ctx context.Context, id models.StackID, change func
 			return err
 		}
 		s.ID, s.Arn, s.Region, s.VpcID, s.Provider, s.CreatedAt = before.ID, before.Arn, before.Region, before.VpcID, before.Provider, before.CreatedAt
-		s.CustomCookbooksSource = s.CustomCookbooksSource.KeepSecrets(before.CustomCookbooksSource)
+		if s.CustomCookbooksSource, err = s.CustomCookbooksSource.KeepSecrets(before.CustomCookbooksSource); err != nil {
+			return err
+		}
 		s.Version = before.Version + 1
 		s.UpdatedAt = e.Clock()
 		s.Normalize()

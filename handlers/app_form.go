@@ -154,9 +154,7 @@ func (h *Handlers) updateApp(w http.ResponseWriter, r *http.Request, stack *mode
 		return
 	}
 	_, err := h.Engine.UpdateApp(r.Context(), app.ID, func(a *models.App) error {
-		stored := *a
-		fillApp(a, r.PostForm)
-		a.KeepSecrets(stored)
+		fillApp(a, r.PostForm) // the engine puts back what was shown as filtered
 		return nil
 	})
 	if err != nil {

@@ -38,7 +38,11 @@ func (f *fakeEngine) UpdateStack(ctx context.Context, id models.StackID, change 
 	if err != nil {
 		return nil, err
 	}
+	before := *s
 	if err := change(s); err != nil {
+		return nil, err
+	}
+	if s.CustomCookbooksSource, err = s.CustomCookbooksSource.KeepSecrets(before.CustomCookbooksSource); err != nil {
 		return nil, err
 	}
 	if err := s.Validate(); err != nil {
@@ -184,7 +188,12 @@ func (f *fakeEngine) UpdateApp(ctx context.Context, id models.AppID, change func
 	if err != nil {
 		return nil, err
 	}
+	before := *a
+	before.Environment = append([]models.EnvironmentVariable(nil), a.Environment...)
 	if err := change(a); err != nil {
+		return nil, err
+	}
+	if err := a.KeepSecrets(before); err != nil {
 		return nil, err
 	}
 	if err := a.Validate(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"opsyard/models"
+	"opsyard/web"
 )
 
 // Headers of a log's text.
@@ -38,6 +39,7 @@ func (h *Handlers) logText(w http.ResponseWriter, r *http.Request, c *models.Com
 	if r.Form.Has("download") {
 		head.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", logFile(c)))
 	}
+	web.NoWriteLimit(w)
 	if _, err := text.WriteTo(w); err != nil && r.Context().Err() == nil {
 		// The answer has begun: only a cut connection tells the reader that it is not whole.
 		h.Log.WarnContext(r.Context(), "send a log", slog.String("command_id", string(c.ID)), slog.Any("error", err))

@@ -71,7 +71,7 @@ func fillStack(s *models.Stack, form url.Values) {
 	s.DefaultSSHKeyName, s.AgentVersion = trimmed(form, "DefaultSshKeyName"), trimmed(form, "AgentVersion")
 	s.CustomJSON = customJSON(form)
 	s.UseCustomCookbooks = form.Get("UseCustomCookbooks") != ""
-	s.CustomCookbooksSource = sourceOf(form).KeepSecrets(s.CustomCookbooksSource)
+	s.CustomCookbooksSource = sourceOf(form)
 	s.DefaultAvailabilityZone, s.DefaultSubnetID = trimmed(form, "DefaultAvailabilityZone"), trimmed(form, "DefaultSubnetId")
 	s.DefaultInstanceProfileArn = trimmed(form, "DefaultInstanceProfileArn")
 	s.UseOpsworksSecurityGroups = form.Get("UseOpsworksSecurityGroups") != ""

@@ -166,8 +166,11 @@ func (a *App) validateEnvironment() error {
 }
 
 // KeepSecrets puts back the stored secrets where a client wrote Filtered.
-func (a *App) KeepSecrets(stored App) {
-	a.AppSource = a.AppSource.KeepSecrets(stored.AppSource)
+func (a *App) KeepSecrets(stored App) error {
+	var err error
+	if a.AppSource, err = a.AppSource.KeepSecrets(stored.AppSource); err != nil {
+		return err
+	}
 	if a.SslConfiguration.PrivateKey == Filtered {
 		a.SslConfiguration.PrivateKey = stored.SslConfiguration.PrivateKey
 	}
@@ -180,4 +183,5 @@ func (a *App) KeepSecrets(stored App) {
 			a.Environment[n].Value = old[v.Key]
 		}
 	}
+	return nil
 }

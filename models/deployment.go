@@ -77,7 +77,7 @@ type Deployment struct {
 	Command     DeploymentCommand `gorm:"serializer:json"`
 	CommandName CommandName       `gorm:"size:32;not null"` // mirrors Command.Name, for queries
 	Comment     string
-	CustomJSON  string
+	CustomJSON  string           `gorm:"serializer:secret"` // byte-exact; it often holds passwords
 	IamUserArn  string           // who asked; empty when the engine did
 	UserID      UserID           `gorm:"size:36"`
 	Cause       Cause            `gorm:"serializer:json"`

@@ -143,7 +143,7 @@ type Layer struct {
 	Attributes                  map[string]string           `gorm:"serializer:secret"` // passwords among them
 	CloudWatchLogsConfiguration CloudWatchLogsConfiguration `gorm:"serializer:json"`
 	CustomInstanceProfileArn    string
-	CustomJSON                  string
+	CustomJSON                  string                `gorm:"serializer:secret"` // byte-exact; it often holds passwords
 	CustomSecurityGroupIDs      []string              `gorm:"serializer:json"`
 	DefaultSecurityGroupNames   []string              `gorm:"serializer:json"`
 	Packages                    []string              `gorm:"serializer:json"`

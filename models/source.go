@@ -46,15 +46,30 @@ func (s Source) Redacted() Source {
 	return s
 }
 
-// KeepSecrets puts back the stored secrets where a client wrote Filtered.
-func (s Source) KeepSecrets(stored Source) Source {
+// KeepSecrets puts back the stored secrets where a client wrote Filtered. It
+// refuses to when the address is another server's: whoever may change an
+// address could otherwise have the secret sent to a host of their own.
+func (s Source) KeepSecrets(stored Source) (Source, error) {
+	keeps := s.Password == Filtered || s.SSHKey == Filtered
+	if keeps && s.server() != stored.server() {
+		return s, InvalidField("Url", "Url: this is another server; give its password or SSH key anew.")
+	}
 	if s.Password == Filtered {
 		s.Password = stored.Password
 	}
 	if s.SSHKey == Filtered {
 		s.SSHKey = stored.SSHKey
 	}
-	return s
+	return s, nil
+}
+
+// server is where the source's secrets are sent.
+func (s Source) server() string {
+	if u, err := url.Parse(s.URL); err == nil && u.Host != "" {
+		return u.Scheme + "://" + u.Host
+	}
+	host, _, _ := strings.Cut(s.URL, ":") // git@host:path
+	return host
 }
 
 // Normalize moves a password that was written into the address to where

@@ -48,7 +48,7 @@ type Stack struct {
 	HostnameTheme             HostnameTheme        `gorm:"size:64"`
 	DefaultAvailabilityZone   string               `gorm:"size:64"`
 	DefaultSubnetID           string               `gorm:"size:64"`
-	CustomJSON                string               // byte-exact, empty when unset
+	CustomJSON                string               `gorm:"serializer:secret"` // byte-exact; it often holds passwords
 	ConfigurationManager      ConfigurationManager `gorm:"serializer:json"`
 	ChefConfiguration         ChefConfiguration    `gorm:"serializer:json"`
 	UseCustomCookbooks        bool
