@@ -339,7 +339,7 @@ func TestAppFormsKeepSecrets(t *testing.T) {
 	if made.status != http.StatusSeeOther {
 		t.Fatalf("got %d %s", made.status, made.body)
 	}
-	ana.get(made.location).want(t, http.StatusOK, "Not deployed yet.", "helloworld")
+	ana.get(made.location).want(t, http.StatusOK, "No deploy was asked for yet", "helloworld")
 }
 
 func TestStackSettings(t *testing.T) {

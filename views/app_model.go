@@ -32,7 +32,7 @@ func (p AppShow) Sentence() Sentence {
 	var s Sentence
 	switch {
 	case p.Last == nil:
-		s.Lead = "Not deployed yet."
+		s.Lead = "No deploy was asked for yet; instances get it at their Setup."
 	case p.Last.Status == models.DeploymentRunning:
 		s.Lead = "It is going out now."
 	case p.Last.Status == models.DeploymentFailed:

@@ -197,7 +197,7 @@ func LayerFacts(l models.Layer) []Fact {
 		Fact{Name: "Layer id", Value: string(l.ID), Code: true},
 		Fact{Name: "Type", Value: string(l.Type), Code: true},
 		Fact{Name: "Short name", Value: l.Shortname, Code: true},
-		Fact{Name: "Auto healing", Value: onOff[l.EnableAutoHealing]},
+		Fact{Name: "Healing flag", Value: onOff[l.EnableAutoHealing]},
 		Fact{Name: "Shutdown timeout", Value: fmt.Sprintf("%d s", l.Shutdown.ExecutionTimeout)},
 		Fact{Name: "Packages", Value: strings.Join(l.Packages, ", "), Code: true},
 		Fact{Name: "Created", Value: l.CreatedAt.UTC().Format("2 Jan 2006 15:04") + " UTC"},

@@ -598,7 +598,7 @@ func LayerNewPage(p LayerNew) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Check(p.Form.check("EnableAutoHealing", "Auto healing", "An instance whose agent stays silent is replaced."), p.Form.On("EnableAutoHealing")).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Check(p.Form.check("EnableAutoHealing", "Auto healing", "Kept with the layer. This version does not act on it: an instance that is lost is stopped and started by hand."), p.Form.On("EnableAutoHealing")).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1930,7 +1930,7 @@ func layerSettings(p LayerShow) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = ui.Check(p.Form.check("EnableAutoHealing", "Auto healing", "An instance whose agent stays silent is replaced."), p.Form.On("EnableAutoHealing")).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Check(p.Form.check("EnableAutoHealing", "Auto healing", "Kept with the layer. This version does not act on it: an instance that is lost is stopped and started by hand."), p.Form.On("EnableAutoHealing")).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
