@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
@@ -132,7 +133,8 @@ func (f *fleet) count(tb testing.TB, status models.InstanceStatus) int {
 	return n
 }
 
-// quiet waits until no command is left.
+// quiet waits until no command is left and no log is being packed, and
+// collects the garbage.
 func (f *fleet) quiet(tb testing.TB) {
 	tb.Helper()
 	until(tb, "all deployments have ended", 10*time.Minute, func() bool {
@@ -141,6 +143,19 @@ func (f *fleet) quiet(tb testing.TB) {
 		check(tb, err)
 		return len(running) == 0
 	})
+	before := -1
+	until(tb, "no log is packed any more", 10*time.Minute, func() bool {
+		time.Sleep(300 * time.Millisecond)
+		var left int
+		check(tb, f.store.SQL().QueryRow("SELECT count(*) FROM log_chunks").Scan(&left))
+		done := left == 0 || left == before
+		before = left
+		if done && testing.Verbose() {
+			fmt.Fprintf(os.Stderr, "%d chunks left\n", left)
+		}
+		return done
+	})
+	runtime.GC()
 }
 
 // configure runs one Configure on the whole fleet and tells how long it took

@@ -34,7 +34,7 @@ func (t *tx) createDeployment(ctx context.Context, stack *models.Stack, d *model
 			TimeoutSeconds: int(plan.timeout / time.Second), Deadline: &deadline, CreatedAt: now, LayerIDs: m.LayerIDs,
 		}
 	}
-	if err := t.leaseAtBirth(ctx, commands); err != nil {
+	if err := t.leaseAtBirth(ctx, stack.ID, commands); err != nil {
 		return err
 	}
 	if err := t.Commands.Create(ctx, commands); err != nil {
@@ -51,25 +51,15 @@ func (t *tx) createDeployment(ctx context.Context, stack *models.Stack, d *model
 // process and have nothing to do sent ones, and sends them after the commit:
 // leasing each later would write it twice. The deployment's number, which is
 // taken before, keeps others from doing the same for the stack.
-func (t *tx) leaseAtBirth(ctx context.Context, commands []models.Command) error {
-	var here []models.InstanceID
-	for _, c := range commands {
-		if t.e.dispatcher.Connected(c.InstanceID) {
-			here = append(here, c.InstanceID)
-		}
-	}
-	busy, err := t.Commands.Busy(ctx, here)
+func (t *tx) leaseAtBirth(ctx context.Context, stack models.StackID, commands []models.Command) error {
+	busy, err := t.Commands.Busy(ctx, stack)
 	if err != nil {
 		return err
-	}
-	free := make(map[models.InstanceID]bool, len(here))
-	for _, id := range here {
-		free[id] = !busy[id]
 	}
 	until := t.e.Clock().Add(dispatch.Lease)
 	for n := range commands {
 		c := &commands[n]
-		if !free[c.InstanceID] {
+		if busy[c.InstanceID] || !t.e.dispatcher.Connected(c.InstanceID) {
 			t.wake = append(t.wake, c.InstanceID)
 			continue
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"time"
@@ -46,13 +47,17 @@ type Cell struct {
 func (s Instances) Cells(ctx context.Context, layers []models.LayerID) ([]Cell, error) {
 	var cells []Cell
 	for part := range chunks(layers, batch) {
-		var some []Cell
-		err := s.r(ctx).Raw(`SELECT l.layer_id, i.id, i.hostname, i.status, i.status_since FROM instance_layers l
-			JOIN instances i ON i.id = l.instance_id WHERE l.layer_id IN ? ORDER BY rtrim(i.hostname, '0123456789'), length(i.hostname), i.hostname`, part).Scan(&some).Error
+		query := s.r(ctx).Raw(`SELECT l.layer_id, i.id, i.hostname, i.status, i.status_since FROM instance_layers l
+			JOIN instances i ON i.id = l.instance_id WHERE l.layer_id IN ? ORDER BY rtrim(i.hostname, '0123456789'), length(i.hostname), i.hostname`, part)
+		err := each(query, func(rows *sql.Rows) error {
+			var c Cell
+			err := rows.Scan(&c.LayerID, &c.ID, &c.Hostname, &c.Status, &c.StatusSince)
+			cells = append(cells, c)
+			return err
+		})
 		if err != nil {
 			return nil, wrap(err, "read instances of layers")
 		}
-		cells = append(cells, some...)
 	}
 	return cells, nil
 }

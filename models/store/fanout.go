@@ -100,20 +100,20 @@ func (s Instances) Members(ctx context.Context, stack models.StackID, statuses .
 	return members, wrap(err, "list members of stack %s", stack)
 }
 
-// Busy tells which of the instances have a command that has not finished.
-func (s Commands) Busy(ctx context.Context, instances []models.InstanceID) (map[models.InstanceID]bool, error) {
+// Busy tells which instances of a stack have a command that has not finished.
+// Such a command belongs to a deployment that runs, so what is long over is not
+// looked at.
+func (s Commands) Busy(ctx context.Context, stack models.StackID) (map[models.InstanceID]bool, error) {
 	busy := map[models.InstanceID]bool{}
-	for part := range chunks(instances, batch) {
-		var some []models.InstanceID
-		err := s.w(ctx).Raw("SELECT DISTINCT instance_id FROM commands WHERE instance_id IN ? AND "+unfinished, part).Scan(&some).Error
-		if err != nil {
-			return nil, wrap(err, "look for busy instances")
-		}
-		for _, id := range some {
-			busy[id] = true
-		}
-	}
-	return busy, nil
+	query := s.w(ctx).Raw(`SELECT c.instance_id FROM deployments d JOIN commands c ON c.deployment_id = d.id
+		WHERE d.stack_id = ? AND d.status = ? AND c.status IN ('pending', 'sent', 'running')`, stack, models.DeploymentRunning)
+	err := each(query, func(rows *sql.Rows) error {
+		var id models.InstanceID
+		err := rows.Scan(&id)
+		busy[id] = true
+		return err
+	})
+	return busy, wrap(err, "look for busy instances of stack %s", stack)
 }
 
 const (
