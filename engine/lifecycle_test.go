@@ -76,8 +76,8 @@ func TestStopRunsShutdownThenConfiguresTheOthers(t *testing.T) {
 		if last := w.commands(goes)[len(w.commands(goes))-1]; last.Type != models.CommandShutdown {
 			t.Errorf("the last command of the one that goes is %s", last.Type)
 		}
-		if !slices.Contains(w.provider.calls, "stop "+string(goes.ID)) {
-			t.Errorf("the provider was asked for %v", w.provider.calls)
+		if !w.provider.did("stop", goes.ID) {
+			t.Error("the provider was not asked to stop the machine")
 		}
 	})
 }
@@ -152,7 +152,7 @@ func TestFailures(t *testing.T) {
 		w.finish(broken, models.CommandSetup, protocol.Successful)
 		w.becomes(broken, models.InstanceOnline)
 
-		w.provider.deny = fmt.Errorf("%w: there is no size %q", compute.ErrBadSpec, "huge")
+		w.provider.refuse(fmt.Errorf("%w: there is no size %q", compute.ErrBadSpec, "huge"))
 		never := w.instance(w.web)
 		if err := w.engine.StartInstance(w.ctx, never.ID); err != nil {
 			t.Fatal(err)
@@ -161,7 +161,7 @@ func TestFailures(t *testing.T) {
 		if i := must(w.store.Instances.Get(w.ctx, never.ID))(t); i.StatusReason == "" {
 			t.Error("no reason is given for the failed start")
 		}
-		w.provider.deny = nil
+		w.provider.refuse(nil)
 		if err := w.engine.StartInstance(w.ctx, never.ID); err != nil {
 			t.Errorf("a failed start cannot be tried again: %v", err)
 		}
@@ -193,7 +193,7 @@ func TestRebootFiresNoEvent(t *testing.T) {
 		if err := w.engine.RebootInstance(w.ctx, i.ID); err != nil {
 			t.Fatal(err)
 		}
-		w.eventually("the provider reboots", func() bool { return slices.Contains(w.provider.calls, "reboot "+string(i.ID)) })
+		w.eventually("the provider reboots", func() bool { return w.provider.did("reboot", i.ID) })
 		w.connect(i)
 		w.becomes(i, models.InstanceOnline)
 		if got := len(w.commands(i)); got != before {

@@ -271,14 +271,31 @@ func (*fakeProvider) Reconcile(context.Context, []string) error { return nil }
 func (*fakeProvider) Close() error                              { return nil }
 
 func (p *fakeProvider) Start(_ context.Context, s compute.Spec) (compute.Machine, error) {
-	if p.deny != nil {
-		return compute.Machine{}, p.deny
+	p.mu.Lock()
+	deny := p.deny
+	p.mu.Unlock()
+	if deny != nil {
+		return compute.Machine{}, deny
 	}
 	if p.onStart != nil {
 		p.onStart()
 	}
 	p.note("start", s.ID, compute.Running)
 	return compute.Machine{ID: s.ID, State: compute.Running, PrivateIP: "10.0.0.1"}, nil
+}
+
+// did tells whether the provider was asked for this.
+func (p *fakeProvider) did(call string, id models.InstanceID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Contains(p.calls, call+" "+string(id))
+}
+
+// refuse makes Start fail; with nil it works again.
+func (p *fakeProvider) refuse(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deny = err
 }
 
 func (p *fakeProvider) note(call, id string, s compute.State) {

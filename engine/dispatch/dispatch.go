@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +45,8 @@ type Commands interface {
 	Lease(ctx context.Context, instances []models.InstanceID, now, until time.Time) ([]models.Command, error)
 	// ReleaseLeases moves sent commands whose lease is over back to pending.
 	ReleaseLeases(ctx context.Context, now time.Time) (int, error)
+	// WithWork keeps those of the given instances that have a pending command.
+	WithWork(ctx context.Context, ids []models.InstanceID) ([]models.InstanceID, error)
 }
 
 // Offer is a command in the form in which its agent gets it: a protocol.Run or
@@ -163,18 +167,21 @@ func (d *Dispatcher) Cancel(id models.InstanceID, command models.CommandID, reas
 	return link != nil && link.Send(protocol.Cancel{CommandID: string(command), Reason: reason}) == nil
 }
 
-// sweep offers unconfirmed commands again and wakes everybody: whatever a
-// lost nudge or another process left behind is found here.
+// sweep offers unconfirmed commands again and wakes whoever has work: whatever
+// a lost nudge or another process left behind is found here.
 func (d *Dispatcher) sweep(ctx context.Context) error {
-	_, err := d.commands.ReleaseLeases(ctx, d.Clock())
-	d.mu.Lock()
-	for id := range d.links {
-		d.woken[id] = struct{}{}
-	}
-	d.mu.Unlock()
-	service.Nudge(d.nudge)
-	if err != nil {
+	if _, err := d.commands.ReleaseLeases(ctx, d.Clock()); err != nil {
 		return fmt.Errorf("release command leases: %w", err)
+	}
+	d.mu.Lock()
+	here := slices.Collect(maps.Keys(d.links))
+	d.mu.Unlock()
+	waiting, err := d.commands.WithWork(ctx, here)
+	if err != nil {
+		return fmt.Errorf("look for commands that wait: %w", err)
+	}
+	if len(waiting) > 0 {
+		d.Wake(waiting...)
 	}
 	return nil
 }

@@ -105,3 +105,17 @@ func (s Instances) Await(ctx context.Context, id models.InstanceID, in models.In
 	err := s.w(ctx).Exec("UPDATE instances SET status_deadline = ? WHERE id = ? AND status = ?", stamp(until), id, in).Error
 	return wrap(err, "wait for instance %s", id)
 }
+
+// WithWork keeps those of the given instances that have a pending command.
+func (s Commands) WithWork(ctx context.Context, ids []models.InstanceID) ([]models.InstanceID, error) {
+	var all []models.InstanceID
+	for part := range chunks(ids, batch) {
+		var some []models.InstanceID
+		err := s.r(ctx).Model(&models.Command{}).Where("instance_id IN ? AND status = 'pending'", part).Distinct().Pluck("instance_id", &some).Error
+		if err != nil {
+			return nil, wrap(err, "look for pending commands")
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
