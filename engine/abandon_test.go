@@ -26,8 +26,6 @@ func TestStopOvertakesStart(t *testing.T) {
 	w.eventually("the late machine is stopped", func() bool {
 		w.provider.mu.Lock()
 		defer w.provider.mu.Unlock()
-		w.provider.mu.Lock()
-		defer w.provider.mu.Unlock()
 		n := len(w.provider.calls)
 		return n > 1 && w.provider.calls[n-2] == "start "+string(i.ID) && w.provider.state[string(i.ID)] == compute.Stopped
 	})
