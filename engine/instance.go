@@ -259,7 +259,7 @@ func (t *tx) stop(ctx context.Context, i *models.Instance, force bool, cause mod
 	wasOnline := i.Status == models.InstanceOnline || i.WasOnline && i.Status.InMotion()
 	if !i.Status.CanBecome(to) {
 		// By force: whatever state the stop hangs in, the machine is ended now.
-		if err := t.Instances.ForceStop(ctx, i.ID); err != nil {
+		if err := t.Instances.Patch(ctx, i.ID, store.InstanceChange{ForceStop: &force}); err != nil {
 			return err
 		}
 		t.tellInstance(i.StackID, i.ID)

@@ -35,20 +35,6 @@ func (s Commands) Acknowledge(ctx context.Context, ids []models.CommandID, at ti
 	return moved, nil
 }
 
-// ForceStop notes that the stop under way skips the Shutdown recipes.
-func (s Instances) ForceStop(ctx context.Context, id models.InstanceID) error {
-	err := s.w(ctx).Model(&models.Instance{}).Where("id = ?", id).Select("force_stop").Updates(models.Instance{ForceStop: true}).Error
-	return wrap(err, "force the stop of instance %s", id)
-}
-
-// Silent reads the instances in the given states whose agents were last heard
-// before the time, or never since they entered their state.
-func (s Instances) Silent(ctx context.Context, before time.Time, statuses ...models.InstanceStatus) ([]models.Instance, error) {
-	return find[models.Instance](s.r(ctx).Where(
-		"status IN ? AND status_since < ? AND (agent_seen_at IS NULL OR agent_seen_at < ?)", statuses, stamp(before), stamp(before)),
-		"list silent instances")
-}
-
 // OwnedBy keeps those of the given commands that belong to the instance named
 // beside them.
 func (s Commands) OwnedBy(ctx context.Context, claims map[models.CommandID]models.InstanceID) ([]models.CommandID, error) {
@@ -71,39 +57,11 @@ func (s Commands) OwnedBy(ctx context.Context, claims map[models.CommandID]model
 	return own, nil
 }
 
-// LayerIDs reads the layers of instances, in each instance's order.
-func (s Instances) LayerIDs(ctx context.Context, ids []models.InstanceID) (map[models.InstanceID][]models.LayerID, error) {
-	layers := make(map[models.InstanceID][]models.LayerID, len(ids))
-	for part := range chunks(ids, batch) {
-		rows, err := find[models.InstanceLayer](s.r(ctx).Where("instance_id IN ?", part).Order("instance_id, position"), "read layers of instances")
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range rows {
-			layers[row.InstanceID] = append(layers[row.InstanceID], row.LayerID)
-		}
-	}
-	return layers, nil
-}
-
-// Touch makes a document count as new.
-func (s Contents) Touch(ctx context.Context, digest string, at time.Time) error {
-	err := s.w(ctx).Exec("UPDATE contents SET created_at = ? WHERE digest = ?", stamp(at), digest).Error
-	return wrap(err, "keep content %s", digest)
-}
-
 // Owns tells whether the command is the instance's.
 func (s Commands) Owns(ctx context.Context, instance models.InstanceID, id models.CommandID) (bool, error) {
 	var n int64
 	err := s.r(ctx).Model(&models.Command{}).Where("id = ? AND instance_id = ?", id, instance).Count(&n).Error
 	return n > 0, wrap(err, "read the owner of command %s", id)
-}
-
-// Await sets until when the engine waits in the instance's state; if it has
-// left the state meanwhile, nothing changes.
-func (s Instances) Await(ctx context.Context, id models.InstanceID, in models.InstanceStatus, until time.Time) error {
-	err := s.w(ctx).Exec("UPDATE instances SET status_deadline = ? WHERE id = ? AND status = ?", stamp(until), id, in).Error
-	return wrap(err, "wait for instance %s", id)
 }
 
 // WithWork keeps those of the given instances that have a pending command.

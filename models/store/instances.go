@@ -327,3 +327,33 @@ func (s Instances) Seen(ctx context.Context, seen map[models.InstanceID]time.Tim
 	}
 	return nil
 }
+
+// Silent reads the instances in the given states whose agents were last heard
+// before the time, or never since they entered their state.
+func (s Instances) Silent(ctx context.Context, before time.Time, statuses ...models.InstanceStatus) ([]models.Instance, error) {
+	return find[models.Instance](s.r(ctx).Where(
+		"status IN ? AND status_since < ? AND (agent_seen_at IS NULL OR agent_seen_at < ?)", statuses, stamp(before), stamp(before)),
+		"list silent instances")
+}
+
+// LayerIDs reads the layers of instances, in each instance's order.
+func (s Instances) LayerIDs(ctx context.Context, ids []models.InstanceID) (map[models.InstanceID][]models.LayerID, error) {
+	layers := make(map[models.InstanceID][]models.LayerID, len(ids))
+	for part := range chunks(ids, batch) {
+		rows, err := find[models.InstanceLayer](s.r(ctx).Where("instance_id IN ?", part).Order("instance_id, position"), "read layers of instances")
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			layers[row.InstanceID] = append(layers[row.InstanceID], row.LayerID)
+		}
+	}
+	return layers, nil
+}
+
+// Await sets until when the engine waits in the instance's state; if it has
+// left the state meanwhile, nothing changes.
+func (s Instances) Await(ctx context.Context, id models.InstanceID, in models.InstanceStatus, until time.Time) error {
+	err := s.w(ctx).Exec("UPDATE instances SET status_deadline = ? WHERE id = ? AND status = ?", stamp(until), id, in).Error
+	return wrap(err, "wait for instance %s", id)
+}

@@ -100,3 +100,9 @@ func (s Contents) Get(ctx context.Context, digest string) (*models.Content, erro
 func (s Contents) Prune(ctx context.Context, before time.Time) error {
 	return wrap(s.w(ctx).Exec("DELETE FROM contents WHERE created_at < ?", stamp(before)).Error, "remove old contents")
 }
+
+// Touch makes a document count as new.
+func (s Contents) Touch(ctx context.Context, digest string, at time.Time) error {
+	err := s.w(ctx).Exec("UPDATE contents SET created_at = ? WHERE digest = ?", stamp(at), digest).Error
+	return wrap(err, "keep content %s", digest)
+}
