@@ -5,6 +5,16 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOFLAGS_RELEASE := -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X opsyard/agent/agentcmd.Version=$(VERSION)"
 GOLANGCI := v2.15.0
 
+# Packages whose tests drive machines and browsers: one at a time, so that two
+# of them do not starve each other on a small machine.
+define ALONE
+opsyard/cookbooks
+opsyard/e2e
+opsyard/engine/compute/local
+opsyard/handlers
+endef
+export ALONE
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -36,7 +46,8 @@ test: ## everything that CI runs; installs what it needs
 	$(MAKE) --no-print-directory check-generated check-format vet lint
 	$(MAKE) --no-print-directory build
 	tools/leftovers remember
-	go test -timeout 20m ./...
+	go test -timeout 20m $$(go list ./... | grep -v -x -F "$$ALONE")
+	go test -p 1 -timeout 20m $$ALONE
 	go test -race -short -timeout 15m $$(go list ./engine/... ./agent/... ./web/... ./handlers/... | grep -v -e compute/local)
 	tools/leftovers check
 

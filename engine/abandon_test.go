@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"testing"
 
@@ -26,8 +27,7 @@ func TestStopOvertakesStart(t *testing.T) {
 	w.eventually("the late machine is stopped", func() bool {
 		w.provider.mu.Lock()
 		defer w.provider.mu.Unlock()
-		n := len(w.provider.calls)
-		return n > 1 && w.provider.calls[n-2] == "start "+string(i.ID) && w.provider.state[string(i.ID)] == compute.Stopped
+		return slices.Contains(w.provider.calls, "start "+string(i.ID)) && w.provider.state[string(i.ID)] == compute.Stopped
 	})
 	if got := w.status(i); got != models.InstanceStopped {
 		t.Errorf("the instance is %s", got)

@@ -174,6 +174,21 @@ func (b *tab) wheel(dy float64) {
 	}))
 }
 
+// wheelUntil turns the wheel again if a busy browser swallowed the turn, as a
+// person would.
+func (b *tab) wheelUntil(dy float64, script string) {
+	b.t.Helper()
+	for range 8 {
+		b.wheel(dy)
+		for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			if b.eval(script) == true {
+				return
+			}
+		}
+	}
+	b.t.Fatalf("the wheel never made it so that %s", script)
+}
+
 func (b *tab) screenshot(name string) {
 	dir := os.Getenv("OPSYARD_SCREENSHOTS")
 	if dir == "" {
@@ -288,8 +303,7 @@ func TestBrowserFollowLog(t *testing.T) {
 	b.wait(shownLines + `.at(-1) === 'line 302'`)
 
 	// scrolled up: nothing moves, and the pill counts
-	b.wheel(-400)
-	b.wait(`!document.querySelector('log-pane').view.following`)
+	b.wheelUntil(-400, `!document.querySelector('log-pane').view.following`)
 	top := b.eval(shownLines + `[0]`)
 	for n := 303; n <= 340; n++ {
 		w.print(fmt.Sprintf("line %d\n", n))
