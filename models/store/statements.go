@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+	"time"
 
 	"modernc.org/sqlite"
 )
@@ -20,13 +21,34 @@ const statementsKept = 256
 // connector opens connections that keep their statements.
 type connector struct{ dsn string }
 
-// Connect opens one.
-func (c connector) Connect(context.Context) (driver.Conn, error) {
-	conn, err := c.Driver().Open(c.dsn)
-	if err != nil {
-		return nil, err
+// Connect opens one, once nobody else is changing the file to a journal: for
+// that change alone, SQLite refuses at once instead of waiting as busy_timeout
+// says, so servers that start together on a new file would fail.
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
+	defer cancel()
+	for {
+		conn, err := c.Driver().Open(c.dsn)
+		if err == nil {
+			return &keepingConn{fullConn: conn.(fullConn), kept: map[string]*statement{}}, nil
+		}
+		if !isBusy(err) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
-	return &keepingConn{fullConn: conn.(fullConn), kept: map[string]*statement{}}, nil
+}
+
+// busyTimeout is how long a connection waits for another to let go of the file.
+const busyTimeout = 10 * time.Second
+
+func isBusy(err error) bool {
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code()&0xff == 5 // SQLITE_BUSY and its kinds
 }
 
 // Driver is SQLite's own.
