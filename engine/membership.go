@@ -109,8 +109,48 @@ func (t *tx) noteMembership(ctx context.Context, i *models.Instance, what string
 	})
 }
 
-// causeOf says what has changed: "web1, web2 and 14 others entered online".
-func causeOf(changes []models.MembershipChange) models.Cause {
+// noteChange asks for a Configure that tells of another change that recipes
+// see: what is a whole clause ("Elastic IP 192.0.2.7 was associated with web1").
+func (t *tx) noteChange(ctx context.Context, stack models.StackID, what string) error {
+	if by := models.ActorFrom(ctx); by.Kind == models.ActorUser && by.Name != "" {
+		what += " by " + by.Name
+	}
+	t.AfterCommit(func() { service.Nudge(t.e.membership.nudge) })
+	return t.Membership.Note(ctx, &models.MembershipChange{StackID: stack, What: what, At: t.e.Clock()})
+}
+
+// causeOf says what has changed: "web1, web2 and 14 others entered online; …".
+func causeOf(all []models.MembershipChange) models.Cause {
+	var changes []models.MembershipChange
+	var others []string
+	for _, ch := range all {
+		if ch.InstanceID != "" {
+			changes = append(changes, ch)
+		} else if !slices.Contains(others, ch.What) {
+			others = append(others, ch.What)
+		}
+	}
+	if len(changes) == 0 {
+		return models.Cause{Kind: models.CauseChange, Text: someOf(others)}
+	}
+	c := causeOfInstances(changes)
+	if len(others) > 0 {
+		c.InstanceID = ""
+		c.Text += "; " + someOf(others)
+	}
+	return c
+}
+
+// someOf joins up to three clauses and counts the rest.
+func someOf(clauses []string) string {
+	const most = 3
+	if n := len(clauses); n > most {
+		return strings.Join(clauses[:most], "; ") + fmt.Sprintf("; and %s", count(n-most, "other change"))
+	}
+	return strings.Join(clauses, "; ")
+}
+
+func causeOfInstances(changes []models.MembershipChange) models.Cause {
 	c := models.Cause{Kind: models.CauseMembership, InstanceID: changes[0].InstanceID}
 	last := map[models.InstanceID]string{} // what counts of an instance that came and went
 	for _, ch := range changes {

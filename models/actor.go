@@ -51,6 +51,7 @@ type CauseKind string
 const (
 	CauseUser       CauseKind = "user"       // a person or their client asked
 	CauseMembership CauseKind = "membership" // an instance entered or left online
+	CauseChange     CauseKind = "change"     // an address, balancer or permission that recipes see was changed
 	CauseStart      CauseKind = "start"      // an instance booted
 	CauseStop       CauseKind = "stop"       // an instance is being stopped
 	CauseHealing    CauseKind = "auto-healing"

@@ -2,14 +2,14 @@ package models
 
 import "time"
 
-// MembershipChange notes that an instance has entered or left online and that
-// the stack's instances have not been told yet. The next Configure takes all
-// that have gathered.
+// MembershipChange notes that an instance has entered or left online, or that
+// something else has changed that recipes see, and that the stack's instances
+// have not been told yet. The next Configure takes all that have gathered.
 type MembershipChange struct {
 	ID         int64      `gorm:"primaryKey;autoIncrement"`
 	StackID    StackID    `gorm:"size:36;not null;index"`
 	InstanceID InstanceID `gorm:"size:36;not null"`
 	Hostname   string     `gorm:"size:63;not null"`
-	What       string     `gorm:"not null"` // completes the hostname: "entered online"
+	What       string     `gorm:"not null"` // completes the hostname: "entered online"; without an instance a whole clause
 	At         time.Time  `gorm:"not null"`
 }
