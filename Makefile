@@ -37,8 +37,9 @@ build: ## build bin/opsyard and bin/opsyard-agent
 	CGO_ENABLED=0 go build $(GOFLAGS_RELEASE) -o bin/opsyard-agent ./agent/cmd/opsyard-agent
 
 .PHONY: generate
-generate: ## make the generated code anew (templ)
+generate: ## make the generated code anew (templ, wire types)
 	go tool templ generate
+	go run ./tools/awswire
 
 .PHONY: test
 test: ## everything that CI runs; installs what it needs
@@ -60,8 +61,8 @@ unit: ## unit tests with the race detector, without machines and browser
 
 .PHONY: check-generated
 check-generated: ## fail if generated code is stale
-	go tool templ generate
-	@git diff --exit-code --stat -- '*_templ.go' || { echo "generated code was stale: commit what 'make generate' made" >&2; exit 1; }
+	@$(MAKE) --no-print-directory generate
+	@git diff --exit-code --stat -- '*_templ.go' 'handlers/awsapi/wire/*_gen.*' || { echo "generated code was stale: commit what 'make generate' made" >&2; exit 1; }
 	@go mod tidy -diff
 
 .PHONY: check-format
