@@ -122,11 +122,18 @@ func (e *Engine) instanceFor(ctx context.Context, id models.InstanceID, action m
 	return i, nil
 }
 
+// DeleteOptions say what becomes of what is attached to a deleted instance;
+// what is not deleted stays registered with the stack.
+type DeleteOptions struct {
+	DeleteElasticIP bool
+	DeleteVolumes   bool
+}
+
 // DeleteInstance removes a stopped instance and its disk (OpsWorks:
 // DeleteInstance). The machine is terminated first: when that fails, the
 // record stays. A registered host goes on running; it only leaves the stack
 // (OpsWorks: DeregisterInstance).
-func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID) error {
+func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID, opts DeleteOptions) error {
 	i, err := e.instanceFor(ctx, id, models.ActionManage)
 	if err != nil {
 		return err
@@ -149,6 +156,9 @@ func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID) error
 			return err
 		}
 		if err := t.endCommands(ctx, i, "the instance was deleted"); err != nil {
+			return err
+		}
+		if err := t.releaseResources(ctx, i, opts); err != nil {
 			return err
 		}
 		if err := t.Instances.Delete(ctx, id); err != nil {

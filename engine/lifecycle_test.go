@@ -319,7 +319,7 @@ func TestRefusals(t *testing.T) {
 		}
 		for name, err := range map[string]error{
 			"start an online instance":    w.engine.StartInstance(w.ctx, i.ID),
-			"delete an online instance":   w.engine.DeleteInstance(w.ctx, i.ID),
+			"delete an online instance":   w.engine.DeleteInstance(w.ctx, i.ID, DeleteOptions{}),
 			"delete a layer with members": w.engine.DeleteLayer(w.ctx, w.web.ID),
 			"delete a full stack":         w.engine.DeleteStack(w.ctx, w.stack.ID),
 			"an unknown command":          deploy(DeploymentRequest{Command: models.DeploymentCommand{Name: "shutdown"}}),
@@ -360,7 +360,7 @@ func TestRegisteredHostComesAndGoes(t *testing.T) {
 		if err := w.engine.StopInstance(w.ctx, host.ID, false); models.CodeOf(err) != models.CodeInvalid {
 			t.Errorf("a registered host was stopped: %v", err)
 		}
-		if err := w.engine.DeleteInstance(w.ctx, host.ID); err != nil {
+		if err := w.engine.DeleteInstance(w.ctx, host.ID, DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		delete(w.links, host.ID)

@@ -130,7 +130,7 @@ func (f *fakeEngine) UpdateInstance(ctx context.Context, id models.InstanceID, c
 	return i, f.store.Instances.Save(ctx, i)
 }
 
-func (f *fakeEngine) DeleteInstance(ctx context.Context, id models.InstanceID) error {
+func (f *fakeEngine) DeleteInstance(ctx context.Context, id models.InstanceID, _ engine.DeleteOptions) error {
 	i, err := f.store.Instances.Get(ctx, id)
 	if err != nil {
 		return err

@@ -146,7 +146,7 @@ func (h *Handlers) acted(w http.ResponseWriter, r *http.Request, i *models.Insta
 func (h *Handlers) deleteInstance(w http.ResponseWriter, r *http.Request, stack *models.Stack, i *models.Instance) {
 	err := typed(r, i.Hostname)
 	if err == nil {
-		err = h.Engine.DeleteInstance(r.Context(), i.ID)
+		err = h.Engine.DeleteInstance(r.Context(), i.ID, engine.DeleteOptions{})
 	}
 	if err != nil {
 		h.refused(w, r, err, views.InstanceHref(i.ID))

@@ -25,7 +25,7 @@ type insideEngine interface {
 	SuggestHostname(ctx context.Context, id models.LayerID) (string, error)
 	CreateInstance(ctx context.Context, i models.Instance) (*models.Instance, error)
 	UpdateInstance(ctx context.Context, id models.InstanceID, change func(*models.Instance) error) (*models.Instance, error)
-	DeleteInstance(ctx context.Context, id models.InstanceID) error
+	DeleteInstance(ctx context.Context, id models.InstanceID, opts engine.DeleteOptions) error
 	StartInstance(ctx context.Context, id models.InstanceID) error
 	StopInstance(ctx context.Context, id models.InstanceID, force bool) error
 	RebootInstance(ctx context.Context, id models.InstanceID) error
