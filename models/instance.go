@@ -215,6 +215,9 @@ type Instance struct {
 	WasOnline bool
 	// SetupAt is when Setup last succeeded on this machine, nil when it has not.
 	SetupAt *time.Time
+	// Schedule is when a time-based instance is on (OpsWorks:
+	// SetTimeBasedAutoScaling).
+	Schedule WeeklySchedule `gorm:"serializer:json"`
 	// AgentKey is the agent's Ed25519 public key; empty until it enrols.
 	AgentKey    []byte
 	AgentSeenAt *time.Time `gorm:"index"`

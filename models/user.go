@@ -14,7 +14,7 @@ type User struct {
 	Email               string `gorm:"size:255"`
 	PasswordHash        string // argon2id; empty: no sign-in by password
 	Admin               bool
-	SSHUsername         string `gorm:"size:32"`
+	SSHUsername         string `gorm:"size:32;uniqueIndex:user_ssh_username,where:ssh_username <> ''"`
 	SSHPublicKey        string
 	AllowSelfManagement bool
 	UnixUID             int       // 2000 to 4000, fixed for life

@@ -23,6 +23,7 @@ var uniqueColumns = map[string]string{
 	"instances.stack_id, instances.hostname": "instance_hostname",
 	"users.name":                             "idx_users_name",
 	"users.iam_user_arn":                     "idx_users_iam_user_arn",
+	"users.ssh_username":                     "user_ssh_username",
 }
 
 // brokenIndex is the unique index that a statement violated, empty when the

@@ -23,7 +23,7 @@ var (
 	moveColumns  = []string{"status", "status_since", "status_cause", "status_reason", "status_deadline", "force_stop", "was_online", "setup_at"}
 	ownedColumns = append([]string{
 		"agent_seen_at", "agent_key", "boot_id", "reported_agent_version", "reported_os", "ssh_host_rsa_key_fingerprint",
-		"ec2_instance_id", "private_ip", "public_ip", "private_dns", "public_dns",
+		"ec2_instance_id", "private_ip", "public_ip", "private_dns", "public_dns", "schedule",
 	}, moveColumns...)
 )
 
@@ -273,7 +273,7 @@ type Machine struct {
 // SetMachine writes what the provider says of an instance's machine.
 func (s Instances) SetMachine(ctx context.Context, id models.InstanceID, m Machine) error {
 	row := models.Instance{Ec2InstanceID: m.Ec2InstanceID, PrivateIP: m.PrivateIP, PublicIP: m.PublicIP, PrivateDNS: m.PrivateDNS, PublicDNS: m.PublicDNS}
-	columns := []string{"ec2_instance_id", "private_ip", "public_ip", "private_dns", "public_dns", "updated_at"}
+	columns := []string{"ec2_instance_id", "private_ip", "public_ip", "private_dns", "public_dns", "schedule", "updated_at"}
 	return affected(s.w(ctx).Model(&models.Instance{}).Where("id = ?", id).Select(columns).Updates(row), "store the machine of", kindInstance, id)
 }
 

@@ -64,6 +64,9 @@ func (s Layers) Delete(ctx context.Context, id models.LayerID) error {
 		if n > 0 {
 			return models.Invalid("The layer still has %d instances: delete them, or take them out of the layer, first.", n)
 		}
+		if err := h.w(ctx).Exec("DELETE FROM load_based_auto_scalings WHERE layer_id = ?", id).Error; err != nil {
+			return wrap(err, "delete load-based auto scaling of layer %s", id)
+		}
 		return affected(h.w(ctx).Exec("DELETE FROM layers WHERE id = ?", id), "delete", kindLayer, id)
 	})
 }

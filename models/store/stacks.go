@@ -53,7 +53,7 @@ func (s Stacks) BumpVersion(ctx context.Context, id models.StackID) (version int
 // packed logs (log_blobs) stay until logstream has removed the blobs.
 var ofStack = []string{
 	"instance_layers", "service_errors", "instances", "layers", "apps", "deployments",
-	"permissions", "enroll_tokens", "stack_events", "membership_changes",
+	"permissions", "enroll_tokens", "stack_events", "membership_changes", "load_based_auto_scalings",
 }
 
 // Delete removes a stack with everything that belongs to it. The audit log

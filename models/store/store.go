@@ -38,24 +38,25 @@ type Config struct {
 type Store struct {
 	h *handle
 
-	Stacks        Stacks
-	Layers        Layers
-	Instances     Instances
-	Apps          Apps
-	Deployments   Deployments
-	Commands      Commands
-	Membership    Membership
-	Contents      Contents
-	Users         Users
-	Sessions      Sessions
-	AccessKeys    AccessKeys
-	EnrollTokens  EnrollTokens
-	SetupTokens   SetupTokens
-	Permissions   Permissions
-	Audit         Audit
-	Events        Events
-	ServiceErrors ServiceErrors
-	Logs          Logs
+	Stacks               Stacks
+	Layers               Layers
+	Instances            Instances
+	LoadBasedAutoScaling LoadBasedAutoScaling
+	Apps                 Apps
+	Deployments          Deployments
+	Commands             Commands
+	Membership           Membership
+	Contents             Contents
+	Users                Users
+	Sessions             Sessions
+	AccessKeys           AccessKeys
+	EnrollTokens         EnrollTokens
+	SetupTokens          SetupTokens
+	Permissions          Permissions
+	Audit                Audit
+	Events               Events
+	ServiceErrors        ServiceErrors
+	Logs                 Logs
 }
 
 // handle is what the small stores work on. Inside a transaction write and read
@@ -133,25 +134,26 @@ func (h *handle) lockMigrations(ctx context.Context) (unlock func(), err error) 
 
 func bind(h *handle) *Store {
 	return &Store{
-		h:             h,
-		Stacks:        Stacks{h},
-		Layers:        Layers{h},
-		Instances:     Instances{h},
-		Apps:          Apps{h},
-		Deployments:   Deployments{h},
-		Commands:      Commands{h},
-		Membership:    Membership{h},
-		Contents:      Contents{h},
-		Users:         Users{h},
-		Sessions:      Sessions{h},
-		AccessKeys:    AccessKeys{h},
-		EnrollTokens:  EnrollTokens{h},
-		SetupTokens:   SetupTokens{h},
-		Permissions:   Permissions{h},
-		Audit:         Audit{h},
-		Events:        Events{h},
-		ServiceErrors: ServiceErrors{h},
-		Logs:          Logs{h},
+		h:                    h,
+		Stacks:               Stacks{h},
+		Layers:               Layers{h},
+		Instances:            Instances{h},
+		LoadBasedAutoScaling: LoadBasedAutoScaling{h},
+		Apps:                 Apps{h},
+		Deployments:          Deployments{h},
+		Commands:             Commands{h},
+		Membership:           Membership{h},
+		Contents:             Contents{h},
+		Users:                Users{h},
+		Sessions:             Sessions{h},
+		AccessKeys:           AccessKeys{h},
+		EnrollTokens:         EnrollTokens{h},
+		SetupTokens:          SetupTokens{h},
+		Permissions:          Permissions{h},
+		Audit:                Audit{h},
+		Events:               Events{h},
+		ServiceErrors:        ServiceErrors{h},
+		Logs:                 Logs{h},
 	}
 }
 

@@ -97,6 +97,8 @@ func userTaken(err error, u *models.User) error {
 	switch brokenIndex(err) {
 	case "idx_users_name":
 		return models.InvalidField("Name", "There is already a user named %q", u.Name).Because(err)
+	case "user_ssh_username":
+		return models.InvalidField("SshUsername", "Ssh username: %q is another user's.", u.SSHUsername).Because(err)
 	case "idx_users_iam_user_arn":
 		return models.InvalidField("IamUserArn", "There is already a user with ARN %s", u.IamUserArn).Because(err)
 	}
