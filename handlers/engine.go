@@ -12,6 +12,7 @@ type Engine interface {
 	accountEngine
 	stackEngine
 	insideEngine
+	deskEngine
 }
 
 // stackEngine is what finding and making stacks needs.

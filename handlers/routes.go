@@ -38,6 +38,7 @@ func (h *Handlers) routes() http.Handler {
 	user.HandleFunc("GET /ws/live", h.live)
 
 	h.stackRoutes(user)
+	h.deskRoutes(user)
 	h.logRoutes(user)
 
 	if h.Dev {
