@@ -16,6 +16,8 @@ type (
 	CommandID      string
 	UserID         string
 	ServiceErrorID string
+	VolumeID       string
+	RaidArrayID    string
 )
 
 // NewID makes a GUID of any id type that begins with the time (version 7):

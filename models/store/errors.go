@@ -16,14 +16,16 @@ import (
 // uniqueColumns names the unique indices that people can hit by what SQLite
 // says of them; PostgreSQL gives the name itself.
 var uniqueColumns = map[string]string{
-	"layers.stack_id, layers.name":           "layer_name",
-	"layers.stack_id, layers.shortname":      "layer_shortname",
-	"apps.stack_id, apps.name":               "app_name",
-	"apps.stack_id, apps.shortname":          "app_shortname",
-	"instances.stack_id, instances.hostname": "instance_hostname",
-	"users.name":                             "idx_users_name",
-	"users.iam_user_arn":                     "idx_users_iam_user_arn",
-	"users.ssh_username":                     "user_ssh_username",
+	"layers.stack_id, layers.name":                               "layer_name",
+	"layers.stack_id, layers.shortname":                          "layer_shortname",
+	"apps.stack_id, apps.name":                                   "app_name",
+	"apps.stack_id, apps.shortname":                              "app_shortname",
+	"instances.stack_id, instances.hostname":                     "instance_hostname",
+	"elastic_load_balancers.region, elastic_load_balancers.name": "elastic_load_balancer_name",
+	"ecs_clusters.stack_id":                                      "ecs_cluster_stack",
+	"users.name":                                                 "idx_users_name",
+	"users.iam_user_arn":                                         "idx_users_iam_user_arn",
+	"users.ssh_username":                                         "user_ssh_username",
 }
 
 // brokenIndex is the unique index that a statement violated, empty when the

@@ -12,7 +12,8 @@ func Models() []any {
 		&models.Stack{}, &models.Layer{}, &models.Instance{}, &models.InstanceLayer{}, &models.ServiceError{}, &models.App{},
 		&models.Deployment{}, &models.Command{}, &models.MembershipChange{}, &models.Content{}, &models.LogChunk{}, &models.LogBlob{}, &models.LogStep{},
 		&models.User{}, &models.Session{}, &models.AccessKey{}, &models.EnrollToken{}, &models.SetupToken{}, &models.Permission{},
-		&models.AuditEntry{}, &models.StackEvent{}, &models.LoadBasedAutoScaling{}, &counter{}, &setting{},
+		&models.AuditEntry{}, &models.StackEvent{}, &models.LoadBasedAutoScaling{}, &models.ElasticIP{}, &models.Volume{}, &models.RaidArray{},
+		&models.RdsDbInstance{}, &models.ElasticLoadBalancer{}, &models.EcsCluster{}, &counter{}, &setting{},
 	}
 }
 

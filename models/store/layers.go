@@ -67,6 +67,9 @@ func (s Layers) Delete(ctx context.Context, id models.LayerID) error {
 		if err := h.w(ctx).Exec("DELETE FROM load_based_auto_scalings WHERE layer_id = ?", id).Error; err != nil {
 			return wrap(err, "delete load-based auto scaling of layer %s", id)
 		}
+		if err := h.w(ctx).Exec("DELETE FROM elastic_load_balancers WHERE layer_id = ?", id).Error; err != nil {
+			return wrap(err, "detach the load balancer of layer %s", id)
+		}
 		return affected(h.w(ctx).Exec("DELETE FROM layers WHERE id = ?", id), "delete", kindLayer, id)
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"opsyard/models"
 
@@ -56,32 +55,21 @@ func keep[ID ~string](ctx context.Context, h *handle, table, kind string, ids ..
 // byIDs reads rows in the order of their ids, each once. A missing one is a
 // NotFound that names all that are missing.
 func byIDs[T any, ID ~string](db *gorm.DB, kind string, ids []ID, idOf func(*T) ID) ([]T, error) {
-	rows := make(map[ID]T, len(ids))
+	var all []T
 	for part := range chunks(ids, batch) {
 		var some []T
 		if err := db.Where("id IN ?", part).Find(&some).Error; err != nil {
 			return nil, wrap(err, "read %s by id", kind)
 		}
-		for _, row := range some {
-			rows[idOf(&row)] = row
-		}
+		all = append(all, some...)
 	}
-	list, missing, seen := make([]T, 0, len(ids)), []string(nil), make(map[ID]bool, len(ids))
-	for _, id := range ids {
-		if seen[id] {
-			continue
-		}
-		seen[id] = true
-		if row, ok := rows[id]; ok {
-			list = append(list, row)
-		} else {
-			missing = append(missing, string(id))
-		}
+	given := make([]string, len(ids))
+	for n, id := range ids {
+		given[n] = string(id)
 	}
-	if missing != nil {
-		return nil, models.NotFound(kind, strings.Join(missing, ", "))
-	}
-	return list, nil
+	return inOrder(all, given, func(row *T) string { return string(idOf(row)) }, func(missing string) error {
+		return models.NotFound(kind, missing)
+	})
 }
 
 // find reads all rows of a query.

@@ -54,6 +54,7 @@ func (s Stacks) BumpVersion(ctx context.Context, id models.StackID) (version int
 var ofStack = []string{
 	"instance_layers", "service_errors", "instances", "layers", "apps", "deployments",
 	"permissions", "enroll_tokens", "stack_events", "membership_changes", "load_based_auto_scalings",
+	"elastic_ips", "volumes", "raid_arrays", "rds_db_instances", "elastic_load_balancers", "ecs_clusters",
 }
 
 // Delete removes a stack with everything that belongs to it. The audit log

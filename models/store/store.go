@@ -43,6 +43,12 @@ type Store struct {
 	Instances            Instances
 	LoadBasedAutoScaling LoadBasedAutoScaling
 	Apps                 Apps
+	ElasticIPs           ElasticIPs
+	Volumes              Volumes
+	RaidArrays           RaidArrays
+	RdsDbInstances       RdsDbInstances
+	ElasticLoadBalancers ElasticLoadBalancers
+	EcsClusters          EcsClusters
 	Deployments          Deployments
 	Commands             Commands
 	Membership           Membership
@@ -140,6 +146,12 @@ func bind(h *handle) *Store {
 		Instances:            Instances{h},
 		LoadBasedAutoScaling: LoadBasedAutoScaling{h},
 		Apps:                 Apps{h},
+		ElasticIPs:           ElasticIPs{h},
+		Volumes:              Volumes{h},
+		RaidArrays:           RaidArrays{h},
+		RdsDbInstances:       RdsDbInstances{h},
+		ElasticLoadBalancers: ElasticLoadBalancers{h},
+		EcsClusters:          EcsClusters{h},
 		Deployments:          Deployments{h},
 		Commands:             Commands{h},
 		Membership:           Membership{h},

@@ -15,6 +15,7 @@ import (
 var steps = []*gormigrate.Migration{
 	{ID: "0001", Migrate: initial},
 	{ID: "0002", Migrate: membershipChanges},
+	{ID: "0005", Migrate: resources},
 	{ID: "0003", Migrate: scaling},
 }
 
