@@ -220,6 +220,7 @@ func TestTemplate(t *testing.T) {
 		`{{ join "," (sort .names) }} {{ join "," (uniq .names) }}`: "a,b,b a,b",
 		`{{ default "x" (attr "none") }}`:                           "x",
 		`{{ quote "a\"b" }} {{ shellquote "it's" }}`:                `"a\"b" 'it'\''s'`,
+		`{{ plain .port }} {{ plain "url_param userid" }}`:          "8080 url_param userid",
 		`{{ json .names }}`:                                         `["b","a","b"]`,
 		`{{ if bool .on }}on{{ end }} {{ add .port 1 }}`:            "on 8081",
 		`{{ range keys . }}{{ . }} {{ end }}`:                       "apps big names on password port ratio vars ",
@@ -232,7 +233,8 @@ func TestTemplate(t *testing.T) {
 		t.Errorf("code %d, a secret is shown:\n%s", code, b.out.String())
 	}
 	b.holds(t, "out", "password hunter2")
-	for _, text := range []string{`{{ .nothing }}`, `{{ .port.x }}`, `{{ fail "no" }}`, `{{`} {
+	for _, text := range []string{`{{ .nothing }}`, `{{ .port.x }}`, `{{ fail "no" }}`, `{{`,
+		`{{ plain "80; include /etc/shadow" }}`, `{{ plain "a\nb" }}`, "{{ plain \"`id`\" }}", `{{ plain "x }" }}`} {
 		if code, got := render(text); code != 1 || got != "password hunter2" {
 			t.Errorf("%s: code %d, file %q", text, code, got)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+	"unicode"
 )
 
 type templateCmd struct {
@@ -87,6 +89,7 @@ func (r *renderer) funcs() template.FuncMap {
 		"keys":       keysOf,
 		"quote":      func(v any) string { return strconv.Quote(text(v)) },
 		"shellquote": func(v any) string { return quoteShell(text(v)) },
+		"plain":      plain,
 		"join":       func(sep string, list any) string { return strings.Join(stringsOf(list), sep) },
 		"split":      func(sep, s string) []string { return strings.Split(s, sep) },
 		"sort":       func(list any) []string { return slices.Sorted(slices.Values(stringsOf(list))) },
@@ -124,6 +127,16 @@ func (r *renderer) attr(path string, fallback ...any) any {
 func (r *renderer) secret(v any) string {
 	r.secrets = append(r.secrets, strings.Trim(quoteShell(text(v)), "'"), text(v))
 	return text(v)
+}
+
+// plain lets only values pass that cannot leave their place in a configuration
+// file: whoever may write an attribute must not thereby write directives.
+func plain(v any) (string, error) {
+	s := text(v)
+	if strings.ContainsAny(s, ";{}\"'`#$\\") || strings.ContainsFunc(s, unicode.IsControl) {
+		return "", errors.New("the value holds quotes, ; { } # $ \\ or control characters, which are not allowed here")
+	}
+	return s, nil
 }
 
 func orDefault(fallback, v any) any {
