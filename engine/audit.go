@@ -139,6 +139,10 @@ func withoutSecrets(thing any) any {
 		d := *v
 		d.CustomJSON = fingerprint(d.CustomJSON)
 		return d
+	case *models.RdsDbInstance:
+		r := *v
+		r.DbPassword = fingerprint(r.DbPassword)
+		return r
 	case *models.User:
 		u := *v
 		u.PasswordHash = ""

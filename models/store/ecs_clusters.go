@@ -47,7 +47,7 @@ func (s EcsClusters) Create(ctx context.Context, c *models.EcsCluster) error {
 	})
 }
 
-// Delete deregisters a cluster.
-func (s EcsClusters) Delete(ctx context.Context, arn string) error {
-	return deleteBy(s.w(ctx), "ecs_clusters", "arn", "ECS cluster", arn)
+// Delete takes a cluster from its stack.
+func (s EcsClusters) Delete(ctx context.Context, stack models.StackID, arn string) error {
+	return affected(s.w(ctx).Exec("DELETE FROM ecs_clusters WHERE arn = ? AND stack_id = ?", arn, stack), "delete", "ECS cluster", arn)
 }

@@ -16,6 +16,11 @@ func (s ElasticLoadBalancers) OfLayer(ctx context.Context, id models.LayerID) (*
 	return getBy[models.ElasticLoadBalancer](s.r(ctx), "layer_id", kindBalancer+" of layer", id)
 }
 
+// OfLayerForUpdate is OfLayer that keeps other transactions from changing it.
+func (s ElasticLoadBalancers) OfLayerForUpdate(ctx context.Context, id models.LayerID) (*models.ElasticLoadBalancer, error) {
+	return getBy[models.ElasticLoadBalancer](forUpdate(s.w(ctx)), "layer_id", kindBalancer+" of layer", id)
+}
+
 // OfLayers reads the balancers of layers; layers without one are left out.
 func (s ElasticLoadBalancers) OfLayers(ctx context.Context, ids []models.LayerID) ([]models.ElasticLoadBalancer, error) {
 	return find[models.ElasticLoadBalancer](s.r(ctx).Where("layer_id IN ?", ids).Order("name"), "list load balancers of layers")
