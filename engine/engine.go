@@ -5,6 +5,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,9 +45,22 @@ type Config struct {
 	// AgentURL is the server's address as this host sees it; providers make it
 	// reachable for their machines.
 	AgentURL string
-	Times    Times
+	// PublicURL is the address that people and their hosts use; AgentURL when
+	// it is empty.
+	PublicURL string
+	// Version is the server's own, which is the agents' too.
+	Version string
+	Limits  Limits
+	Times   Times
 	// FastPasswords makes password hashes cheap, for tests only.
 	FastPasswords bool
+}
+
+// Limits bound what an installation can hold; zero means no limit. OpsWorks
+// allowed 40 of each unless one asked for more.
+type Limits struct {
+	Stacks int
+	Layers int // of each stack
 }
 
 // Times are the engine's patience; zero values mean the defaults.
@@ -90,6 +104,9 @@ type Engine struct {
 	providers  map[string]compute.Provider
 	defaultBy  string
 	agentURL   string
+	publicURL  string
+	version    string
+	limits     Limits
 	times      Times
 	jobs       *jobs.Queue
 	dispatcher *dispatch.Dispatcher
@@ -98,6 +115,7 @@ type Engine struct {
 	membership *membership
 	signIns    *throttle
 	passwords  passwordHash
+	keyUse     *keyUse
 	lastPrune  time.Time // under contents.mu
 }
 
@@ -109,7 +127,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	e := &Engine{
 		Base:  service.Base{Log: c.Log, Now: c.Now},
 		store: c.Store, hub: c.Hub, logs: c.Logs, providers: c.Providers, defaultBy: c.DefaultProvider,
-		agentURL: c.AgentURL, times: c.Times.WithDefaults(), passwords: newPasswordHash(c.FastPasswords),
+		agentURL: c.AgentURL, publicURL: cmp.Or(c.PublicURL, c.AgentURL), version: cmp.Or(c.Version, "dev"), limits: c.Limits, times: c.Times.WithDefaults(), passwords: newPasswordHash(c.FastPasswords), keyUse: newKeyUse(),
 	}
 	e.signIns = newThrottle(e.Clock)
 	e.contents = newContents(c.Store, e.Clock)
@@ -150,6 +168,9 @@ func (e *Engine) Start(ctx context.Context) error {
 		if err := e.Go(ctx, func(ctx context.Context) { e.watchMachines(ctx, name, provider) }); err != nil {
 			return err
 		}
+	}
+	if err := e.Every(ctx, "note the use of access keys", noteRound, nil, e.noteKeyUse); err != nil {
+		return err
 	}
 	err := e.Every(ctx, "watch agents", e.times.Reminder, nil, e.watchAgents)
 	return errors.Join(err, e.jobs.Start(ctx))

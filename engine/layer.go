@@ -3,7 +3,8 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
+	"maps"
+	"slices"
 
 	"opsyard/engine/lifecycle"
 	"opsyard/models"
@@ -11,31 +12,29 @@ import (
 
 // CreateLayer adds a layer to a stack (OpsWorks: CreateLayer).
 func (e *Engine) CreateLayer(ctx context.Context, l models.Layer) (*models.Layer, error) {
-	stack, err := e.Authorize(ctx, l.StackID, models.ActionManage)
+	_, err := e.Authorize(ctx, l.StackID, models.ActionManage)
 	if err != nil {
 		return nil, err
 	}
 	l.ID = models.NewID[models.LayerID]()
+	if l.Attributes, err = withDefaults(l.Type, l.Attributes); err != nil {
+		return nil, err
+	}
 	l.Normalize()
 	if err := l.Validate(); err != nil {
 		return nil, err
 	}
-	if _, ok := lifecycle.BuiltIn(l.Type); !ok {
-		return nil, models.InvalidField("Type", "Type: this server has no built-in recipes for %s layers yet; a custom layer with your own recipes can do their work.", l.Type)
-	}
-	l.Arn = fmt.Sprintf("arn:aws:opsworks:%s:000000000000:layer/%s", stack.Region, l.ID)
-	l.Attributes = withDefaults(l.Type, l.Attributes)
-	l.CreatedAt, l.UpdatedAt = e.Clock(), e.Clock()
 	err = e.tx(ctx, func(t *tx) error {
-		others, err := t.Layers.InStack(ctx, l.StackID)
+		stack, err := t.Stacks.GetForUpdate(ctx, l.StackID)
 		if err != nil {
 			return err
 		}
-		for _, other := range others {
-			l.Position = max(l.Position, other.Position+1)
-			if l.Type != models.LayerCustom && other.Type == l.Type {
-				return models.InvalidField("Type", "Type: stack %s already has a %s layer.", stack.Name, l.Type)
-			}
+		e.dressLayer(stack, &l)
+		if err := t.checkLayer(ctx, stack, &l); err != nil {
+			return err
+		}
+		if err := t.placeLayer(ctx, stack, &l); err != nil {
+			return err
 		}
 		if err := t.Layers.Create(ctx, &l); err != nil {
 			return err
@@ -49,52 +48,112 @@ func (e *Engine) CreateLayer(ctx context.Context, l models.Layer) (*models.Layer
 	return &l, err
 }
 
-// layerDefaults are the attributes of built-in layers (OpsWorks: "Layer
-// Attributes").
-var layerDefaults = map[models.LayerType]map[string]string{
-	models.LayerLB: {
-		"EnableHaproxyStats": "true", "HaproxyStatsUrl": "/haproxy?stats", "HaproxyStatsUser": "opsworks",
-		"HaproxyHealthCheckUrl": "/", "HaproxyHealthCheckMethod": "OPTIONS",
-	},
+// dressLayer gives a layer what follows from its stack: its ARN, and the
+// built-in security group.
+func (e *Engine) dressLayer(s *models.Stack, l *models.Layer) {
+	if l.Arn != layerARN(s, l.ID) {
+		l.Arn, l.CreatedAt = layerARN(s, l.ID), e.Clock()
+	}
+	l.UpdatedAt = e.Clock()
+	l.DefaultSecurityGroupNames = nil
+	if s.UseOpsworksSecurityGroups {
+		l.DefaultSecurityGroupNames = []string{l.Type.SecurityGroup()}
+	}
 }
 
-func withDefaults(kind models.LayerType, given map[string]string) map[string]string {
-	all := map[string]string{}
-	for key, value := range layerDefaults[kind] {
-		all[key] = value
+// checkLayer refuses a layer that its stack cannot have.
+func (t *tx) checkLayer(ctx context.Context, s *models.Stack, l *models.Layer) error {
+	if err := l.CheckStack(s); err != nil {
+		return err
 	}
-	if kind == models.LayerLB {
-		all["HaproxyStatsPassword"] = rand.Text()
+	if l.Type == models.LayerECSCluster {
+		return t.checkCluster(ctx, s, l.Attributes[models.AttributeECSCluster])
+	}
+	return nil
+}
+
+// checkCluster refuses an ecs-cluster layer whose cluster is not registered with
+// its stack (OpsWorks: "ECS Cluster Layers").
+func (t *tx) checkCluster(ctx context.Context, s *models.Stack, arn string) error {
+	if arn == "" {
+		return models.InvalidField(models.AttributeECSCluster, "Attributes: an ecs-cluster layer needs %s.", models.AttributeECSCluster)
+	}
+	return nil
+}
+
+// placeLayer puts a new layer behind the others. There is at most one of each
+// built-in type.
+func (t *tx) placeLayer(ctx context.Context, s *models.Stack, l *models.Layer) error {
+	others, err := t.Layers.InStack(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	if most := t.e.limits.Layers; most > 0 && len(others) >= most {
+		return models.Invalid("Stack %s has %s already, the most that this server allows.", s.Name, count(len(others), "layer"))
+	}
+	for _, other := range others {
+		l.Position = max(l.Position, other.Position+1)
+		if l.Type != models.LayerCustom && other.Type == l.Type {
+			return models.InvalidField("Type", "Type: stack %s already has a %s layer.", s.Name, l.Type)
+		}
+	}
+	return nil
+}
+
+// withDefaults fills the attributes that a new layer leaves out; passwords are
+// made up.
+func withDefaults(kind models.LayerType, given map[string]string) (map[string]string, error) {
+	all := map[string]string{}
+	for _, a := range kind.Attributes() {
+		all[a.Key] = a.Default
+		if a.Secret {
+			all[a.Key] = rand.Text()
+		}
 	}
 	for key, value := range given {
-		if value != models.Filtered {
+		if value == models.Filtered {
+			return nil, models.InvalidField(key, "%s: there is no stored value to keep; give it.", key)
+		}
+		if value != "" {
 			all[key] = value
 		}
 	}
-	return all
+	return all, nil
+}
+
+// layerFor loads a layer for somebody who wants to act on it.
+func (e *Engine) layerFor(ctx context.Context, id models.LayerID, action models.Action) (*models.Layer, *models.Stack, error) {
+	l, err := e.store.Layers.Get(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := e.Authorize(ctx, l.StackID, action)
+	if err != nil {
+		return nil, nil, hide(err, "layer", id)
+	}
+	return l, s, nil
 }
 
 // UpdateLayer lets change alter a layer; instances see it at their next event
 // (OpsWorks: UpdateLayer).
 func (e *Engine) UpdateLayer(ctx context.Context, id models.LayerID, change func(*models.Layer) error) (*models.Layer, error) {
-	current, err := e.store.Layers.Get(ctx, id)
+	current, _, err := e.layerFor(ctx, id, models.ActionManage)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := e.Authorize(ctx, current.StackID, models.ActionManage); err != nil {
 		return nil, err
 	}
 	var updated *models.Layer
 	err = e.tx(ctx, func(t *tx) error {
+		stack, err := t.Stacks.GetForUpdate(ctx, current.StackID)
+		if err != nil {
+			return err
+		}
 		before, err := t.Layers.Get(ctx, id)
 		if err != nil {
 			return err
 		}
 		l := *before
 		l.Attributes = map[string]string{}
-		for key, value := range before.Attributes {
-			l.Attributes[key] = value
-		}
+		maps.Copy(l.Attributes, before.Attributes)
 		if err := change(&l); err != nil {
 			return err
 		}
@@ -104,9 +163,13 @@ func (e *Engine) UpdateLayer(ctx context.Context, id models.LayerID, change func
 				l.Attributes[key] = before.Attributes[key]
 			}
 		}
-		l.UpdatedAt = e.Clock()
+		l.Tags = before.Tags
 		l.Normalize()
 		if err := l.Validate(); err != nil {
+			return err
+		}
+		e.dressLayer(stack, &l)
+		if err := t.checkLayer(ctx, stack, &l); err != nil {
 			return err
 		}
 		if err := t.Layers.Save(ctx, &l); err != nil {
@@ -124,14 +187,14 @@ func (e *Engine) UpdateLayer(ctx context.Context, id models.LayerID, change func
 
 // DeleteLayer removes a layer without members (OpsWorks: DeleteLayer).
 func (e *Engine) DeleteLayer(ctx context.Context, id models.LayerID) error {
-	current, err := e.store.Layers.Get(ctx, id)
+	current, _, err := e.layerFor(ctx, id, models.ActionManage)
 	if err != nil {
 		return err
 	}
-	if _, err := e.Authorize(ctx, current.StackID, models.ActionManage); err != nil {
-		return err
-	}
 	return e.tx(ctx, func(t *tx) error {
+		if _, err := t.Stacks.GetForUpdate(ctx, current.StackID); err != nil {
+			return err
+		}
 		l, err := t.Layers.Get(ctx, id)
 		if err != nil {
 			return err
@@ -155,19 +218,23 @@ func (e *Engine) DeleteLayer(ctx context.Context, id models.LayerID) error {
 }
 
 // RunLists are a layer's built-in recipes per event, the common ones included,
-// as its instances run them before the custom ones.
+// as its instances run them before the custom ones. Chef 12 stacks show none:
+// what the service runs there is no business of theirs (OpsWorks: DefaultRecipes).
 func (e *Engine) RunLists(ctx context.Context, l *models.Layer) (models.Recipes, error) {
 	stack, err := e.Authorize(ctx, l.StackID, models.ActionShow)
 	if err != nil {
 		return models.Recipes{}, err
 	}
+	var lists models.Recipes
+	if stack.ConfigurationManager.IsChef12() {
+		return lists, nil
+	}
 	common, err := e.runsCommon(stack)
 	if err != nil {
 		return models.Recipes{}, err
 	}
-	var lists models.Recipes
+	own, _ := lifecycle.BuiltIn(l.Type)
 	for _, event := range models.Events {
-		own, _ := lifecycle.BuiltIn(l.Type)
 		var names []string
 		if common {
 			names = append(names, lifecycle.Common.For(event)...)
@@ -177,15 +244,15 @@ func (e *Engine) RunLists(ctx context.Context, l *models.Layer) (models.Recipes,
 	return lists, nil
 }
 
-// LayerTypes lists the types that CreateLayer accepts here.
-func (e *Engine) LayerTypes() []models.LayerType {
-	var types []models.LayerType
-	for _, t := range models.LayerTypes {
-		if _, ok := lifecycle.BuiltIn(t); ok {
-			types = append(types, t)
-		}
-	}
-	return types
+// LayerTypes lists the types that CreateLayer accepts, in the order the console
+// offers them. HasRecipes tells which bring recipes along.
+func (e *Engine) LayerTypes() []models.LayerType { return slices.Clone(models.LayerTypes) }
+
+// HasRecipes tells whether layers of the type have built-in recipes here; one
+// without runs the custom ones alone.
+func (e *Engine) HasRecipes(t models.LayerType) bool {
+	_, ok := lifecycle.BuiltIn(t)
+	return ok && t != models.LayerCustom
 }
 
 // runsCommon tells whether the stack's machines are whole machines, on which

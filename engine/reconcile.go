@@ -79,8 +79,12 @@ func (e *Engine) makeMachine(ctx context.Context, i *models.Instance, last bool)
 	if err != nil {
 		return false, err
 	}
+	disks, err := e.disksFor(ctx, stack, i)
+	if err != nil {
+		return false, err
+	}
 	m, err := p.Start(ctx, compute.Spec{
-		ID: string(i.ID), Hostname: i.Hostname, StackID: string(i.StackID), Size: i.InstanceType, OS: i.Os, Image: i.AmiID,
+		ID: string(i.ID), Hostname: i.Hostname, StackID: string(i.StackID), Size: i.InstanceType, OS: i.Os, Image: i.AmiID, Volumes: disks,
 		Enroll: compute.Enrollment{ServerURL: e.agentURL, Token: token},
 	})
 	switch {
@@ -121,7 +125,7 @@ const jobsSlack = 30 * time.Minute
 func (e *Engine) failStart(ctx context.Context, i *models.Instance, cause error) error {
 	e.Log.ErrorContext(ctx, "start a machine", slog.String("instance", string(i.ID)), slog.Any("error", cause))
 	reason := "The machine could not be made: " + sentenceOf(cause)
-	return e.moveAlone(ctx, i, models.InstanceStartFailed, models.Cause{Kind: models.CauseMachine, Text: "its machine could not be made"}, store.InstanceChange{Reason: reason})
+	return e.startFailed(ctx, i, models.Cause{Kind: models.CauseMachine, Text: "its machine could not be made"}, reason)
 }
 
 // sentenceOf is what a provider's error says; providers write theirs for people.
@@ -146,7 +150,7 @@ func (e *Engine) awaitAgent(ctx context.Context, i *models.Instance) (bool, erro
 		return false, nil
 	}
 	reason := fmt.Sprintf("The machine runs, but its agent did not call within %s. Its console output may tell why.", e.times.Boot)
-	return true, e.moveAlone(ctx, i, models.InstanceStartFailed, models.Cause{Kind: models.CauseAgent, Text: "its agent did not call"}, store.InstanceChange{Reason: reason})
+	return true, e.startFailed(ctx, i, models.Cause{Kind: models.CauseAgent, Text: "its agent did not call"}, reason)
 }
 
 // beginStop makes the Shutdown command, where there is somebody to run it.
@@ -242,15 +246,11 @@ func (e *Engine) stopMachine(ctx context.Context, i *models.Instance) error {
 func (e *Engine) failStop(ctx context.Context, i *models.Instance, cause error) error {
 	e.Log.ErrorContext(ctx, "stop a machine", slog.String("instance", string(i.ID)), slog.Any("error", cause))
 	return e.tx(ctx, func(t *tx) error {
-		trouble := models.ServiceError{
-			ID: models.NewID[models.ServiceErrorID](), StackID: i.StackID, InstanceID: i.ID, Type: "InstanceStop",
-			Message: "The shutdown of the instance timed out. Please try stopping it again.", CreatedAt: e.Clock(),
-		}
-		if err := t.ServiceErrors.Create(ctx, &trouble); err != nil {
+		change := store.InstanceChange{Reason: "The machine could not be stopped: " + sentenceOf(cause)}
+		if err := t.serviceError(ctx, i, serviceErrorStop, stopTimedOut, &change); err != nil {
 			return err
 		}
-		reason := "The machine could not be stopped: " + sentenceOf(cause)
-		return t.move(ctx, i, models.InstanceStopFailed, models.Cause{Kind: models.CauseMachine, Text: "its machine could not be stopped"}, store.InstanceChange{Reason: reason})
+		return t.move(ctx, i, models.InstanceStopFailed, models.Cause{Kind: models.CauseMachine, Text: "its machine could not be stopped"}, change)
 	})
 }
 

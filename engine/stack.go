@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"opsyard/models"
 )
@@ -13,25 +14,14 @@ func (e *Engine) CreateStack(ctx context.Context, s models.Stack) (*models.Stack
 	if err := e.administer(ctx, models.ActionCreateStack, target{kind: "stack", name: s.Name}); err != nil {
 		return nil, err
 	}
-	s.ID = models.NewID[models.StackID]()
-	s.Normalize()
-	if s.Provider == "" {
-		s.Provider = e.defaultBy
-	}
-	s.Arn = fmt.Sprintf("arn:aws:opsworks:%s:000000000000:stack/%s/", s.Region, s.ID)
-	if _, err := e.provider(&s); err != nil {
+	if err := e.prepareStack(&s); err != nil {
 		return nil, err
 	}
-	if err := s.Validate(); err != nil {
+	if err := s.CheckChange(&models.Stack{}); err != nil {
 		return nil, err
 	}
-	s.CreatedAt, s.UpdatedAt = e.Clock(), e.Clock()
 	err := e.tx(ctx, func(t *tx) error {
-		if err := t.Stacks.Create(ctx, &s); err != nil {
-			return err
-		}
-		t.tellStack(s.ID)
-		if err := t.event(ctx, models.StackEvent{StackID: s.ID, Kind: "change", Text: "stack created", Cause: byWhom(ctx, "")}); err != nil {
+		if err := t.createStack(ctx, &s); err != nil {
 			return err
 		}
 		return t.audit(ctx, "CreateStack", onStack(&s), nil, &s, models.Cause{})
@@ -39,8 +29,67 @@ func (e *Engine) CreateStack(ctx context.Context, s models.Stack) (*models.Stack
 	return &s, err
 }
 
+// prepareStack makes a new stack of what was asked for: its id, what it leaves
+// out, who makes its machines.
+func (e *Engine) prepareStack(s *models.Stack) error {
+	s.ID = models.NewID[models.StackID]()
+	if s.Provider == "" {
+		s.Provider = e.providerOf(s.Region)
+	}
+	s.Normalize()
+	s.Arn = stackARN(s.Region, s.ID)
+	s.CreatedAt, s.UpdatedAt = e.Clock(), e.Clock()
+	return e.checkStack(s)
+}
+
+// providerOf is who makes the machines of a region: its name may be a
+// provider's.
+func (e *Engine) providerOf(region string) string {
+	if _, ok := e.providers[region]; ok {
+		return region
+	}
+	return e.defaultBy
+}
+
+// checkStack refuses a stack that cannot be, here.
+func (e *Engine) checkStack(s *models.Stack) error {
+	if s.CustomCookbooksSource.Password == models.Filtered || s.CustomCookbooksSource.SSHKey == models.Filtered {
+		return models.InvalidField("CustomCookbooksSource", "Custom cookbooks source: there is no stored secret to keep; give it.")
+	}
+	p, err := e.provider(s)
+	if err != nil {
+		return err
+	}
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	if models.OSFamily(s.DefaultOs) == models.FamilyWindows && !p.Caps().Simulated {
+		return models.InvalidField("DefaultOs", "Default os: the provider %s makes no Windows machines.", s.Provider)
+	}
+	return e.checkAgentVersion(s)
+}
+
+// createStack stores a prepared stack.
+func (t *tx) createStack(ctx context.Context, s *models.Stack) error {
+	if most := t.e.limits.Stacks; most > 0 {
+		all, err := t.Stacks.List(ctx)
+		if err != nil {
+			return err
+		}
+		if len(all) >= most {
+			return models.Invalid("There are %s already, the most that this server allows.", count(len(all), "stack"))
+		}
+	}
+	if err := t.Stacks.Create(ctx, s); err != nil {
+		return err
+	}
+	t.tellStack(s.ID)
+	return t.event(ctx, models.StackEvent{StackID: s.ID, Kind: "change", Text: "stack created", Cause: byWhom(ctx, "")})
+}
+
 // UpdateStack lets change alter the stack's settings. What OpsWorks fixes at
-// creation (region, VPC, provider) stays (OpsWorks: UpdateStack).
+// creation (region, VPC, service role, provider) stays; to name another service
+// role is refused, to name the same one is not (OpsWorks: UpdateStack).
 func (e *Engine) UpdateStack(ctx context.Context, id models.StackID, change func(*models.Stack) error) (*models.Stack, error) {
 	if _, err := e.Authorize(ctx, id, models.ActionManage); err != nil {
 		return nil, err
@@ -52,20 +101,27 @@ func (e *Engine) UpdateStack(ctx context.Context, id models.StackID, change func
 			return err
 		}
 		s := *before
+		s.Attributes = maps.Clone(before.Attributes)
 		if err := change(&s); err != nil {
 			return err
 		}
 		s.ID, s.Arn, s.Region, s.VpcID, s.Provider, s.CreatedAt = before.ID, before.Arn, before.Region, before.VpcID, before.Provider, before.CreatedAt
+		s.Tags = before.Tags
 		if s.CustomCookbooksSource, err = s.CustomCookbooksSource.KeepSecrets(before.CustomCookbooksSource); err != nil {
 			return err
 		}
-		s.Version = before.Version + 1
 		s.UpdatedAt = e.Clock()
 		s.Normalize()
-		if err := s.Validate(); err != nil {
+		if err := e.checkStack(&s); err != nil {
+			return err
+		}
+		if err := t.checkStackChange(ctx, before, &s); err != nil {
 			return err
 		}
 		if err := t.Stacks.Save(ctx, &s); err != nil {
+			return err
+		}
+		if s.Version, err = t.Stacks.BumpVersion(ctx, id); err != nil {
 			return err
 		}
 		t.tellStack(id)
@@ -73,6 +129,61 @@ func (e *Engine) UpdateStack(ctx context.Context, id models.StackID, change func
 		return t.audit(ctx, "UpdateStack", onStack(&s), before, &s, models.Cause{})
 	})
 	return updated, err
+}
+
+// checkStackChange refuses what the stack's layers and apps do not allow, and
+// gives the layers the security groups that follow from the change.
+func (t *tx) checkStackChange(ctx context.Context, before, s *models.Stack) error {
+	if before.ServiceRoleArn != "" && s.ServiceRoleArn != before.ServiceRoleArn {
+		return models.InvalidField("ServiceRoleArn", "Service Role Arn: cannot be changed.")
+	}
+	if err := s.CheckChange(before); err != nil {
+		return err
+	}
+	if before.ConfigurationManager != s.ConfigurationManager && before.ConfigurationManager.IsChef() {
+		if err := t.noEnvironment(ctx, s); err != nil {
+			return err
+		}
+	}
+	regroup := before.UseOpsworksSecurityGroups != s.UseOpsworksSecurityGroups
+	if before.ConfigurationManager == s.ConfigurationManager && !regroup {
+		return nil
+	}
+	layers, err := t.Layers.InStack(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	for _, l := range layers {
+		if regroup && !s.UseOpsworksSecurityGroups && len(l.CustomSecurityGroupIDs) == 0 {
+			return models.InvalidField("UseOpsworksSecurityGroups", "Use opsworks security groups: layer %s has no security group of its own yet.", l.Name)
+		}
+		if err := l.CheckStack(s); err != nil {
+			return err
+		}
+		if !regroup {
+			continue
+		}
+		t.e.dressLayer(s, &l)
+		if err := t.Layers.Save(ctx, &l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noEnvironment refuses to change the Chef version of a stack whose apps have
+// environment variables (OpsWorks: "Chef Versions").
+func (t *tx) noEnvironment(ctx context.Context, s *models.Stack) error {
+	apps, err := t.Apps.InStack(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range apps {
+		if len(a.Environment) > 0 {
+			return models.InvalidField("ConfigurationManager", "Configuration manager: cannot be changed while app %s has environment variables.", a.Name)
+		}
+	}
+	return nil
 }
 
 // DeleteStack removes a stack in which nothing is left (OpsWorks: DeleteStack).

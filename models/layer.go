@@ -2,9 +2,9 @@ package models
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // LayerType is what a layer is for.
@@ -166,18 +166,29 @@ type Layer struct {
 func NewLayer(stack StackID, kind LayerType) Layer {
 	return Layer{
 		StackID: stack, Type: kind, EnableAutoHealing: true, InstallUpdatesOnBoot: true,
-		AutoAssignElasticIPs: kind == LayerLB,
-		Shutdown:             ShutdownConfiguration{ExecutionTimeout: DefaultShutdownTimeout, DelayUntilElbConnectionsDrained: true},
+		AutoAssignElasticIPs: kind == LayerLB, VolumeConfigurations: kind.DefaultVolumes(),
+		Shutdown: ShutdownConfiguration{ExecutionTimeout: DefaultShutdownTimeout, DelayUntilElbConnectionsDrained: true},
 	}
 }
 
 var shortnamePattern = regexp.MustCompile(`\A[a-z0-9\-_.]+\z`)
 
-// Normalize fills the names of a built-in layer.
+// Normalize fills the short name of a built-in layer and what its parts leave
+// out.
 func (l *Layer) Normalize() {
 	l.Name = strings.TrimSpace(l.Name)
 	if l.Type != LayerCustom {
 		l.Shortname = string(l.Type)
+	}
+	l.normalizeAttributes()
+	l.VolumeConfigurations = slices.Clone(l.VolumeConfigurations)
+	for n, v := range l.VolumeConfigurations {
+		l.VolumeConfigurations[n] = v.Normalize()
+	}
+	streams := &l.CloudWatchLogsConfiguration.LogStreams
+	*streams = slices.Clone(*streams)
+	for n, s := range *streams {
+		(*streams)[n] = s.Normalize()
 	}
 }
 
@@ -196,9 +207,23 @@ func (l *Layer) Validate() error {
 	if err := CheckCustomJSON(l.CustomJSON); err != nil {
 		return err
 	}
-	for key, value := range l.Attributes {
-		if strings.ContainsFunc(value, unicode.IsControl) || key == "HaproxyHealthCheckMethod" && value != "" && !methodPattern.MatchString(value) {
-			return InvalidField(key, "%s: holds characters that configuration files cannot take.", key) // no value: it may be a password
+	if err := l.validateAttributes(); err != nil {
+		return err
+	}
+	if err := checkProfile("CustomInstanceProfileArn", "Custom instance profile arn", l.CustomInstanceProfileArn); err != nil {
+		return err
+	}
+	if err := validateVolumes(l.VolumeConfigurations); err != nil {
+		return err
+	}
+	for _, s := range l.CloudWatchLogsConfiguration.LogStreams {
+		if err := s.Validate(); err != nil {
+			return err
+		}
+	}
+	for _, id := range l.CustomSecurityGroupIDs {
+		if !groupPattern.MatchString(id) {
+			return InvalidField("CustomSecurityGroupIds", "Custom security group ids: %q is not the id of a security group.", id)
 		}
 	}
 	for _, name := range l.Packages {
@@ -219,7 +244,31 @@ func (l *Layer) Validate() error {
 	return nil
 }
 
+// CheckStack refuses a layer that its stack cannot have (OpsWorks: "Chef
+// Versions", "Using Security Groups").
+func (l *Layer) CheckStack(s *Stack) error {
+	m := s.ConfigurationManager
+	switch {
+	case m.IsChef12() && l.Type != LayerCustom && (l.Type != LayerECSCluster || m.Version != Chef12):
+		return InvalidField("Type", "Type: %s stacks do not support built-in layers such as %s; use a custom layer.", m, l.Type)
+	case l.Type == LayerECSCluster && m.IsChef() && m.Version != Chef12 && m.Version != Chef1110:
+		return InvalidField("Type", "Type: an ecs-cluster layer needs Chef 12 or 11.10.")
+	case m.IsChef() && !s.UseOpsworksSecurityGroups && len(l.CustomSecurityGroupIDs) == 0:
+		return InvalidField("CustomSecurityGroupIds", "Custom security group ids: the stack does not use the built-in security groups, so layer %s needs at least one of its own.", l.Name)
+	case l.CloudWatchLogsConfiguration.Enabled && m.IsChef() && m.Version != Chef12 && m.Version != Chef1110:
+		return InvalidField("CloudWatchLogsConfiguration", "Cloud watch logs configuration: needs Chef 12 or 11.10 on Linux.")
+	}
+	for _, v := range l.VolumeConfigurations {
+		if v.RaidLevel != nil && m.IsChef12() {
+			return InvalidField("VolumeConfigurations", "Volume configurations: %s stacks do not support RAID.", m)
+		}
+	}
+	return nil
+}
+
 var (
+	// groupPattern takes ids of any provider, "sg-" ones among them.
+	groupPattern  = regexp.MustCompile(`\A[A-Za-z0-9][A-Za-z0-9._-]{0,254}\z`)
 	methodPattern = regexp.MustCompile(`\A[A-Z]{1,16}\z`)
 	// packagePattern allows versions ("nginx=1.22*" of apt, "nginx-1.22" of dnf)
 	// and groups of dnf, but nothing that a package manager takes for an option.

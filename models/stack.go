@@ -2,6 +2,8 @@ package models
 
 import (
 	"encoding/json"
+	"maps"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -68,16 +70,39 @@ type Stack struct {
 	UpdatedAt time.Time `gorm:"not null"`
 }
 
+// NewStack is a stack with OpsWorks' defaults (CreateStack).
+func NewStack(name string) Stack {
+	return Stack{
+		Name: name, UseOpsworksSecurityGroups: true,
+		ConfigurationManager: ConfigurationManager{ManagerChef, Chef12}, DefaultOs: DefaultOS(ConfigurationManager{ManagerChef, Chef12}),
+	}
+}
+
 // Normalize fills what a new stack leaves out (OpsWorks: CreateStack).
 func (s *Stack) Normalize() {
 	s.Name = strings.TrimSpace(s.Name)
 	s.CustomCookbooksSource = s.CustomCookbooksSource.Normalize()
 	setDefault(&s.HostnameTheme, "Layer_Dependent")
-	setDefault(&s.ConfigurationManager.Name, "Shell")
-	setDefault(&s.AgentVersion, "LATEST")
-	setDefault(&s.DefaultRootDeviceType, RootDeviceInstanceStore)
+	setDefault(&s.ConfigurationManager.Name, ManagerShell)
+	windows := OSFamily(s.DefaultOs) == FamilyWindows
+	if s.ConfigurationManager.IsChef() {
+		setDefault(&s.ConfigurationManager.Version, map[bool]string{true: Chef122, false: Chef12}[windows])
+	}
+	setDefault(&s.AgentVersion, AgentLatest)
+	setDefault(&s.DefaultRootDeviceType, map[bool]string{true: RootDeviceEBS, false: RootDeviceInstanceStore}[windows])
 	setDefault(&s.Region, "local")
+	for key, value := range s.Attributes {
+		if value == "" {
+			s.Attributes = maps.Clone(s.Attributes)
+			delete(s.Attributes, key)
+		}
+	}
 }
+
+var (
+	regionPattern = regexp.MustCompile(`\A[a-z0-9][a-z0-9-]{0,62}\z`)
+	colorPattern  = regexp.MustCompile(`\A(rgb\( ?[0-9]{1,3} ?, ?[0-9]{1,3} ?, ?[0-9]{1,3} ?\)|#[0-9A-Fa-f]{3,8}|[A-Za-z]{1,32})\z`)
+)
 
 // Validate refuses a stack that OpsWorks would refuse. It looks at this stack
 // alone.
@@ -85,25 +110,120 @@ func (s *Stack) Validate() error {
 	if err := checkName("Name", s.Name, 64); err != nil {
 		return err
 	}
+	if !regionPattern.MatchString(s.Region) {
+		return InvalidField("Region", "Region: must be 1 to 63 of a-z, 0-9 and -.")
+	}
 	if !contains(HostnameThemes, s.HostnameTheme) {
 		return InvalidField("HostnameTheme", "Hostname theme: %q is not one of the twelve themes.", s.HostnameTheme)
 	}
 	if err := CheckCustomJSON(s.CustomJSON); err != nil {
 		return err
 	}
-	if s.DefaultRootDeviceType != RootDeviceEBS && s.DefaultRootDeviceType != RootDeviceInstanceStore {
-		return InvalidField("DefaultRootDeviceType", "Default root device type: must be ebs or instance-store.")
-	}
-	switch s.ConfigurationManager.Name {
-	case "Chef", "Shell", "Puppet", "Ansible":
-	default:
-		return InvalidField("ConfigurationManager", "Configuration manager: must be Chef, Puppet, Ansible or Shell.")
+	for key, value := range s.Attributes {
+		if key != "Color" {
+			return InvalidField("Attributes", "Attributes: %q is not an attribute of stacks.", key)
+		}
+		if !colorPattern.MatchString(value) {
+			return InvalidField("Color", "Color: write it like rgb(45, 114, 184).")
+		}
 	}
 	if err := s.CustomCookbooksSource.Validate("Custom cookbooks source"); err != nil {
 		return err
 	}
+	for _, check := range []func() error{s.validateManager, s.validateOS, s.validateNetwork, s.validateRoles} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
+
+// validateManager checks what depends on the version of Chef (OpsWorks: "Chef
+// Versions").
+func (s *Stack) validateManager() error {
+	m := s.ConfigurationManager
+	if !contains(Managers, m.Name) {
+		return InvalidField("ConfigurationManager", "Configuration manager: must be Chef, Puppet, Ansible or Shell.")
+	}
+	if m.IsChef() && !contains(ChefVersions, m.Version) {
+		return InvalidField("ConfigurationManager", "Configuration manager: Chef must be of version %s.", strings.Join(ChefVersions, ", "))
+	}
+	switch {
+	case s.ChefConfiguration.ManageBerkshelf && m.IsChef() && m.Version != Chef1110:
+		return InvalidField("ChefConfiguration", "Chef configuration: Berkshelf is for Chef 11.10 only.")
+	case m.IsChef12() && s.CustomCookbooksSource.Type == SourceSvn:
+		return InvalidField("CustomCookbooksSource", "Custom cookbooks source: Subversion is not supported on %s stacks.", m)
+	case m.IsChef() && m.Version == Chef122 && s.AgentVersion != AgentLatest:
+		return InvalidField("AgentVersion", "Agent version: cannot be set on Chef 12.2 stacks.")
+	}
+	return nil
+}
+
+// validateOS checks that the operating system goes with the configuration
+// manager. Stacks of our own managers may name any Linux.
+func (s *Stack) validateOS() error {
+	if s.DefaultRootDeviceType != RootDeviceEBS && s.DefaultRootDeviceType != RootDeviceInstanceStore {
+		return InvalidField("DefaultRootDeviceType", "Default root device type: must be ebs or instance-store.")
+	}
+	m := s.ConfigurationManager
+	if o, known := FindOperatingSystem(s.DefaultOs); known && !o.Runs(m) || !known && s.DefaultOs != "" && m.IsChef() {
+		return InvalidField("DefaultOs", "Default os: %q is not supported with %s.", s.DefaultOs, m)
+	}
+	if OSFamily(s.DefaultOs) == FamilyWindows && s.DefaultRootDeviceType != RootDeviceEBS {
+		return InvalidField("DefaultRootDeviceType", "Default root device type: must be ebs for Windows.")
+	}
+	return nil
+}
+
+// validateNetwork checks that what names a place names one place. A stack in a
+// VPC of its own has to say in which subnet.
+func (s *Stack) validateNetwork() error {
+	if s.VpcID != "" && s.DefaultSubnetID == "" {
+		return InvalidField("DefaultSubnetId", "Default subnet id: is needed for a stack in a VPC.")
+	}
+	if z := s.DefaultAvailabilityZone; z != "" && !strings.HasPrefix(z, s.Region) {
+		return InvalidField("DefaultAvailabilityZone", "Default availability zone: %s is not in region %s.", z, s.Region)
+	}
+	return nil
+}
+
+var (
+	rolePattern    = regexp.MustCompile(`\Aarn:[a-z-]+:iam::[0-9]*:role/\S{1,512}\z`)
+	profilePattern = regexp.MustCompile(`\Aarn:[a-z-]+:iam::[0-9]*:instance-profile/\S{1,512}\z`)
+)
+
+func (s *Stack) validateRoles() error {
+	if s.ServiceRoleArn != "" && !rolePattern.MatchString(s.ServiceRoleArn) {
+		return InvalidField("ServiceRoleArn", "Service Role Arn: %q is not the ARN of a role.", s.ServiceRoleArn)
+	}
+	return checkProfile("DefaultInstanceProfileArn", "Default instance profile arn", s.DefaultInstanceProfileArn)
+}
+
+func checkProfile(field, name, arn string) error {
+	if arn != "" && !profilePattern.MatchString(arn) {
+		return InvalidField(field, "%s: %q is not the ARN of an instance profile.", name, arn)
+	}
+	return nil
+}
+
+// CheckChange refuses what cannot change after creation, or only step by step
+// (OpsWorks: UpdateStack, "Chef Versions"). A clone obeys it too.
+func (s *Stack) CheckChange(before *Stack) error {
+	from, to := before.ConfigurationManager, s.ConfigurationManager
+	if from.IsChef() && to.IsChef() && from.Version != to.Version && !contains(chefSteps[from.Version], to.Version) {
+		return InvalidField("ConfigurationManager", "Configuration manager: a stack cannot change from %s to %s.", from, to)
+	}
+	if before.DefaultOs != "" && OSFamily(before.DefaultOs) != OSFamily(s.DefaultOs) {
+		return InvalidField("DefaultOs", "Default os: a stack cannot change between Linux and Windows.")
+	}
+	if o, _ := FindOperatingSystem(s.DefaultOs); o.Closed && s.DefaultOs != before.DefaultOs {
+		return InvalidField("DefaultOs", "Default os: %s is no longer supported.", s.DefaultOs)
+	}
+	return nil
+}
+
+// chefSteps are the changes of the Chef version that a stack can make.
+var chefSteps = map[string][]string{Chef09: {Chef114}, Chef114: {Chef1110}, Chef1110: {Chef114}}
 
 // CheckCustomJSON refuses custom JSON that is not an object or too large; an
 // empty string is fine (OpsWorks: "Using Custom JSON").

@@ -20,7 +20,7 @@ type Instances struct{ *handle }
 const kindInstance = "instance"
 
 var (
-	moveColumns  = []string{"status", "status_since", "status_cause", "status_reason", "status_deadline", "force_stop", "was_online", "setup_at"}
+	moveColumns  = []string{"status", "status_since", "status_cause", "status_reason", "status_deadline", "force_stop", "was_online", "setup_at", "last_service_error_id"}
 	ownedColumns = append([]string{
 		"agent_seen_at", "agent_key", "boot_id", "reported_agent_version", "reported_os", "ssh_host_rsa_key_fingerprint",
 		"ec2_instance_id", "private_ip", "public_ip", "private_dns", "public_dns", "schedule",
@@ -166,7 +166,7 @@ func (h *handle) joinLayers(ctx context.Context, i *models.Instance) error {
 // Delete removes an instance; its commands stay as history.
 func (s Instances) Delete(ctx context.Context, id models.InstanceID) error {
 	return s.inTx(ctx, func(h *handle) error {
-		for _, table := range []string{"instance_layers", "service_errors", "enroll_tokens"} {
+		for _, table := range []string{"instance_layers", "service_errors", "enroll_tokens", "remote_accesses"} {
 			if err := h.w(ctx).Exec("DELETE FROM "+table+" WHERE instance_id = ?", id).Error; err != nil {
 				return wrap(err, "delete %s of instance %s", table, id)
 			}
@@ -192,6 +192,10 @@ type InstanceChange struct {
 	PublicIP      *string
 	BootID        *string
 	AgentKey      *[]byte // of an empty one: the agent must enrol again
+	// LastServiceErrorID names what the engine could not do.
+	LastServiceErrorID *models.ServiceErrorID
+	// ServiceErrorID names the service error that goes with the change.
+	ServiceErrorID *models.ServiceErrorID
 }
 
 // Move changes the state of an instance that is still in one of the states
@@ -240,6 +244,8 @@ func (c *InstanceChange) patch(i *models.Instance) (columns []string) {
 	columns = setIf(columns, "public_ip", &i.PublicIP, c.PublicIP)
 	columns = setIf(columns, "boot_id", &i.BootID, c.BootID)
 	columns = setIf(columns, "agent_key", &i.AgentKey, c.AgentKey)
+	columns = setIf(columns, "last_service_error_id", &i.LastServiceErrorID, c.LastServiceErrorID)
+	columns = setIf(columns, "last_service_error_id", &i.LastServiceErrorID, c.ServiceErrorID)
 	if c.SetupAt != nil || c.ClearSetup {
 		i.SetupAt, columns = stampPtr(c.SetupAt), append(columns, "setup_at")
 	}
