@@ -25,16 +25,17 @@ var version = "0.1.0-dev"
 
 // cli is the command line; each command is in a cmd_ file of its own.
 type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Run the server."`
-	Demo    demoCmd    `cmd:"" help:"Run the server with the sample stack and temporary data."`
-	User    userCmd    `cmd:"" help:"Make and list users, set passwords and permissions."`
-	Key     keyCmd     `cmd:"" help:"Make access keys for AWS clients."`
-	Token   tokenCmd   `cmd:"" help:"Make tokens with which hosts enrol."`
-	Doctor  doctorCmd  `cmd:"" help:"Tell what this host offers and what is missing."`
-	Backup  backupCmd  `cmd:"" help:"Copy the data of a running server to a file."`
-	Restore restoreCmd `cmd:"" help:"Make a data directory from a backup."`
-	Agent   agentCmd   `cmd:"" help:"Run the agent on an instance, or one of its helpers."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve   serveCmd    `cmd:"" help:"Run the server."`
+	Demo    demoCmd     `cmd:"" help:"Run the server with the sample stack and temporary data."`
+	User    userCmd     `cmd:"" help:"Make and list users, set passwords and permissions."`
+	Key     keyCmd      `cmd:"" help:"Make access keys for AWS clients."`
+	Token   tokenCmd    `cmd:"" help:"Make tokens with which hosts enrol."`
+	Doctor  doctorCmd   `cmd:"" help:"Tell what this host offers and what is missing."`
+	Backup  backupCmd   `cmd:"" help:"Copy the data of a running server to a file."`
+	Restore restoreCmd  `cmd:"" help:"Make a data directory from a backup."`
+	AWS     awsModelCmd `cmd:"" name:"aws-model" help:"Print or install the description of the AWS API for clients that lack it."`
+	Agent   agentCmd    `cmd:"" help:"Run the agent on an instance, or one of its helpers."`
+	Version versionCmd  `cmd:"" help:"Print the version."`
 }
 
 func main() {

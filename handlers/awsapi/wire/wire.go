@@ -4,7 +4,6 @@ package wire
 
 import (
 	_ "embed"
-	"encoding/json"
 	"maps"
 	"slices"
 	"sync"
@@ -54,8 +53,6 @@ type shape struct {
 
 var parsed = sync.OnceValue(func() *model {
 	m := new(model)
-	if err := json.Unmarshal(modelText, m); err != nil {
-		panic("the embedded model is not JSON: " + err.Error()) // a test reads it
-	}
+	embedded(m)
 	return m
 })
