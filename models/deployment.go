@@ -45,7 +45,9 @@ const (
 	CommandUpdateCustomCookbooks CommandName = "update_custom_cookbooks"
 	CommandInstallDependencies   CommandName = "install_dependencies"
 	CommandUpdateDependencies    CommandName = "update_dependencies"
-	CommandSyncRemoteUsers       CommandName = "sync_remote_users" // engine only
+	CommandSyncRemoteUsers       CommandName = "sync_remote_users"    // engine only
+	CommandGrantRemoteAccess     CommandName = "grant_remote_access"  // engine only
+	CommandRevokeRemoteAccess    CommandName = "revoke_remote_access" // engine only
 )
 
 // AppCommands need an app; StackCommands do not.

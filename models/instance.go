@@ -1,8 +1,6 @@
 package models
 
 import (
-	"regexp"
-	"strings"
 	"time"
 )
 
@@ -58,7 +56,7 @@ var instanceMoves = map[InstanceStatus][]InstanceStatus{
 	InstanceRequested:      {InstancePending, InstanceStartFailed, InstanceStopping, InstanceTerminating},
 	InstancePending:        {InstanceBooting, InstanceStartFailed, InstanceStopping, InstanceTerminating},
 	InstanceBooting:        {InstanceRunningSetup, InstanceStartFailed, InstanceConnectionLost, InstanceStopping, InstanceTerminating},
-	InstanceRunningSetup:   {InstanceOnline, InstanceSetupFailed, InstanceConnectionLost, InstanceRegistered, InstanceUnassigning, InstanceStopping, InstanceTerminating},
+	InstanceRunningSetup:   {InstanceOnline, InstanceSetupFailed, InstanceConnectionLost, InstanceRegistered, InstanceUnassigning, InstanceDeregistering, InstanceStopping, InstanceTerminating},
 	InstanceOnline:         {InstanceRunningSetup, InstanceRebooting, InstanceConnectionLost, InstanceUnassigning, InstanceDeregistering, InstanceStopping, InstanceTerminating},
 	InstanceSetupFailed:    {InstanceRunningSetup, InstanceRebooting, InstanceConnectionLost, InstanceUnassigning, InstanceDeregistering, InstanceStopping, InstanceTerminating},
 	InstanceStartFailed:    {InstanceRequested, InstanceStopping, InstanceTerminating},
@@ -68,11 +66,11 @@ var instanceMoves = map[InstanceStatus][]InstanceStatus{
 	InstanceShuttingDown:   {InstanceStopped, InstanceTerminated, InstanceStopFailed},
 	InstanceTerminated:     {InstanceStopped},
 	InstanceRebooting:      {InstanceOnline, InstanceSetupFailed, InstanceConnectionLost, InstanceStopping, InstanceTerminating},
-	InstanceConnectionLost: {InstanceOnline, InstanceSetupFailed, InstanceBooting, InstanceRunningSetup, InstanceRebooting, InstanceDeregistering, InstanceStopping, InstanceTerminating},
-	InstanceRegistering:    {InstanceRunningSetup, InstanceConnectionLost, InstanceDeregistering},
-	InstanceRegistered:     {InstanceAssigning, InstanceConnectionLost, InstanceDeregistering},
-	InstanceAssigning:      {InstanceRunningSetup, InstanceUnassigning, InstanceConnectionLost},
-	InstanceUnassigning:    {InstanceRegistered, InstanceConnectionLost},
+	InstanceConnectionLost: {InstanceOnline, InstanceSetupFailed, InstanceBooting, InstanceRunningSetup, InstanceRegistered, InstanceRebooting, InstanceDeregistering, InstanceStopping, InstanceTerminating},
+	InstanceRegistering:    {InstanceRunningSetup, InstanceDeregistering},
+	InstanceRegistered:     {InstanceRunningSetup, InstanceAssigning, InstanceConnectionLost, InstanceDeregistering},
+	InstanceAssigning:      {InstanceRunningSetup, InstanceUnassigning, InstanceConnectionLost, InstanceDeregistering},
+	InstanceUnassigning:    {InstanceRegistered, InstanceDeregistering},
 	InstanceDeregistering:  {},
 }
 
@@ -197,6 +195,9 @@ type Instance struct {
 	SubnetID                 string     `gorm:"size:64"`
 	Tenancy                  string     `gorm:"size:16"`
 	VirtualizationType       string     `gorm:"size:16"`
+	// RSAPublicKey and its fingerprint are what RegisterInstance brought.
+	RSAPublicKey            string
+	RSAPublicKeyFingerprint string `gorm:"size:128"`
 
 	// What follows is ours: how the engine sees the instance.
 
@@ -240,8 +241,8 @@ func (i *Instance) Registered() bool { return i.RegisteredBy != "" }
 
 // CanStart tells whether StartInstance is accepted.
 func (i *Instance) CanStart() error {
-	if i.InfrastructureClass == InfrastructureOnPremises {
-		return Invalid("Instance %s is on-premises: it cannot be started or stopped from here.", i.Hostname)
+	if err := i.ownMachine(); err != nil {
+		return err
 	}
 	if i.Status == InstanceStopped || i.Status == InstanceStartFailed {
 		return nil
@@ -249,10 +250,28 @@ func (i *Instance) CanStart() error {
 	return Invalid("Instance %s is %s: only a stopped instance can be started.", i.Hostname, i.Status)
 }
 
+// ownMachine refuses what can only be done to a machine that a provider of
+// ours has made.
+func (i *Instance) ownMachine() error {
+	if i.Registered() || i.InfrastructureClass == InfrastructureOnPremises {
+		return Invalid("Instance %s is a registered host: its machine is not started, stopped or rebooted from here.", i.Hostname)
+	}
+	return nil
+}
+
+// ByHand refuses what people leave to the schedule of a time-based instance
+// (OpsWorks: "Using Time-based Instances"); a stop by force is always theirs.
+func (i *Instance) ByHand() error {
+	if i.AutoScalingType == ScalingTimer {
+		return Invalid("Instance %s is time-based: its schedule starts and stops it. Change the schedule instead.", i.Hostname)
+	}
+	return nil
+}
+
 // CanStop tells whether StopInstance is accepted.
 func (i *Instance) CanStop(force bool) error {
-	if i.InfrastructureClass == InfrastructureOnPremises {
-		return Invalid("Instance %s is on-premises: it cannot be started or stopped from here.", i.Hostname)
+	if err := i.ownMachine(); err != nil {
+		return err
 	}
 	switch i.Status {
 	case InstanceRequested, InstancePending, InstanceBooting, InstanceRunningSetup, InstanceOnline,
@@ -269,6 +288,9 @@ func (i *Instance) CanStop(force bool) error {
 
 // CanReboot tells whether RebootInstance is accepted.
 func (i *Instance) CanReboot() error {
+	if err := i.ownMachine(); err != nil {
+		return err
+	}
 	switch i.Status {
 	case InstanceOnline, InstanceSetupFailed, InstanceConnectionLost:
 		return nil
@@ -277,10 +299,14 @@ func (i *Instance) CanReboot() error {
 }
 
 // CanDelete tells whether DeleteInstance is accepted. A registered host is not
-// stopped from here: deleting it means letting go of it, in any state.
+// deleted but deregistered (OpsWorks: DeleteInstance of one that was made
+// elsewhere in the cloud means the same).
 func (i *Instance) CanDelete() error {
+	if i.InfrastructureClass == InfrastructureOnPremises {
+		return Invalid("Instance %s is on-premises: deregister it instead of deleting it.", i.Hostname)
+	}
 	if i.Registered() {
-		return nil
+		return i.CanDeregister()
 	}
 	if i.Status == InstanceStopped || i.Status == InstanceStartFailed {
 		return nil
@@ -290,51 +316,52 @@ func (i *Instance) CanDelete() error {
 
 // CanUpdate tells whether UpdateInstance is accepted.
 func (i *Instance) CanUpdate() error {
-	if i.Status == InstanceStopped || i.Status == InstanceStartFailed {
+	switch {
+	case i.Registered():
+		return Invalid("Instance %s is a registered host: it cannot be edited.", i.Hostname)
+	case i.AmiID != "":
+		return Invalid("Instance %s was made from a custom AMI: it cannot be edited.", i.Hostname)
+	case i.Status == InstanceStopped || i.Status == InstanceStartFailed:
 		return nil
 	}
 	return Invalid("Instance %s is %s: stop it before you change it.", i.Hostname, i.Status)
 }
 
-var hostnamePattern = regexp.MustCompile(`\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\z`)
-
-// Normalize makes the hostname lower case and fills defaults (CreateInstance).
-func (i *Instance) Normalize() {
-	i.Hostname = strings.ToLower(strings.TrimSpace(i.Hostname))
-	setDefault(&i.Status, InstanceStopped)
-	setDefault(&i.Architecture, "x86_64")
-	setDefault(&i.AgentVersion, "INHERIT")
-	setDefault(&i.InfrastructureClass, InfrastructureEC2)
-	setDefault(&i.Tenancy, "default")
-	setDefault(&i.RootDeviceType, RootDeviceInstanceStore)
+// CanAssign tells whether AssignInstance is accepted.
+func (i *Instance) CanAssign() error {
+	if !i.Registered() {
+		return Invalid("Instance %s was made by this server: only registered hosts are assigned. Put it into other layers by an update.", i.Hostname)
+	}
+	if i.Status == InstanceRegistered {
+		return nil
+	}
+	return Invalid("Instance %s is %s: only a registered host that is in no layer can be assigned.", i.Hostname, i.Status)
 }
 
-// Validate refuses an instance that OpsWorks would refuse, as far as the
-// instance alone shows it.
-func (i *Instance) Validate() error {
-	if !hostnamePattern.MatchString(i.Hostname) {
-		return InvalidField("Hostname", "Hostname: must be 1 to 63 letters, digits and hyphens, with a letter or digit at both ends.")
+// CanUnassign tells whether UnassignInstance is accepted.
+func (i *Instance) CanUnassign() error {
+	if !i.Registered() {
+		return Invalid("Instance %s was made by this server: only registered hosts are unassigned.", i.Hostname)
 	}
-	if len(i.LayerIDs) == 0 && !i.Registered() {
-		return InvalidField("LayerIds", "Layer ids: choose at least one layer.")
+	if len(i.LayerIDs) == 0 {
+		return Invalid("Instance %s is in no layer.", i.Hostname)
 	}
-	switch i.AutoScalingType {
-	case ScalingNone, ScalingTimer, ScalingLoad:
-	default:
-		return InvalidField("AutoScalingType", "Auto scaling type: must be timer or load, or left out.")
+	if i.Status.CanBecome(InstanceUnassigning) {
+		return nil
 	}
-	if i.Architecture != "x86_64" && i.Architecture != "i386" && i.Architecture != "arm64" {
-		return InvalidField("Architecture", "Architecture: must be x86_64, i386 or arm64.")
+	return Invalid("Instance %s is %s: it cannot be unassigned now.", i.Hostname, i.Status)
+}
+
+// CanDeregister tells whether DeregisterInstance is accepted. A machine that a
+// provider of ours has made has no owner to return to.
+func (i *Instance) CanDeregister() error {
+	if !i.Registered() {
+		return Invalid("Instance %s has a machine that this server made and that ends with it: stop and delete it instead.", i.Hostname)
 	}
-	if i.RootDeviceType != RootDeviceEBS && i.RootDeviceType != RootDeviceInstanceStore {
-		return InvalidField("RootDeviceType", "Root device type: must be ebs or instance-store.")
+	if i.Status.CanBecome(InstanceDeregistering) {
+		return nil
 	}
-	switch i.Tenancy {
-	case "default", "dedicated", "host":
-	default:
-		return InvalidField("Tenancy", "Tenancy: must be default, dedicated or host.")
-	}
-	return nil
+	return Invalid("Instance %s is %s already.", i.Hostname, i.Status)
 }
 
 // InstanceLayer is the join table that mirrors Instance.LayerIDs, for queries.

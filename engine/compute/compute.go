@@ -18,15 +18,25 @@ type Spec struct {
 	ID       string
 	Hostname string
 	StackID  string
-	// Size is an instance type such as "local.small"; providers map it to
-	// memory and CPU and refuse what they do not know with ErrBadSpec.
+	// Size is an instance type such as "local.small" or one of EC2's; providers
+	// map it to memory and CPU and refuse what they do not know with ErrBadSpec.
 	Size string
 	// OS and Image choose the root file system; empty means the provider's default.
 	OS    string
 	Image string
+	// Volumes are disks apart from the machine's own, which outlive it.
+	Volumes []Volume
 	// Enroll starts the agent in the machine. On a restart of a kept disk the
 	// agent already has its identity and ignores the token.
 	Enroll Enrollment
+}
+
+// Volume is a disk that is mounted in a machine. A provider that does not have
+// it yet makes it, empty.
+type Volume struct {
+	ID         string // of the disk: it may come to another machine later
+	MountPoint string // an absolute path
+	SizeGiB    int    // 0: not known
 }
 
 // Enrollment tells the agent in a new machine where to go. The token is a
@@ -59,6 +69,9 @@ type Machine struct {
 	Ports     map[int]int // machine port → host port, where there is no own address
 	BootID    string
 	Started   time.Time
+	// Note is what the asker should know of the machine: that it is smaller
+	// than its size says, for instance.
+	Note string
 }
 
 // Caps are the abilities of a provider.
@@ -138,6 +151,13 @@ type Reacher interface {
 	// Reach gives the address under which the machines reach a server that
 	// this host has under url, and makes it reachable.
 	Reach(ctx context.Context, url string) (string, error)
+}
+
+// VolumeKeeper is a provider that keeps the disks of Spec.Volumes.
+type VolumeKeeper interface {
+	// DeleteVolume removes a disk that no running machine has, and all that is
+	// on it; an absent one is fine.
+	DeleteVolume(ctx context.Context, id string) error
 }
 
 // Killer is a provider whose machines can lose their power, for tests and drills.

@@ -52,6 +52,7 @@ type Store struct {
 	Deployments          Deployments
 	Commands             Commands
 	Membership           Membership
+	RemoteAccesses       RemoteAccesses
 	Contents             Contents
 	Users                Users
 	Sessions             Sessions
@@ -155,6 +156,7 @@ func bind(h *handle) *Store {
 		Deployments:          Deployments{h},
 		Commands:             Commands{h},
 		Membership:           Membership{h},
+		RemoteAccesses:       RemoteAccesses{h},
 		Contents:             Contents{h},
 		Users:                Users{h},
 		Sessions:             Sessions{h},

@@ -20,6 +20,7 @@ import (
 var (
 	_ compute.Provider = (*Provider)(nil)
 	_ compute.Killer   = (*Provider)(nil)
+	_ compute.Sizer    = (*Provider)(nil)
 )
 
 // Check tries what machines need. What would change the host is tried in

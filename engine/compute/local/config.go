@@ -53,35 +53,4 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Size is what an instance type gives a machine.
-type Size struct {
-	Name   string
-	Memory int64 // bytes
-	CPUs   float64
-	Tasks  int // processes and threads
-}
-
-// Sizes are the instance types of this provider, smallest first.
-var Sizes = []Size{
-	{"local.nano", 256 << 20, 0.5, 1000},
-	{"local.micro", 512 << 20, 1, 2000},
-	{"local.small", 1 << 30, 1, 2000},
-	{"local.medium", 2 << 30, 2, 4000},
-	{"local.large", 4 << 30, 2, 4000},
-}
-
-const defaultSize = "local.small"
-
-func sizeOf(name string) (Size, bool) {
-	if name == "" {
-		name = defaultSize
-	}
-	for _, s := range Sizes {
-		if s.Name == name {
-			return s, true
-		}
-	}
-	return Size{}, false
-}
-
 var caps = compute.Caps{OwnIP: true, OwnDisk: true, Services: true, Reboot: true, Console: true}

@@ -55,7 +55,7 @@ type run struct {
 func (m *machine) view() compute.Machine {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	v := compute.Machine{ID: m.rec.ID, PrivateIP: m.rec.IP, PublicIP: m.rec.IP}
+	v := compute.Machine{ID: m.rec.ID, PrivateIP: m.rec.IP, PublicIP: m.rec.IP, Note: shortfall(m.rec.Size)}
 	switch {
 	case m.starting:
 		v.State = compute.Pending

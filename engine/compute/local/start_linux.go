@@ -52,7 +52,7 @@ func check(spec compute.Spec) error {
 		return fmt.Errorf("%w: %q is no host name", compute.ErrBadSpec, spec.Hostname)
 	}
 	if _, ok := sizeOf(spec.Size); !ok {
-		return fmt.Errorf("%w: there is no size %q; choose one of local.nano to local.large", compute.ErrBadSpec, spec.Size)
+		return fmt.Errorf("%w: there is no size %q; choose one of local.nano to local.large, or a type of EC2", compute.ErrBadSpec, spec.Size)
 	}
 	return enroll.Validate(spec.Enroll)
 }

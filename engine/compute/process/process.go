@@ -61,6 +61,7 @@ type Provider struct {
 var (
 	_ compute.Provider = (*Provider)(nil)
 	_ compute.Killer   = (*Provider)(nil)
+	_ compute.Sizer    = (*Provider)(nil)
 
 	errClosed = errors.New("the process provider is closed")
 )
@@ -94,7 +95,15 @@ func New(cfg Config) (*Provider, error) {
 }
 
 // Name is "process".
-func (p *Provider) Name() string { return "process" }
+func (p *Provider) Name() string { return name }
+
+const name = "process"
+
+// Sizes are names only: all machines have what this process has.
+func (p *Provider) Sizes() []string { return compute.AnySizes() }
+
+// HasSize tells whether a name means a size.
+func (p *Provider) HasSize(size string) bool { return compute.HasAnySize(name, size) }
 
 // Caps are few: no address, no disk, no services of its own.
 func (p *Provider) Caps() compute.Caps { return compute.Caps{Reboot: true, Console: true} }
@@ -268,14 +277,13 @@ func (p *Provider) dirOf(id string) string { return filepath.Join(p.cfg.Dir, id)
 
 var (
 	idPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`)
-	sizePattern = regexp.MustCompile(`^((local|process)\.[a-z0-9]+)?$`)
 )
 
 func check(spec compute.Spec) error {
 	if !idPattern.MatchString(spec.ID) {
 		return fmt.Errorf("%w: %q is no instance id", compute.ErrBadSpec, spec.ID)
 	}
-	if !sizePattern.MatchString(spec.Size) { // any of ours: a process has no size
+	if !compute.HasAnySize(name, spec.Size) { // a process has no size
 		return fmt.Errorf("%w: there is no size %q", compute.ErrBadSpec, spec.Size)
 	}
 	return enroll.Validate(spec.Enroll)

@@ -49,6 +49,7 @@ type Provider struct {
 var (
 	_ compute.Provider = (*Provider)(nil)
 	_ compute.Killer   = (*Provider)(nil)
+	_ compute.Sizer    = (*Provider)(nil)
 )
 
 var errClosed = errors.New("the sim provider is closed")
@@ -80,7 +81,15 @@ func New(cfg Config) (*Provider, error) {
 }
 
 // Name is "sim".
-func (p *Provider) Name() string { return "sim" }
+func (p *Provider) Name() string { return name }
+
+const name = "sim"
+
+// Sizes are names only: all machines have what this process has.
+func (p *Provider) Sizes() []string { return compute.AnySizes() }
+
+// HasSize tells whether a name means a size.
+func (p *Provider) HasSize(size string) bool { return compute.HasAnySize(name, size) }
 
 // Caps are everything that can be pretended.
 func (p *Provider) Caps() compute.Caps {
@@ -95,14 +104,13 @@ func (p *Provider) Check(context.Context) []compute.Finding {
 
 var (
 	idPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
-	sizePattern = regexp.MustCompile(`^((local|sim)\.[a-z0-9]+)?$`)
 )
 
 func check(spec compute.Spec) error {
 	if !idPattern.MatchString(spec.ID) {
 		return fmt.Errorf("%w: %q is no instance id", compute.ErrBadSpec, spec.ID)
 	}
-	if !sizePattern.MatchString(spec.Size) {
+	if !compute.HasAnySize(name, spec.Size) {
 		return fmt.Errorf("%w: there is no size %q", compute.ErrBadSpec, spec.Size)
 	}
 	return enroll.Validate(spec.Enroll)

@@ -15,8 +15,9 @@ import (
 var steps = []*gormigrate.Migration{
 	{ID: "0001", Migrate: initial},
 	{ID: "0002", Migrate: membershipChanges},
-	{ID: "0005", Migrate: resources},
 	{ID: "0003", Migrate: scaling},
+	{ID: "0004", Migrate: registeredInstances},
+	{ID: "0005", Migrate: resources},
 }
 
 // Run makes the steps that the database has not seen, all or none. It refuses a
