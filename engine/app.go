@@ -2,22 +2,30 @@ package engine
 
 import (
 	"context"
+	"maps"
 
 	"opsyard/models"
 )
 
 // CreateApp describes an app; nothing is deployed yet (OpsWorks: CreateApp).
 func (e *Engine) CreateApp(ctx context.Context, a models.App) (*models.App, error) {
-	if _, err := e.Authorize(ctx, a.StackID, models.ActionManage); err != nil {
+	stack, err := e.Authorize(ctx, a.StackID, models.ActionManage)
+	if err != nil {
 		return nil, err
 	}
 	a.ID = models.NewID[models.AppID]()
+	if err := a.KeepSecrets(models.App{}); err != nil { // of a new app nothing is stored
+		return nil, err
+	}
 	a.Normalize()
 	if err := a.Validate(); err != nil {
 		return nil, err
 	}
 	a.CreatedAt, a.UpdatedAt = e.Clock(), e.Clock()
-	err := e.tx(ctx, func(t *tx) error {
+	err = e.tx(ctx, func(t *tx) error {
+		if err := t.checkAppIn(ctx, stack, &a); err != nil {
+			return err
+		}
 		if err := t.Apps.Create(ctx, &a); err != nil {
 			return err
 		}
@@ -37,16 +45,22 @@ func (e *Engine) UpdateApp(ctx context.Context, id models.AppID, change func(*mo
 	if err != nil {
 		return nil, err
 	}
-	if _, err := e.Authorize(ctx, current.StackID, models.ActionDeploy); err != nil {
-		return nil, err
+	stack, err := e.Authorize(ctx, current.StackID, models.ActionDeploy)
+	if err != nil {
+		return nil, hide(err, "app", id)
 	}
 	var updated *models.App
 	err = e.tx(ctx, func(t *tx) error {
+		// The stack's lock: of two changes the second sees the first.
+		if _, err := t.Stacks.GetForUpdate(ctx, current.StackID); err != nil {
+			return err
+		}
 		before, err := t.Apps.Get(ctx, id)
 		if err != nil {
 			return err
 		}
 		a := *before
+		a.Attributes = maps.Clone(before.Attributes)
 		a.Environment = append([]models.EnvironmentVariable(nil), before.Environment...)
 		if err := change(&a); err != nil {
 			return err
@@ -58,6 +72,9 @@ func (e *Engine) UpdateApp(ctx context.Context, id models.AppID, change func(*mo
 		a.UpdatedAt = e.Clock()
 		a.Normalize()
 		if err := a.Validate(); err != nil {
+			return err
+		}
+		if err := t.checkAppIn(ctx, stack, &a); err != nil {
 			return err
 		}
 		if err := t.Apps.Save(ctx, &a); err != nil {
@@ -73,6 +90,29 @@ func (e *Engine) UpdateApp(ctx context.Context, id models.AppID, change func(*mo
 	return updated, err
 }
 
+// checkAppIn refuses what does not go with the app's stack: types other than
+// other where there are no built-in layers (OpsWorks: "Chef 12"), Subversion
+// there, and databases that are not registered with the stack.
+func (t *tx) checkAppIn(ctx context.Context, stack *models.Stack, a *models.App) error {
+	if manager := stack.ConfigurationManager; manager.IsChef12() {
+		if a.Type != models.AppOther {
+			return models.InvalidField("Type", "Type: must be other on %s stacks, whose apps are deployed by recipes of your own.", manager)
+		}
+		if a.AppSource.Type == models.SourceSvn {
+			return models.InvalidField("AppSource", "App source: Subversion is not supported on %s stacks.", manager)
+		}
+	}
+	for _, d := range a.DataSources {
+		if d.Type != models.DataSourceRds {
+			continue
+		}
+		if _, err := t.RdsDbInstances.OfStack(ctx, stack.ID, d.Arn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // DeleteApp removes the app from the online instances by an Undeploy event and
 // then from the stack (OpsWorks: DeleteApp).
 func (e *Engine) DeleteApp(ctx context.Context, id models.AppID) error {
@@ -82,7 +122,7 @@ func (e *Engine) DeleteApp(ctx context.Context, id models.AppID) error {
 	}
 	stack, err := e.Authorize(ctx, current.StackID, models.ActionManage)
 	if err != nil {
-		return err
+		return hide(err, "app", id)
 	}
 	return e.tx(ctx, func(t *tx) error {
 		a, err := t.Apps.Get(ctx, id)

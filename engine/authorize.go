@@ -31,6 +31,15 @@ func (e *Engine) Authorize(ctx context.Context, id models.StackID, action models
 	return nil, models.Forbidden("You may see stack %s, but not do this: it needs the level %s.", stack.Name, neededLevel(action))
 }
 
+// hide makes "no such stack" what somebody is told who asked for a thing of a
+// stack that they may not see.
+func hide(err error, kind string, id any) error {
+	if err != nil && models.CodeOf(err) == models.CodeNotFound {
+		return models.NotFound(kind, id)
+	}
+	return err
+}
+
 func neededLevel(a models.Action) models.Level {
 	if a == models.ActionDeploy {
 		return models.LevelDeploy

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"opsyard/models"
 	"opsyard/models/store"
@@ -26,26 +27,14 @@ type DeploymentRequest struct {
 
 // Validate refuses what is wrong whatever the stack looks like.
 func (r *DeploymentRequest) Validate() error {
-	name := r.Command.Name
-	if !name.Requestable() {
-		return models.InvalidField("Command", "Command: %q is not a command that can be asked for.", name)
+	if err := r.Command.Validate(); err != nil {
+		return err
 	}
-	if name.NeedsApp() && r.AppID == "" {
-		return models.InvalidField("AppId", "App id: the command %s needs an app.", name)
+	if r.Command.Name.NeedsApp() && r.AppID == "" {
+		return models.InvalidField("AppId", "App id: the command %s needs an app.", r.Command.Name)
 	}
-	if len(r.Comment) > 1000 {
+	if utf8.RuneCountInString(r.Comment) > 1000 {
 		return models.InvalidField("Comment", "Comment: is too long (maximum is 1000 characters).")
-	}
-	if name == models.CommandExecuteRecipes {
-		recipes := r.Command.Args["recipes"]
-		if len(recipes) == 0 {
-			return models.InvalidField("Recipes", "Recipes: name at least one recipe.")
-		}
-		for _, recipe := range recipes {
-			if !models.ValidRecipe(recipe) {
-				return models.InvalidField("Recipes", "Recipes: %q is not a recipe name, write cookbook::recipe.", recipe)
-			}
-		}
 	}
 	return models.CheckCustomJSON(r.CustomJSON)
 }
@@ -58,6 +47,9 @@ func (e *Engine) Deploy(ctx context.Context, r DeploymentRequest) (*models.Deplo
 		return nil, err
 	}
 	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	if err := offers(stack.ConfigurationManager, r.Command.Name); err != nil {
 		return nil, err
 	}
 	actor := models.ActorFrom(ctx)
@@ -96,6 +88,15 @@ func (e *Engine) Deploy(ctx context.Context, r DeploymentRequest) (*models.Deplo
 	return &d, nil
 }
 
+// offers refuses the commands that Chef 12 left out; Chef 12.2, on Windows,
+// takes those about dependencies and does nothing (OpsWorks: "Chef 12").
+func offers(m models.ConfigurationManager, name models.CommandName) error {
+	if !m.IsChef12() || !name.Chef11Only() || m.Version == models.Chef122 && !name.NeedsApp() {
+		return nil
+	}
+	return models.InvalidField("Command", "Command: %s is not available on %s stacks.", name, m)
+}
+
 func (t *tx) checkApp(ctx context.Context, r *DeploymentRequest) error {
 	if !r.Command.Name.NeedsApp() {
 		r.AppID = ""
@@ -123,22 +124,46 @@ func (t *tx) targets(ctx context.Context, r *DeploymentRequest) ([]store.Member,
 		}
 	}
 	everybody := len(r.InstanceIDs)+len(r.LayerIDs) == 0
+	if err := t.checkLayers(ctx, r); err != nil {
+		return nil, err
+	}
 	var chosen []store.Member
-	for _, i := range all {
+	var away *store.Member // named, but not there
+	for n, i := range all {
 		named := slices.Contains(r.InstanceIDs, i.ID)
 		wanted := everybody || named || slices.ContainsFunc(r.LayerIDs, func(l models.LayerID) bool { return slices.Contains(i.LayerIDs, l) })
 		switch {
 		case !wanted:
 		case reachable(i.Status, r.Command.Name):
 			chosen = append(chosen, i)
-		case named:
-			return nil, models.InvalidField("InstanceIds", "Instance ids: %s is %s; commands run on instances that are online.", i.Hostname, i.Status)
+		case named && away == nil:
+			away = &all[n]
 		}
 	}
-	if len(chosen) == 0 {
+	switch {
+	case len(chosen) == 0:
 		return nil, models.InvalidField("InstanceIds", "Please provide at least an instance ID of one running instance")
+	case away != nil:
+		return nil, models.InvalidField("InstanceIds", "Instance ids: %s is %s; commands run on instances that are online.", away.Hostname, away.Status)
 	}
 	return chosen, nil
+}
+
+// checkLayers refuses layers that are not the stack's.
+func (t *tx) checkLayers(ctx context.Context, r *DeploymentRequest) error {
+	if len(r.LayerIDs) == 0 {
+		return nil
+	}
+	layers, err := t.Layers.ByIDs(ctx, r.LayerIDs)
+	if err != nil {
+		return err
+	}
+	for _, l := range layers {
+		if l.StackID != r.StackID {
+			return models.NotFound("layer", l.ID)
+		}
+	}
+	return nil
 }
 
 // reachable tells whether a command that somebody asks for may run in this

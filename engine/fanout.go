@@ -76,6 +76,7 @@ type plans struct {
 	command models.DeploymentCommand
 	layers  []models.Layer
 	common  bool
+	idle    bool // accepted, and there is nothing to do
 	made    map[string]plan
 }
 
@@ -90,7 +91,9 @@ func (t *tx) plans(ctx context.Context, stack *models.Stack, command models.Depl
 		return nil, err
 	}
 	common, err := t.e.runsCommon(stack)
-	return &plans{t.e, command, layers, common, map[string]plan{}}, err
+	// What Chef 12.2 still offers of the commands of Chef 11 does nothing there.
+	idle := command.Name.Chef11Only() && stack.ConfigurationManager.IsChef12()
+	return &plans{t.e, command, layers, common, idle, map[string]plan{}}, err
 }
 
 func (p *plans) of(ids []models.LayerID) plan {
@@ -98,7 +101,9 @@ func (p *plans) of(ids []models.LayerID) plan {
 	made, ok := p.made[key]
 	if !ok {
 		layers := lifecycle.LayersOf(models.Instance{LayerIDs: ids}, p.layers)
-		made.list = lifecycle.RunList(p.command.Name, layers, p.command.Args["recipes"], p.common).Items
+		if !p.idle {
+			made.list = lifecycle.RunList(p.command.Name, layers, p.command.Args["recipes"], p.common).Items
+		}
 		made.timeout = p.e.timeoutOf(p.command.Name, layers)
 		p.made[key] = made
 	}

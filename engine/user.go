@@ -11,7 +11,7 @@ import (
 )
 
 // CreateUser makes a user with a password; an empty one means that they cannot
-// sign in by password (OpsWorks: CreateUserProfile).
+// sign in by password. Users of IAM are made by CreateUserProfile.
 func (e *Engine) CreateUser(ctx context.Context, u models.User, password string) (*models.User, error) {
 	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", name: u.Name}); err != nil {
 		return nil, err
@@ -26,11 +26,12 @@ func (e *Engine) CreateUser(ctx context.Context, u models.User, password string)
 func (e *Engine) prepareUser(u *models.User, password string) error {
 	u.ID = models.NewID[models.UserID]()
 	u.Name = strings.TrimSpace(u.Name)
-	u.IamUserArn = "arn:aws:iam::000000000000:user/" + u.Name
-	if u.SSHUsername == "" {
-		u.SSHUsername = models.SSHUsernameFor(u.Name)
-	}
+	u.IamUserArn = models.IamUserArnFor(u.Name)
 	u.CreatedAt, u.UpdatedAt = e.Clock(), e.Clock()
+	var err error
+	if u.SSHPublicKey, err = sshPublicKey(u.SSHPublicKey); err != nil {
+		return err
+	}
 	if err := u.Validate(); err != nil {
 		return err
 	}
@@ -49,6 +50,9 @@ func (e *Engine) prepareUser(u *models.User, password string) error {
 }
 
 func (t *tx) createUser(ctx context.Context, u *models.User) error {
+	if err := t.nameOnInstances(ctx, u); err != nil {
+		return err
+	}
 	if err := t.Users.Create(ctx, u); err != nil {
 		return err
 	}
@@ -104,74 +108,6 @@ func (e *Engine) setPassword(ctx context.Context, id models.UserID, password, ke
 		t.tell("user:"+string(id), "user", string(id))
 		return t.audit(ctx, "SetPassword", onUser(u), nil, nil, models.Cause{})
 	})
-}
-
-// Permit sets a user's level in a stack (OpsWorks: SetPermission). Users
-// cannot set their own.
-func (e *Engine) Permit(ctx context.Context, p models.Permission) error {
-	stack, err := e.Authorize(ctx, p.StackID, models.ActionManage)
-	if err != nil {
-		return err
-	}
-	if actor := models.ActorFrom(ctx); actor.Kind == models.ActorUser && actor.UserID == p.UserID && !actor.Admin {
-		return models.Invalid("You cannot set your own permission; somebody else with the level manage can.")
-	}
-	if !validLevel(p.Level) {
-		return models.InvalidField("Level", "Level: must be deny, iam_only, show, deploy or manage.")
-	}
-	p.AllowSudo = p.AllowSudo && p.AllowSSH
-	p.UpdatedAt = e.Clock()
-	return e.tx(ctx, func(t *tx) error {
-		u, err := t.Users.Get(ctx, p.UserID)
-		if err != nil {
-			return err
-		}
-		before, err := t.Permissions.Get(ctx, p.StackID, p.UserID)
-		if err != nil && models.CodeOf(err) != models.CodeNotFound {
-			return err
-		}
-		if err := t.Permissions.Set(ctx, p); err != nil {
-			return err
-		}
-		t.tell("user:"+string(p.UserID), "permission", string(p.StackID))
-		var was any
-		if before != nil {
-			was = before
-		}
-		return t.audit(ctx, "SetPermission", target{"user", string(u.ID), u.Name, stack.ID}, was, &p, models.Cause{})
-	})
-}
-
-func validLevel(l models.Level) bool {
-	for _, known := range models.Levels {
-		if l == known {
-			return true
-		}
-	}
-	return false
-}
-
-// CreateAccessKey makes a key pair for API clients. The secret is shown here
-// and never again.
-func (e *Engine) CreateAccessKey(ctx context.Context, id models.UserID) (*models.AccessKey, error) {
-	actor := models.ActorFrom(ctx)
-	if actor.Kind != models.ActorUser || actor.UserID != id {
-		if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", id: string(id)}); err != nil {
-			return nil, err
-		}
-	}
-	key := models.AccessKey{ID: "AKIA" + rand.Text()[:16], UserID: id, Secret: rand.Text() + rand.Text()[:14], CreatedAt: e.Clock()}
-	err := e.tx(ctx, func(t *tx) error {
-		u, err := t.Users.Get(ctx, id)
-		if err != nil {
-			return err
-		}
-		if err := t.AccessKeys.Create(ctx, &key); err != nil {
-			return err
-		}
-		return t.audit(ctx, "CreateAccessKey", onUser(u), nil, map[string]string{"AccessKeyId": key.ID}, models.Cause{})
-	})
-	return &key, err
 }
 
 // MaxTokenTTL bounds the life of an enrolment token.

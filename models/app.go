@@ -1,6 +1,7 @@
 package models
 
 import (
+	"encoding/pem"
 	"regexp"
 	"strings"
 	"time"
@@ -43,9 +44,21 @@ func (t AppType) LayerType() LayerType {
 	return ""
 }
 
+// AppAttributes are the keys that App.Attributes may have (OpsWorks: "App
+// attributes").
+var AppAttributes = []string{"DocumentRoot", "RailsEnv", "AutoBundleOnDeploy", "AwsFlowRubySettings"}
+
+// Types of data sources.
+const (
+	DataSourceAutoSelect = "AutoSelectOpsworksMysqlInstance"
+	DataSourceMysql      = "OpsworksMysqlInstance"
+	DataSourceRds        = "RdsDbInstance"
+	DataSourceNone       = "None"
+)
+
 // DataSource is the database of an app.
 type DataSource struct {
-	Type         string `json:"type"` // AutoSelectOpsworksMysqlInstance, OpsworksMysqlInstance, RdsDbInstance, None
+	Type         string `json:"type"`
 	Arn          string `json:"arn,omitempty"`
 	DatabaseName string `json:"database_name,omitempty"`
 }
@@ -111,6 +124,19 @@ func (a *App) Normalize() {
 	if a.Shortname == "" {
 		a.Shortname = ShortnameFor(a.Name)
 	}
+	a.Attributes = given(a.Attributes)
+}
+
+// given is a copy of attributes without the empty ones, which clients send for
+// those that are not set.
+func given(attributes map[string]string) map[string]string {
+	set := make(map[string]string, len(attributes))
+	for key, value := range attributes {
+		if value != "" {
+			set[key] = value
+		}
+	}
+	return set
 }
 
 // Validate refuses an app that OpsWorks would refuse, as far as the app alone
@@ -128,6 +154,14 @@ func (a *App) Validate() error {
 	if err := a.AppSource.Validate("App source"); err != nil {
 		return err
 	}
+	for key, value := range a.Attributes {
+		if !contains(AppAttributes, key) {
+			return InvalidField("Attributes", "Attributes: %q is not an attribute of apps.", shorten(key, 64))
+		}
+		if strings.ContainsFunc(value, unshowable) && key != "AwsFlowRubySettings" {
+			return InvalidField(key, "%s: holds characters that configuration files cannot take.", key)
+		}
+	}
 	if root := a.Attributes["DocumentRoot"]; root != "" && (!docRootPattern.MatchString(root) || strings.Contains(root, "..")) {
 		return InvalidField("DocumentRoot", "Document root: must begin with a letter, digit, _ or -, and stay inside the app.")
 	}
@@ -136,10 +170,50 @@ func (a *App) Validate() error {
 			return InvalidField("Domains", "Domains: %q is not a domain name.", d)
 		}
 	}
-	if a.EnableSsl && (a.SslConfiguration.Certificate == "" || a.SslConfiguration.PrivateKey == "") {
+	for _, check := range []func() error{a.validateDataSources, a.validateSsl, a.validateEnvironment} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) validateDataSources() error {
+	if len(a.DataSources) > 1 {
+		return InvalidField("DataSources", "Data sources: an app has one at most.")
+	}
+	for _, d := range a.DataSources {
+		switch {
+		case !contains([]string{DataSourceAutoSelect, DataSourceMysql, DataSourceRds, DataSourceNone}, d.Type):
+			return InvalidField("DataSources", "Data sources: %q is not a type of data source.", shorten(d.Type, 64))
+		case d.Type == DataSourceRds && d.Arn == "":
+			return InvalidField("DataSources", "Data sources: the ARN of the RDS instance is missing.")
+		case len(d.Arn) > maxARN || len(d.DatabaseName) > 255 || strings.ContainsFunc(d.Arn+d.DatabaseName, unshowable):
+			return InvalidField("DataSources", "Data sources: the ARN or the name of the database cannot be right.")
+		}
+	}
+	return nil
+}
+
+func (a *App) validateSsl() error {
+	c := a.SslConfiguration
+	if c == (SslConfiguration{}) && !a.EnableSsl {
+		return nil
+	}
+	if c.Certificate == "" || c.PrivateKey == "" {
 		return InvalidField("SslConfiguration", "Ssl configuration: a certificate and its private key are needed.")
 	}
-	return a.validateEnvironment()
+	for _, part := range []struct{ field, name, text, kind string }{
+		{"SslConfiguration", "the certificate", c.Certificate, "CERTIFICATE"},
+		{"PrivateKey", "the private key", c.PrivateKey, "PRIVATE KEY"},
+		{"Chain", "the chain", c.Chain, "CERTIFICATE"},
+	} {
+		block, _ := pem.Decode([]byte(part.text))
+		if part.text != "" && (block == nil || !strings.HasSuffix(block.Type, part.kind)) {
+			return InvalidField(part.field, "Ssl configuration: %s is not in PEM form.", part.name)
+		}
+	}
+	return nil
 }
 
 func (a *App) validateEnvironment() error {
@@ -172,16 +246,42 @@ func (a *App) KeepSecrets(stored App) error {
 		return err
 	}
 	if a.SslConfiguration.PrivateKey == Filtered {
-		a.SslConfiguration.PrivateKey = stored.SslConfiguration.PrivateKey
-	}
-	old := map[string]string{}
-	for _, v := range stored.Environment {
-		old[v.Key] = v.Value
-	}
-	for n, v := range a.Environment {
-		if v.Value == Filtered {
-			a.Environment[n].Value = old[v.Key]
+		if a.SslConfiguration.PrivateKey = stored.SslConfiguration.PrivateKey; a.SslConfiguration.PrivateKey == "" {
+			return InvalidField("PrivateKey", "Ssl configuration: there is no stored private key to keep; give it anew.")
 		}
 	}
+	old := map[string]EnvironmentVariable{}
+	for _, v := range stored.Environment {
+		old[v.Key] = v
+	}
+	for n, v := range a.Environment {
+		if v.Value != Filtered {
+			continue
+		}
+		kept, there := old[v.Key]
+		switch {
+		case !there:
+			return InvalidField("Environment", "Environment: there is no stored value of %s to keep; give it anew.", shorten(v.Key, 64))
+		case kept.Secure && !v.Secure: // or whoever may change the app could read it
+			return InvalidField("Environment", "Environment: %s is a secure variable; give its value anew to make it a plain one.", v.Key)
+		}
+		a.Environment[n].Value = kept.Value
+	}
 	return nil
+}
+
+// Redacted is the app as people may see it, with Filtered for its secrets. The
+// app itself stays as it is.
+func (a App) Redacted() App {
+	a.AppSource = a.AppSource.Redacted()
+	if a.SslConfiguration.PrivateKey != "" {
+		a.SslConfiguration.PrivateKey = Filtered
+	}
+	a.Environment = append([]EnvironmentVariable(nil), a.Environment...)
+	for n := range a.Environment {
+		if a.Environment[n].Secure {
+			a.Environment[n].Value = Filtered
+		}
+	}
+	return a
 }

@@ -27,6 +27,17 @@ type Permission struct {
 	UpdatedAt time.Time `gorm:"not null"`
 }
 
+// Validate refuses a permission that means nothing.
+func (p *Permission) Validate() error {
+	if !contains(Levels, p.Level) {
+		return InvalidField("Level", "Level: must be deny, iam_only, show, deploy or manage.")
+	}
+	if p.AllowSudo && !p.AllowSSH {
+		return InvalidField("AllowSudo", "Allow sudo: needs SSH to be allowed, too.")
+	}
+	return nil
+}
+
 // Action is a class of operations that one level allows.
 type Action string
 

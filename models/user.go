@@ -2,7 +2,6 @@ package models
 
 import (
 	"regexp"
-	"strings"
 	"time"
 )
 
@@ -31,18 +30,6 @@ func (u *User) Validate() error {
 		return InvalidField("Name", "Name: use 1 to 64 letters, digits and . _ @ + -, beginning with a letter or digit.")
 	}
 	return nil
-}
-
-// SSHUsernameFor drops what a Unix account name cannot hold (OpsWorks:
-// "my.name" becomes "myname").
-func SSHUsernameFor(name string) string {
-	name = strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
-			return r
-		}
-		return -1
-	}, name)
-	return strings.ToLower(name[:min(len(name), 32)])
 }
 
 // MinPassword is the least number of characters of a password.

@@ -98,3 +98,19 @@ func (s Deployments) Lock(ctx context.Context, id models.DeploymentID) error {
 	_, err := get[models.Deployment](forUpdate(s.w(ctx).Select("id")), kindDeployment, id)
 	return err
 }
+
+// InstancesOf lists on which instances deployments ran, in the order of their
+// commands.
+func (s Deployments) InstancesOf(ctx context.Context, ids []models.DeploymentID) (map[models.DeploymentID][]models.InstanceID, error) {
+	instances := make(map[models.DeploymentID][]models.InstanceID, len(ids))
+	for part := range chunks(ids, batch) {
+		rows, err := find[models.Command](s.r(ctx).Select("deployment_id", "instance_id").Where("deployment_id IN ?", part).Order("number"), "list instances of deployments")
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range rows {
+			instances[c.DeploymentID] = append(instances[c.DeploymentID], c.InstanceID)
+		}
+	}
+	return instances, nil
+}

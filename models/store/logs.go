@@ -208,3 +208,20 @@ func (s Logs) Drop(ctx context.Context, id models.CommandID) error {
 		return nil
 	}), "drop the log of command %s", id)
 }
+
+// Of tells which of the commands have written anything.
+func (s Logs) Of(ctx context.Context, ids []models.CommandID) (map[models.CommandID]bool, error) {
+	have := map[models.CommandID]bool{}
+	for part := range chunks(ids, batch) {
+		var some []models.CommandID
+		err := s.r(ctx).Raw(`SELECT command_id FROM log_blobs WHERE command_id IN ? AND bytes > 0
+			UNION SELECT command_id FROM log_chunks WHERE command_id IN ?`, part, part).Scan(&some).Error
+		if err != nil {
+			return nil, wrap(err, "look for logs of commands")
+		}
+		for _, id := range some {
+			have[id] = true
+		}
+	}
+	return have, nil
+}

@@ -22,11 +22,11 @@ func bury(t testing.TB, st *store.Store) *models.App {
 	app := storetest.App(t, st, func(a *models.App) {
 		a.Name, a.EnableSsl = "shop", true
 		a.AppSource = models.Source{Type: models.SourceGit, URL: "https://example.org/x.git", Password: treasure, SSHKey: treasure}
-		a.SslConfiguration = models.SslConfiguration{Certificate: "c", PrivateKey: treasure}
+		a.SslConfiguration = models.SslConfiguration{Certificate: inPEM("CERTIFICATE"), PrivateKey: inPEM("PRIVATE KEY")}
 		a.Environment = []models.EnvironmentVariable{{Key: "TOKEN", Value: treasure, Secure: true}}
 	})
 	storetest.Layer(t, st, func(l *models.Layer) {
-		l.StackID, l.Attributes = app.StackID, map[string]string{"MysqlRootPassword": treasure}
+		l.StackID, l.Type, l.Attributes = app.StackID, models.LayerDBMaster, map[string]string{"MysqlRootPassword": treasure}
 	})
 	storetest.Stack(t, st, func(s *models.Stack) {
 		s.CustomCookbooksSource = models.Source{Type: models.SourceGit, URL: "https://example.org/x.git", Password: treasure}
@@ -34,6 +34,11 @@ func bury(t testing.TB, st *store.Store) *models.App {
 	must(t, st.AccessKeys.Create(ctx, &models.AccessKey{ID: "AK", UserID: "u", Secret: treasure}))
 	must(t, st.Contents.Put(ctx, &models.Content{Digest: "sha256:1", Data: []byte(treasure)}))
 	return app
+}
+
+// inPEM is something in PEM form that holds the treasure.
+func inPEM(kind string) string {
+	return "-----BEGIN " + kind + "-----\nNote: " + treasure + "\n\nAAAA\n-----END " + kind + "-----\n"
 }
 
 // all reads every column of the tables with secrets as the database has it.

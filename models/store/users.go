@@ -2,10 +2,13 @@ package store
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	"opsyard/models"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
 
@@ -44,9 +47,55 @@ func (s Users) ByName(ctx context.Context, name string) (*models.User, error) {
 func (s Users) ByARN(ctx context.Context, arn string) (*models.User, error) {
 	var u models.User
 	if err := s.r(ctx).Where("iam_user_arn = ?", arn).Take(&u).Error; err != nil {
-		return nil, found(err, kindUser, arn)
+		if errors.Is(err, gorm.ErrRecordNotFound) {
+			return nil, noUserWithARN(arn)
+		}
+		return nil, wrap(err, "read user %s", arn)
 	}
 	return &u, nil
+}
+
+// ByARNs reads users in the order of their ARNs, each once; a missing one is a
+// NotFound that names all that are missing.
+func (s Users) ByARNs(ctx context.Context, arns []string) ([]models.User, error) {
+	byARN := map[string]models.User{}
+	for part := range chunks(arns, batch) {
+		some, err := find[models.User](s.r(ctx).Where("iam_user_arn IN ?", part), "read users by ARN")
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range some {
+			byARN[u.IamUserArn] = u
+		}
+	}
+	var list []models.User
+	var missing []string
+	seen := map[string]bool{}
+	for _, arn := range arns {
+		if seen[arn] {
+			continue
+		}
+		seen[arn] = true
+		if u, ok := byARN[arn]; ok {
+			list = append(list, u)
+		} else {
+			missing = append(missing, arn)
+		}
+	}
+	if missing != nil {
+		return nil, noUserWithARN(strings.Join(missing, ", "))
+	}
+	return list, nil
+}
+
+func noUserWithARN(arn string) error {
+	return &models.Error{Code: models.CodeNotFound, Message: "Unable to find user with ARN " + arn}
+}
+
+// LockAdmins lists who administers the installation, and keeps other
+// transactions from changing that.
+func (s Users) LockAdmins(ctx context.Context) ([]models.User, error) {
+	return find[models.User](forUpdate(s.w(ctx).Where("admin").Order("id")), "list administrators")
 }
 
 // ByIDs reads users in the order of ids; a missing one is a NotFound.

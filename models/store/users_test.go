@@ -24,7 +24,7 @@ func TestUsersAndWhatIsTheirs(t *testing.T) {
 		must(t, err)
 		equal(t, []any{got.UnixUID, got.Email}, []any{2000, "ann@example.org"})
 		_, err = st.Users.ByARN(ctx, "arn:none")
-		refused(t, err, models.CodeNotFound, "Unable to find user with ID arn:none")
+		refused(t, err, models.CodeNotFound, "Unable to find user with ARN arn:none")
 		admins, err := st.Users.CountAdmins(ctx)
 		must(t, err)
 		equal(t, admins, 1)

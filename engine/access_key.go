@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+
+	"opsyard/models"
+)
+
+// AccessKeys lists the asker's own keys for API clients, oldest first and
+// without their secrets.
+func (e *Engine) AccessKeys(ctx context.Context) ([]models.AccessKey, error) {
+	keys, err := e.store.AccessKeys.OfUser(ctx, models.ActorFrom(ctx).UserID)
+	for n := range keys {
+		keys[n].Secret = ""
+	}
+	return keys, err
+}
+
+// CreateAccessKey makes a key pair for API clients, for oneself or, as an
+// administrator, for anybody. The secret is shown here and never again.
+func (e *Engine) CreateAccessKey(ctx context.Context, id models.UserID) (*models.AccessKey, error) {
+	actor := models.ActorFrom(ctx)
+	if actor.Kind != models.ActorUser || actor.UserID != id {
+		if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", id: string(id)}); err != nil {
+			return nil, err
+		}
+	}
+	key := models.AccessKey{ID: "AKIA" + rand.Text()[:16], UserID: id, Secret: rand.Text() + rand.Text()[:14], CreatedAt: e.Clock()}
+	err := e.tx(ctx, func(t *tx) error {
+		u, err := t.Users.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := t.AccessKeys.Create(ctx, &key); err != nil {
+			return err
+		}
+		t.tell("user:"+string(id), "access_key", key.ID)
+		return t.audit(ctx, "CreateAccessKey", onUser(u), nil, map[string]string{"AccessKeyId": key.ID}, models.Cause{})
+	})
+	return &key, err
+}
+
+// DeleteAccessKey ends a key of one's own, or as an administrator of anybody;
+// requests that it signs are refused from now on.
+func (e *Engine) DeleteAccessKey(ctx context.Context, id string) error {
+	key, err := e.store.AccessKeys.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	actor := models.ActorFrom(ctx)
+	if actor.Kind != models.ActorUser || actor.UserID != key.UserID {
+		if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", id: string(key.UserID)}); err != nil {
+			return models.NotFound("access key", id) // whose it is, nobody else learns
+		}
+	}
+	return e.tx(ctx, func(t *tx) error {
+		u, err := t.Users.Get(ctx, key.UserID)
+		if err != nil {
+			return err
+		}
+		if err := t.AccessKeys.Delete(ctx, id); err != nil {
+			return err
+		}
+		t.tell("user:"+string(key.UserID), "access_key", id)
+		return t.audit(ctx, "DeleteAccessKey", onUser(u), map[string]string{"AccessKeyId": id}, nil, models.Cause{})
+	})
+}

@@ -1,0 +1,238 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"opsyard/models"
+)
+
+// CreateUserProfile imports a user of IAM by ARN. They have no password, so
+// they sign in only when an administrator has set one, and no level in any
+// stack (OpsWorks: CreateUserProfile).
+func (e *Engine) CreateUserProfile(ctx context.Context, u models.User) (*models.User, error) {
+	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", name: clip(u.IamUserArn, 64)}); err != nil {
+		return nil, err
+	}
+	account, name, err := models.ParseIamUserArn(u.IamUserArn)
+	if err != nil {
+		return nil, err
+	}
+	u.ID, u.Name, u.PasswordHash, u.Admin = models.NewID[models.UserID](), models.UserNameFor(name), "", false
+	if u.SSHPublicKey, err = sshPublicKey(u.SSHPublicKey); err != nil {
+		return nil, err
+	}
+	u.CreatedAt, u.UpdatedAt = e.Clock(), e.Clock()
+	err = e.tx(ctx, func(t *tx) error {
+		if _, err := t.Users.ByName(ctx, u.Name); err == nil {
+			// Of several users, roles and accounts with one name, those that come
+			// later are told apart by their account.
+			u.Name = clip(u.Name, 64-1-len(account)) + "@" + account
+		} else if models.CodeOf(err) != models.CodeNotFound {
+			return err
+		}
+		if err := u.Validate(); err != nil {
+			return err
+		}
+		return t.createUser(ctx, &u)
+	})
+	return &u, err
+}
+
+// nameOnInstances makes the user's name on instances fit, or finds one that is
+// free for somebody who has not chosen (OpsWorks: SshUsername).
+func (t *tx) nameOnInstances(ctx context.Context, u *models.User) error {
+	if u.SSHUsername = models.CleanSSHUsername(u.SSHUsername); u.SSHUsername != "" {
+		return nil // the index refuses what is taken
+	}
+	all, err := t.Users.List(ctx)
+	if err != nil {
+		return err
+	}
+	taken := make(map[string]bool, len(all))
+	for _, other := range all {
+		taken[other.SSHUsername] = other.ID != u.ID
+	}
+	_, name, err := models.ParseIamUserArn(u.IamUserArn)
+	if err != nil {
+		name = u.Name
+	}
+	base := models.SSHUsernameFor(name)
+	if base == "" {
+		base = "user"
+	}
+	u.SSHUsername = base
+	for n := 2; taken[u.SSHUsername]; n++ {
+		suffix := fmt.Sprint(n)
+		u.SSHUsername = clip(base, 32-len(suffix)) + suffix
+	}
+	return nil
+}
+
+// UpdateUserProfile lets change alter a user: name on instances, key,
+// self-management, e-mail address and whether they administer the installation.
+// The last administrator stays one (OpsWorks: UpdateUserProfile).
+func (e *Engine) UpdateUserProfile(ctx context.Context, arn string, change func(*models.User) error) error {
+	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", name: clip(arn, 64)}); err != nil {
+		return err
+	}
+	return e.tx(ctx, func(t *tx) error {
+		found, err := t.Users.ByARN(ctx, arn)
+		if err != nil {
+			return err
+		}
+		if found.Admin {
+			if _, err := t.Users.LockAdmins(ctx); err != nil {
+				return err
+			}
+		}
+		return t.updateUser(ctx, found.ID, "UpdateUserProfile", change)
+	})
+}
+
+// UpdateMyUserProfile sets the asker's own SSH key; an administrator must have
+// allowed them to (OpsWorks: UpdateMyUserProfile).
+func (e *Engine) UpdateMyUserProfile(ctx context.Context, sshPublicKey string) error {
+	me, err := e.MyUserProfile(ctx)
+	if err != nil {
+		return err
+	}
+	return e.tx(ctx, func(t *tx) error {
+		return t.updateUser(ctx, me.ID, "UpdateMyUserProfile", func(u *models.User) error {
+			u.SSHPublicKey = sshPublicKey
+			return nil
+		})
+	})
+}
+
+// MyUserProfile is the asker's own profile, for those who manage it themselves
+// (OpsWorks: DescribeMyUserProfile).
+func (e *Engine) MyUserProfile(ctx context.Context) (*models.User, error) {
+	u, err := e.store.Users.Get(ctx, models.ActorFrom(ctx).UserID)
+	if err != nil {
+		return nil, err
+	}
+	if !u.AllowSelfManagement && !u.Admin {
+		e.auditRefusal(ctx, "self_management", onUser(u))
+		return nil, models.Forbidden("Your profile is managed by the administrators; they can allow you to do it yourself.")
+	}
+	return u, nil
+}
+
+func (t *tx) updateUser(ctx context.Context, id models.UserID, action string, change func(*models.User) error) error {
+	before, err := t.Users.GetForUpdate(ctx, id)
+	if err != nil {
+		return err
+	}
+	u := *before
+	if err := change(&u); err != nil {
+		return err
+	}
+	u.ID, u.Name, u.IamUserArn, u.PasswordHash, u.UnixUID, u.CreatedAt = before.ID, before.Name, before.IamUserArn, before.PasswordHash, before.UnixUID, before.CreatedAt
+	u.UpdatedAt = t.e.Clock()
+	if u.SSHPublicKey, err = sshPublicKey(u.SSHPublicKey); err != nil {
+		return err
+	}
+	if u.SSHUsername = models.CleanSSHUsername(u.SSHUsername); u.SSHUsername == "" {
+		u.SSHUsername = before.SSHUsername
+	}
+	if before.Admin && !u.Admin {
+		if err := t.keepAnAdmin(ctx, before); err != nil {
+			return err
+		}
+	}
+	if err := t.Users.Save(ctx, &u); err != nil {
+		return err
+	}
+	if u.SSHUsername != before.SSHUsername || u.SSHPublicKey != before.SSHPublicKey {
+		if err := t.noteLogin(ctx, before); err != nil {
+			return err
+		}
+	}
+	t.tell("user:"+string(id), "user", string(id))
+	return t.audit(ctx, action, onUser(&u), before, &u, models.Cause{})
+}
+
+// keepAnAdmin refuses to take away the asker's own rights, and those of the
+// last administrator.
+func (t *tx) keepAnAdmin(ctx context.Context, u *models.User) error {
+	if models.ActorFrom(ctx).UserID == u.ID {
+		return models.Invalid("You cannot take this from yourself; another administrator can.")
+	}
+	admins, err := t.Users.LockAdmins(ctx)
+	if err != nil {
+		return err
+	}
+	if len(admins) <= 1 {
+		return models.Invalid("%s is the last administrator: make somebody else one first.", u.Name)
+	}
+	return nil
+}
+
+// noteLogin asks for a Configure in the stacks on whose instances the user has
+// an account.
+func (t *tx) noteLogin(ctx context.Context, u *models.User) error {
+	permissions, err := t.Permissions.OfUser(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	for _, p := range permissions {
+		if !p.AllowSSH {
+			continue
+		}
+		if err := t.noteChange(ctx, p.StackID, "SSH access of "+u.Name+" was changed"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeleteUserProfile removes a user with their sessions, keys and permissions
+// (OpsWorks: DeleteUserProfile). Oneself and the last administrator stay.
+func (e *Engine) DeleteUserProfile(ctx context.Context, arn string) error {
+	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", name: clip(arn, 64)}); err != nil {
+		return err
+	}
+	return e.tx(ctx, func(t *tx) error {
+		u, err := t.Users.ByARN(ctx, arn)
+		if err != nil {
+			return err
+		}
+		if models.ActorFrom(ctx).UserID == u.ID {
+			return models.Invalid("You cannot delete yourself; another administrator can.")
+		}
+		if u.Admin {
+			if err := t.keepAnAdmin(ctx, u); err != nil {
+				return err
+			}
+		}
+		if err := t.noteLogin(ctx, u); err != nil {
+			return err
+		}
+		if err := t.Users.Delete(ctx, u.ID); err != nil {
+			return err
+		}
+		t.tell("user:"+string(u.ID), "user", string(u.ID))
+		return t.audit(ctx, "DeleteUserProfile", onUser(u), u, nil, models.Cause{})
+	})
+}
+
+// maxSSHKey bounds a public key: one of RSA with 16,384 bits takes 2.8 KB.
+const maxSSHKey = 8 << 10
+
+// sshPublicKey checks a key in the form of authorized_keys, where it will be
+// written: one line, without options. An empty one is fine.
+func sshPublicKey(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return "", nil
+	}
+	_, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(text))
+	if err != nil || len(text) > maxSSHKey || len(rest) > 0 || len(options) > 0 || strings.ContainsAny(text, "\r\n\x00") {
+		return "", models.InvalidField("SshPublicKey", "Ssh public key: must be one public key as in authorized_keys, without options.")
+	}
+	return text, nil
+}
