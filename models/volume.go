@@ -60,11 +60,11 @@ var ReservedMountPoints = []string{"/srv/www", "/var/www", "/var/log/apache2", "
 
 // systemDirectories are what a machine itself is made of.
 var systemDirectories = []string{
-	"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/log", "/var/run",
+	"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/log", "/var/run",
 }
 
 // systemTrees are directories below which nothing may be mounted either.
-var systemTrees = []string{"/bin/", "/boot/", "/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/", "/var/lib/opsyard", "/var/run/"}
+var systemTrees = []string{"/bin/", "/boot/", "/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/", "/opt/opsyard", "/var/lib/opsyard", "/var/run/"}
 
 var mountPointPattern = regexp.MustCompile(`\A(/[A-Za-z0-9_][A-Za-z0-9._-]*)+\z`)
 

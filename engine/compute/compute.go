@@ -31,14 +31,6 @@ type Spec struct {
 	Enroll Enrollment
 }
 
-// Volume is a disk that is mounted in a machine. A provider that does not have
-// it yet makes it, empty.
-type Volume struct {
-	ID         string // of the disk: it may come to another machine later
-	MountPoint string // an absolute path
-	SizeGiB    int    // 0: not known
-}
-
 // Enrollment tells the agent in a new machine where to go. The token is a
 // secret: it travels by file, never in argv.
 type Enrollment struct {
@@ -151,13 +143,6 @@ type Reacher interface {
 	// Reach gives the address under which the machines reach a server that
 	// this host has under url, and makes it reachable.
 	Reach(ctx context.Context, url string) (string, error)
-}
-
-// VolumeKeeper is a provider that keeps the disks of Spec.Volumes.
-type VolumeKeeper interface {
-	// DeleteVolume removes a disk that no running machine has, and all that is
-	// on it; an absent one is fine.
-	DeleteVolume(ctx context.Context, id string) error
 }
 
 // Killer is a provider whose machines can lose their power, for tests and drills.

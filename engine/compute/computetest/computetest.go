@@ -54,6 +54,7 @@ func Exercise(t *testing.T, o Options) {
 		{"ManyAtOnce", (*suite).many},
 		{"ReconcileAdopts", (*suite).adopt},
 		{"ReconcileRemovesOrphans", (*suite).orphans},
+		{"VolumesOutliveMachines", (*suite).volumes},
 		{"WatchEnds", (*suite).watchEnds},
 	} {
 		if !t.Run(c.name, func(t *testing.T) { c.run(s, t) }) {
@@ -332,6 +333,41 @@ func (s *suite) orphans(t *testing.T) {
 	s.must(t, "reconcile", s.p.Reconcile(s.ctx, nil))
 	if ms, err := s.p.Describe(s.ctx); err != nil || len(ms) != 0 {
 		t.Errorf("left over: %+v, %v", ms, err)
+	}
+}
+
+// volumes are made at Start and stay until they are deleted; what is inside,
+// only the provider's own tests can see.
+func (s *suite) volumes(t *testing.T) {
+	keeper, ok := s.p.(compute.VolumeKeeper)
+	if !ok {
+		t.Skip("the provider keeps no volumes")
+	}
+	spec := s.spec("disks")
+	for what, volumes := range map[string][]compute.Volume{
+		"path as id":           {{ID: "../up", MountPoint: "/vol/a"}},
+		"relative mount point": {{ID: "vol-1", MountPoint: "vol/a"}},
+		"mount point above":    {{ID: "vol-1", MountPoint: "/vol/../.."}},
+		"the root":             {{ID: "vol-1", MountPoint: "/"}},
+		"twice":                {{ID: "vol-1", MountPoint: "/vol/a"}, {ID: "vol-1", MountPoint: "/vol/b"}},
+	} {
+		spec.Volumes = volumes
+		if _, err := s.p.Start(s.ctx, spec); !errors.Is(err, compute.ErrBadSpec) {
+			t.Errorf("%s: got %v, want ErrBadSpec", what, err)
+		}
+	}
+	spec.Volumes = []compute.Volume{{ID: "vol-1", MountPoint: "/vol/a/b", SizeGiB: 1}, {ID: "vol-2", MountPoint: "/vol/a", SizeGiB: 1}}
+	_, err := s.p.Start(s.ctx, spec)
+	s.must(t, "start with volumes", err)
+	if err := keeper.DeleteVolume(s.ctx, "vol-1"); err == nil {
+		t.Error("a volume was deleted under a running machine")
+	}
+	s.must(t, "terminate", s.p.Terminate(s.ctx, "disks"))
+	for _, id := range []string{"vol-1", "vol-1", "vol-2", "vol-never"} {
+		s.must(t, "delete "+id, keeper.DeleteVolume(s.ctx, id))
+	}
+	if err := keeper.DeleteVolume(s.ctx, ".."); !errors.Is(err, compute.ErrBadSpec) {
+		t.Errorf("delete a path: %v", err)
 	}
 }
 

@@ -65,5 +65,6 @@ func removeOwned(dir string, log *slog.Logger) error {
 	groups.removeTop()
 	n := &network{tag: tag, log: log}
 	return errors.Join(n.removeOrphans(nil), n.down(),
-		os.RemoveAll(filepath.Join(dir, "instances")), os.RemoveAll(filepath.Join(dir, "trash")))
+		os.RemoveAll(filepath.Join(dir, "instances")), os.RemoveAll(filepath.Join(dir, "trash")),
+		os.RemoveAll(filepath.Join(dir, volumesName)))
 }

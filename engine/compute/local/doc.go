@@ -34,5 +34,6 @@
 //	Dir/instances/ID/state.json  what is known of the machine
 //	Dir/instances/ID/upper       its disk
 //	Dir/instances/ID/console.log its boot output
+//	Dir/volumes/ID               a disk that outlives its machine
 //	ImageDir/NAME                a root file system, shared and never changed
 package local

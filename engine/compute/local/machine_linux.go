@@ -32,6 +32,8 @@ type record struct {
 	BootID    string    `json:"boot_id,omitempty"`
 	Started   time.Time `json:"started,omitzero"`
 	Reason    string    `json:"reason,omitempty"` // why it does not run
+
+	Volumes []compute.Volume `json:"volumes,omitempty"` // of its latest start
 }
 
 // machine is one instance. Whoever has its turn may change it.

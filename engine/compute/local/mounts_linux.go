@@ -23,7 +23,7 @@ func (cfg bootConfig) mountRoot() error {
 	if err := unix.Mount("overlay", root, "overlay", 0, options); err != nil {
 		return fmt.Errorf("mount the disk: %w", err)
 	}
-	for _, step := range []func(string) error{mountKernelFiles, makeDevices, cfg.bindFiles, pivot} {
+	for _, step := range []func(string) error{mountKernelFiles, makeDevices, cfg.bindFiles, cfg.mountVolumes, pivot} {
 		if err := step(root); err != nil {
 			return err
 		}

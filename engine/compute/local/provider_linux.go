@@ -213,7 +213,7 @@ func (p *Provider) Close() error {
 	var errs []error
 	if p.cfg.Ephemeral {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		errs = append(errs, p.terminateAll(ctx))
+		errs = append(errs, p.terminateAll(ctx), os.RemoveAll(p.volumeDir("")))
 		cancel()
 	}
 	p.cancel(errClosed)

@@ -25,6 +25,9 @@ func (p *Provider) Start(ctx context.Context, spec compute.Spec) (compute.Machin
 	if err := check(spec); err != nil {
 		return compute.Machine{}, err
 	}
+	if err := compute.CheckVolumes(spec.Volumes); err != nil {
+		return compute.Machine{}, err
+	}
 	ctx, end, err := p.begin(ctx)
 	if err != nil {
 		return compute.Machine{}, err
@@ -76,6 +79,9 @@ func (p *Provider) start(ctx context.Context, m *machine, spec compute.Spec) (er
 	}
 	rec.Hostname, rec.StackID, rec.ServerURL = spec.Hostname, spec.StackID, spec.Enroll.ServerURL
 	rec.Size = firstOf(spec.Size, defaultSize)
+	if rec.Volumes, err = p.prepareVolumes(rec.ID, spec.Volumes); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(p.dirOf(rec.ID), 0o700); err != nil {
 		return fmt.Errorf("make the machine's directory: %w", err)
 	}
@@ -153,6 +159,8 @@ type bootConfig struct {
 	AgentTarget string // inside
 	Memory      int64
 	CPUs        float64
+	VolumesDir  string
+	Volumes     []compute.Volume // outer mount points first
 }
 
 // boot makes the process and everything around it. Order matters: the process
@@ -198,6 +206,7 @@ func (p *Provider) boot(ctx context.Context, m *machine, rec *record) (err error
 		Dir: p.dirOf(rec.ID), Hostname: rec.Hostname, BootID: rec.BootID, Lower: rec.Lower,
 		IP: rec.IP, Gateway: p.net.gateway(), Bits: p.net.bits(),
 		Agent: p.agent.host, AgentTarget: p.agent.target(), Memory: size.Memory, CPUs: size.CPUs,
+		VolumesDir: p.volumeDir(""), Volumes: rec.Volumes,
 	})
 	if err != nil {
 		return err

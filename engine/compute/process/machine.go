@@ -27,6 +27,7 @@ type record struct {
 	BootID  string    `json:"boot_id,omitempty"`
 	Started time.Time `json:"started,omitzero"`
 	Reason  string    `json:"reason,omitempty"` // why it does not run
+	Volumes []string  `json:"volumes,omitempty"`
 }
 
 // machine is one instance. Whoever has its turn may change it.
@@ -80,6 +81,9 @@ func (p *Provider) Start(ctx context.Context, spec compute.Spec) (compute.Machin
 	if err := check(spec); err != nil {
 		return compute.Machine{}, err
 	}
+	if err := compute.CheckVolumes(spec.Volumes); err != nil {
+		return compute.Machine{}, err
+	}
 	end, err := p.begin()
 	if err != nil {
 		return compute.Machine{}, err
@@ -93,7 +97,10 @@ func (p *Provider) Start(ctx context.Context, spec compute.Spec) (compute.Machin
 	if m.current() == nil {
 		err = p.prepare(spec)
 		if err == nil {
-			err = p.save(record{ID: spec.ID, Reason: reasonStopped}) // known from here on, whatever happens
+			err = p.attach(m, spec.Volumes)
+		}
+		if err == nil {
+			err = p.save(record{ID: spec.ID, Reason: reasonStopped, Volumes: idsOf(spec.Volumes)}) // known from here on, whatever happens
 		}
 		if err == nil {
 			err = p.boot(m)

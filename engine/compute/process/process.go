@@ -61,7 +61,9 @@ type Provider struct {
 var (
 	_ compute.Provider = (*Provider)(nil)
 	_ compute.Killer   = (*Provider)(nil)
-	_ compute.Sizer    = (*Provider)(nil)
+
+	_ compute.VolumeKeeper = (*Provider)(nil)
+	_ compute.Sizer        = (*Provider)(nil)
 
 	errClosed = errors.New("the process provider is closed")
 )
@@ -260,6 +262,7 @@ func (p *Provider) Close() error {
 		for _, m := range p.all() {
 			errs = append(errs, p.terminate(ctx, m))
 		}
+		errs = append(errs, os.RemoveAll(p.volumeDir("")))
 	}
 	p.cancel(errClosed)
 	p.loops.Wait()
@@ -276,7 +279,7 @@ func (p *Provider) all() []*machine {
 func (p *Provider) dirOf(id string) string { return filepath.Join(p.cfg.Dir, id) }
 
 var (
-	idPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`)
+	idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`)
 )
 
 func check(spec compute.Spec) error {

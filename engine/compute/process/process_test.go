@@ -67,6 +67,48 @@ func TestStopEndsWhatTheAgentStarted(t *testing.T) {
 	}
 }
 
+// TestVolumesKeepWhatIsOnThem: what a machine wrote is found by the next one
+// that has the disk.
+func TestVolumesKeepWhatIsOnThem(t *testing.T) {
+	t.Parallel()
+	p := open(t, t.TempDir(), []string{"sh", "-c", "sleep 600"})
+	defer p.Close()
+	start := func(id string, volumes ...compute.Volume) error {
+		_, err := p.Start(t.Context(), compute.Spec{ID: id, Volumes: volumes, Enroll: compute.Enrollment{ServerURL: "http://127.0.0.1:9", Token: "t"}})
+		return err
+	}
+	outer, inner := compute.Volume{ID: "vol-1", MountPoint: "/data"}, compute.Volume{ID: "vol-2", MountPoint: "/data/in/side"}
+	for range 2 { // again with the disks of before
+		if err := start("a", inner, outer); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(p.dirOf("a"), "volumes/data/in/side/kept"), []byte("kept"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := start("b", inner); err == nil || !strings.Contains(err.Error(), "in use by machine a") {
+			t.Errorf("a disk of a running machine: %v", err)
+		}
+		if err := p.Terminate(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := start("b", compute.Volume{ID: "vol-2", MountPoint: "/mnt"}); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(p.dirOf("b"), "volumes/mnt/kept")); string(b) != "kept" {
+		t.Errorf("the other machine reads %q, %v", b, err)
+	}
+	if err := p.Terminate(t.Context(), "b"); err != nil {
+		t.Error(err)
+	}
+	if err := p.DeleteVolume(t.Context(), "vol-2"); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(p.volumeDir("vol-2")); !os.IsNotExist(err) {
+		t.Errorf("the deleted disk: %v", err)
+	}
+}
+
 func TestAgentDoesNotGetTheServersSecrets(t *testing.T) {
 	t.Setenv("OPSYARD_KEY", "hidden")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "hidden")

@@ -19,15 +19,16 @@ import (
 // record is what the provider keeps of a machine, in DIR/ID.json, mode 0600
 // for the token's sake. The agent's identity is in DIR/ID.key beside it.
 type record struct {
-	ID       string    `json:"id"`
-	Hostname string    `json:"hostname"`
-	Server   string    `json:"server"`
-	Token    string    `json:"token"`
-	IP       string    `json:"ip"`
-	Running  bool      `json:"running"`
-	Reason   string    `json:"reason,omitempty"`
-	BootID   string    `json:"boot_id"`
-	Started  time.Time `json:"started"`
+	ID       string           `json:"id"`
+	Hostname string           `json:"hostname"`
+	Server   string           `json:"server"`
+	Token    string           `json:"token"`
+	IP       string           `json:"ip"`
+	Running  bool             `json:"running"`
+	Reason   string           `json:"reason,omitempty"`
+	BootID   string           `json:"boot_id"`
+	Started  time.Time        `json:"started"`
+	Volumes  []compute.Volume `json:"volumes,omitempty"`
 }
 
 // machine is guarded by the provider's mutex; its disk belongs to the agent

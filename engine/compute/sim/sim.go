@@ -49,7 +49,9 @@ type Provider struct {
 var (
 	_ compute.Provider = (*Provider)(nil)
 	_ compute.Killer   = (*Provider)(nil)
-	_ compute.Sizer    = (*Provider)(nil)
+
+	_ compute.VolumeKeeper = (*Provider)(nil)
+	_ compute.Sizer        = (*Provider)(nil)
 )
 
 var errClosed = errors.New("the sim provider is closed")
@@ -103,7 +105,7 @@ func (p *Provider) Check(context.Context) []compute.Finding {
 }
 
 var (
-	idPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
+	idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
 )
 
 func check(spec compute.Spec) error {
@@ -134,6 +136,9 @@ func (p *Provider) Start(ctx context.Context, spec compute.Spec) (compute.Machin
 	if err := check(spec); err != nil {
 		return compute.Machine{}, err
 	}
+	if err := compute.CheckVolumes(spec.Volumes); err != nil {
+		return compute.Machine{}, err
+	}
 	unlock, err := p.lock(ctx)
 	if err != nil {
 		return compute.Machine{}, err
@@ -146,6 +151,7 @@ func (p *Provider) Start(ctx context.Context, spec compute.Spec) (compute.Machin
 	if m.rec.Running {
 		return m.view(), nil
 	}
+	m.rec.Volumes = spec.Volumes
 	m.rec.Hostname, m.rec.Server, m.rec.Token = spec.Hostname, spec.Enroll.ServerURL, spec.Enroll.Token
 	if err := p.boot(m); err != nil {
 		return compute.Machine{}, fmt.Errorf("start machine %s: %w", spec.ID, err)
