@@ -169,7 +169,7 @@ func (e *Engine) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := e.Every(ctx, "note the use of access keys", noteRound, nil, e.noteKeyUse); err != nil {
+	if err := e.Every(ctx, "note the use of access keys", noteRound, e.keyUse.nudge, e.noteKeyUse); err != nil {
 		return err
 	}
 	err := e.Every(ctx, "watch agents", e.times.Reminder, nil, e.watchAgents)

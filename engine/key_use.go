@@ -5,13 +5,15 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"opsyard/engine/service"
 )
 
 // How often the use of access keys is written down: at most once in noteEvery
 // for each key, and not while its request waits.
 const (
 	noteEvery = time.Minute
-	noteRound = 5 * time.Second
+	noteRound = 10 * time.Second
 )
 
 // keyUse remembers when access keys signed, between two rounds of writing.
@@ -19,10 +21,11 @@ type keyUse struct {
 	mu    sync.Mutex
 	used  map[string]time.Time // not written yet
 	noted map[string]time.Time // what was written last, while it is younger than noteEvery
+	nudge chan struct{}
 }
 
 func newKeyUse() *keyUse {
-	return &keyUse{used: map[string]time.Time{}, noted: map[string]time.Time{}}
+	return &keyUse{used: map[string]time.Time{}, noted: map[string]time.Time{}, nudge: make(chan struct{}, 1)}
 }
 
 // KeyUsed says that an access key has signed a request. It costs nothing now;
@@ -31,6 +34,9 @@ func (e *Engine) KeyUsed(id string) {
 	e.keyUse.mu.Lock()
 	defer e.keyUse.mu.Unlock()
 	e.keyUse.used[id] = e.Clock()
+	if _, recent := e.keyUse.noted[id]; !recent {
+		service.Nudge(e.keyUse.nudge)
+	}
 }
 
 // due takes out what may be written at now.
