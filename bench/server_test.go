@@ -21,6 +21,7 @@ import (
 	"opsyard/engine/pubsub"
 	"opsyard/handlers"
 	"opsyard/handlers/agentapi"
+	"opsyard/handlers/awsapi"
 	"opsyard/models"
 	"opsyard/models/store"
 	"opsyard/web"
@@ -35,6 +36,7 @@ type server struct {
 	logs    *logstream.Logs
 	engine  *engine.Engine
 	console *handlers.Handlers
+	aws     *awsapi.API
 	cookie  string
 	stop    func()
 }
@@ -70,8 +72,10 @@ func serve(tb testing.TB, script simulated.Script, received func(protocol.Run)) 
 	agents := agentapi.New(s.engine, s.logs, log, dir)
 	s.console, err = handlers.New(handlers.Config{Engine: s.engine, Store: s.store, Logs: s.logs, Hub: hub, Log: log, Version: "bench"})
 	check(tb, err)
+	s.aws = awsapi.New(awsapi.Config{Engine: s.engine, Store: s.store, Log: log, PublicURL: s.url})
 	mux := http.NewServeMux()
 	mux.Handle("/agent/", agents)
+	mux.Handle("POST /{$}", s.aws)
 	mux.Handle("/", s.console)
 	check(tb, s.logs.Start(ctx))
 	check(tb, s.engine.Start(ctx))
