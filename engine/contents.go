@@ -118,7 +118,11 @@ func (c *contents) state(ctx context.Context, stack *models.Stack, layers []mode
 	if err != nil {
 		return "", err
 	}
-	doc, err := lifecycle.State(*stack, layers, online, apps)
+	resources, err := c.resources(ctx, stack.ID)
+	if err != nil {
+		return "", err
+	}
+	doc, err := lifecycle.State(*stack, layers, online, apps, resources)
 	if err != nil {
 		return "", fmt.Errorf("describe stack %s: %w", stack.Name, err)
 	}
@@ -130,6 +134,24 @@ func (c *contents) state(ctx context.Context, stack *models.Stack, layers []mode
 	c.states[stack.ID] = stateOf{stack.Version, digest}
 	c.mu.Unlock()
 	return digest, nil
+}
+
+// resources reads what the stack has besides layers, instances and apps.
+func (c *contents) resources(ctx context.Context, id models.StackID) (r lifecycle.Resources, err error) {
+	if r.LoadBalancers, err = c.store.ElasticLoadBalancers.InStack(ctx, id); err != nil {
+		return r, err
+	}
+	if r.Databases, err = c.store.RdsDbInstances.InStack(ctx, id); err != nil {
+		return r, err
+	}
+	if r.EcsClusters, err = c.store.EcsClusters.InStack(ctx, id); err != nil {
+		return r, err
+	}
+	if r.Volumes, err = c.store.Volumes.InStack(ctx, id); err != nil {
+		return r, err
+	}
+	r.RaidArrays, err = c.store.RaidArrays.InStack(ctx, id)
+	return r, err
 }
 
 // document keeps a JSON object; an empty one has no digest.

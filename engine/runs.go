@@ -32,9 +32,10 @@ func (e *Engine) buildRuns(ctx context.Context, commands []models.Command) ([]di
 }
 
 type stackParts struct {
-	stack  *models.Stack
-	layers []models.Layer
-	apps   []models.App
+	stack     *models.Stack
+	layers    []models.Layer
+	apps      []models.App
+	databases []models.RdsDbInstance
 }
 
 type runBuilder struct {
@@ -93,7 +94,11 @@ func (e *Engine) loadStack(ctx context.Context, id models.StackID) (*stackParts,
 		return nil, err
 	}
 	apps, err := e.store.Apps.InStack(ctx, id)
-	return &stackParts{stack, layers, apps}, err
+	if err != nil {
+		return nil, err
+	}
+	databases, err := e.store.RdsDbInstances.InStack(ctx, id)
+	return &stackParts{stack, layers, apps, databases}, err
 }
 
 // run is the message for one command: the part that its deployment and layers
@@ -153,13 +158,35 @@ func (b *runBuilder) makeShared(ctx context.Context, c *models.Command) (*protoc
 		run.CustomCookbooks = &source
 	}
 	for _, a := range apps {
-		run.Apps = append(run.Apps, appFor(a))
+		app := appFor(a)
+		if db := lifecycle.AppDatabase(a, parts.databases); db != nil {
+			app.Database = (*protocol.Database)(db)
+		}
+		run.Apps = append(run.Apps, app)
 	}
+	addDatabases(run, layers, parts)
 	for name, value := range lifecycle.SecretsOf(layers, apps, cookbooks) {
 		run.Secrets = append(run.Secrets, protocol.Secret{Name: name, Value: value})
 	}
 	slices.SortFunc(run.Secrets, func(a, b protocol.Secret) int { return strings.Compare(a.Name, b.Name) })
 	return run, nil
+}
+
+// addDatabases gives the command the databases that its instances may reach.
+func addDatabases(run *protocol.Run, layers []models.Layer, parts *stackParts) {
+	var served []models.App
+	for _, a := range parts.apps {
+		if serves(layers, a) {
+			served = append(served, a)
+		}
+	}
+	for name, db := range lifecycle.DatabasesFor(layers, served, parts.databases) {
+		if run.RdsDbInstances == nil {
+			run.RdsDbInstances = map[string]protocol.Database{}
+		}
+		run.RdsDbInstances[name] = protocol.Database(db)
+		run.Secrets = append(run.Secrets, protocol.Secret{Name: "database " + name + " password", Value: db.Password})
+	}
 }
 
 // attributes are the digests of the documents that make up the recipes'
@@ -176,7 +203,7 @@ func (b *runBuilder) attributes(ctx context.Context, parts *stackParts, layers [
 	}
 	digests := []string{state}
 	for _, object := range []map[string]any{
-		lifecycle.Activity(d.CommandName, layers), lifecycle.OwnAttributes(layers), lifecycle.Deploy(apps), custom,
+		lifecycle.Activity(d.CommandName, layers), lifecycle.OwnAttributes(layers), lifecycle.Deploy(apps, parts.databases), custom,
 	} {
 		digest, err := b.e.contents.document(ctx, object)
 		if err != nil {

@@ -197,6 +197,9 @@ type Run struct {
 	// Apps are the apps this command deploys or undeploys (all apps of the
 	// instance's layers at setup), with their secrets.
 	Apps []App `json:"apps,omitempty"`
+	// RdsDbInstances are the databases that the instance's layers may reach, by
+	// the names that the state has them under.
+	RdsDbInstances map[string]Database `json:"rds_db_instances,omitempty"`
 	// Secrets are values that the agent hides in all output.
 	Secrets []Secret `json:"secrets,omitempty"`
 }
@@ -236,6 +239,18 @@ type App struct {
 	PrivateKey   string            `json:"private_key,omitempty"`
 	Chain        string            `json:"chain,omitempty"`
 	KeepReleases int               `json:"keep_releases,omitempty"` // 0 means 5
+	Database     *Database         `json:"database,omitempty"`      // nil: it has none that is registered
+}
+
+// Database is how to reach a database, with its password.
+type Database struct {
+	Adapter            string `json:"adapter"` // mysql2, postgresql, or the engine's own name
+	Host               string `json:"host"`
+	Port               int    `json:"port"`
+	Username           string `json:"username"`
+	Password           string `json:"password"`
+	Database           string `json:"database,omitempty"`
+	DataSourceProvider string `json:"data_source_provider"` // rds
 }
 
 // Secret is a value that must not leave the host.

@@ -61,7 +61,7 @@ func (r *run) workspace(context.Context) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the workspace: %w", err)
 	}
-	private, err := json.Marshal(map[string]any{"apps": r.Run.Apps, "args": r.Run.Args})
+	private, err := json.Marshal(map[string]any{"apps": r.Run.Apps, "args": r.Run.Args, "rds_db_instances": r.Run.RdsDbInstances})
 	if err != nil {
 		return fmt.Errorf("make the workspace: %w", err)
 	}

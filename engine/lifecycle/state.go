@@ -19,6 +19,10 @@ type opsworksDoc struct {
 	Stack        stackDoc            `json:"stack"`
 	Layers       map[string]layerDoc `json:"layers"`
 	Applications []applicationDoc    `json:"applications"`
+
+	LoadBalancers []balancerDoc          `json:"elastic_load_balancers"`
+	Databases     map[string]databaseDoc `json:"rds_db_instances"`
+	EcsClusters   []clusterDoc           `json:"ecs_clusters"`
 }
 
 type stackDoc struct {
@@ -50,6 +54,8 @@ type instanceDoc struct {
 	CreatedAt        string `json:"created_at"`
 	BootedAt         string `json:"booted_at"`
 	Backends         int    `json:"backends"`
+
+	Volumes []volumeDoc `json:"volumes"`
 }
 
 type applicationDoc struct {
@@ -64,12 +70,14 @@ type applicationDoc struct {
 const backends = 10
 
 // State is the document about the stack that all its instances share: layers
-// with their online instances, apps, and no secrets.
-func State(stack models.Stack, layers []models.Layer, online []models.Instance, apps []models.App) ([]byte, error) {
+// with their online instances, apps, resources, and no secrets.
+func State(stack models.Stack, layers []models.Layer, online []models.Instance, apps []models.App, resources Resources) ([]byte, error) {
 	doc := opsworksDoc{
 		Stack:        stackDoc{ID: string(stack.ID), Name: stack.Name, Region: stack.Region},
 		Layers:       map[string]layerDoc{},
 		Applications: []applicationDoc{},
+		Databases:    resources.databases(),
+		EcsClusters:  resources.clusters(),
 	}
 	byID := map[models.LayerID]string{}
 	for _, l := range layers {
@@ -79,10 +87,14 @@ func State(stack models.Stack, layers []models.Layer, online []models.Instance, 
 			Packages: list(l.Packages), Instances: map[string]instanceDoc{},
 		}
 	}
+	doc.LoadBalancers = resources.balancers(byID)
+	disks := resources.disks()
 	for _, i := range online {
+		described := describe(i, stack)
+		described.Volumes = list(disks[i.ID])
 		for _, id := range i.LayerIDs {
 			if short, ok := byID[id]; ok {
-				doc.Layers[short].Instances[i.Hostname] = describe(i, stack)
+				doc.Layers[short].Instances[i.Hostname] = described
 			}
 		}
 	}
@@ -160,14 +172,15 @@ func Activity(command models.CommandName, layers []models.Layer) map[string]any 
 }
 
 // Deploy is the document about the apps that a command deploys, without their
-// secrets (OpsWorks: the deploy attributes); nil for none.
-func Deploy(apps []models.App) map[string]any {
+// secrets (OpsWorks: the deploy attributes); nil for none. Passwords of their
+// databases are in the private document.
+func Deploy(apps []models.App, databases []models.RdsDbInstance) map[string]any {
 	if len(apps) == 0 {
 		return nil
 	}
 	deploy := map[string]any{}
 	for _, a := range apps {
-		deploy[a.Shortname] = map[string]any{
+		app := map[string]any{
 			"application":      a.Shortname,
 			"application_name": a.Name,
 			"application_type": RecipeType(a.Type),
@@ -180,6 +193,13 @@ func Deploy(apps []models.App) map[string]any {
 				"scm_type": a.AppSource.Type, "repository": a.AppSource.URL, "revision": a.AppSource.Revision,
 			},
 		}
+		if db := AppDatabase(a, databases); db != nil {
+			app["database"] = map[string]any{
+				"adapter": db.Adapter, "host": db.Host, "port": db.Port, "username": db.Username, "database": db.Database,
+				"data_source_provider": db.DataSourceProvider, "reconnect": true,
+			}
+		}
+		deploy[a.Shortname] = app
 	}
 	return map[string]any{"deploy": deploy}
 }
@@ -193,9 +213,9 @@ func RecipeType(t models.AppType) string {
 	return string(t)
 }
 
-func list(l []string) []string {
+func list[T any](l []T) []T {
 	if l == nil {
-		return []string{}
+		return []T{}
 	}
 	return l
 }

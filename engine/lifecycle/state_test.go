@@ -36,11 +36,13 @@ func sample() (models.Stack, []models.Layer, []models.Instance, []models.App) {
 func TestStateHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	stack, layers, online, apps := sample()
-	doc, err := State(stack, layers, online, apps)
+	resources := sampleResources()
+	apps[0].DataSources = []models.DataSource{{Type: models.DataSourceRds, Arn: resources.Databases[0].Arn, DatabaseName: "hello"}}
+	doc, err := State(stack, layers, online, apps, resources)
 	if err != nil {
 		t.Fatal(err)
 	}
-	deploy, err := json.Marshal(Deploy(apps))
+	deploy, err := json.Marshal(Deploy(apps, resources.Databases))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +75,8 @@ func TestOwnAttributesAreForTheirLayerOnly(t *testing.T) {
 
 func TestStateShape(t *testing.T) {
 	t.Parallel()
-	doc, err := State(sample())
+	stack, given, online, apps := sample()
+	doc, err := State(stack, given, online, apps, Resources{})
 	if err != nil {
 		t.Fatal(err)
 	}
