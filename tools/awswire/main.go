@@ -33,6 +33,11 @@ func run(out string) error {
 	if err != nil {
 		return err
 	}
+	return write(source, out)
+}
+
+// write makes the two files from the three.
+func write(source, out string) error {
 	m, err := readModel(source)
 	if err != nil {
 		return err
