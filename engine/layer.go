@@ -8,6 +8,7 @@ import (
 
 	"opsyard/engine/lifecycle"
 	"opsyard/models"
+	"opsyard/models/store"
 )
 
 // CreateLayer adds a layer to a stack (OpsWorks: CreateLayer).
@@ -30,7 +31,7 @@ func (e *Engine) CreateLayer(ctx context.Context, l models.Layer) (*models.Layer
 			return err
 		}
 		e.dressLayer(stack, &l)
-		if err := t.checkLayer(ctx, stack, &l); err != nil {
+		if err := t.checkLayer(ctx, stack, &l, nil); err != nil {
 			return err
 		}
 		if err := t.placeLayer(ctx, stack, &l); err != nil {
@@ -61,22 +62,27 @@ func (e *Engine) dressLayer(s *models.Stack, l *models.Layer) {
 	}
 }
 
-// checkLayer refuses a layer that its stack cannot have.
-func (t *tx) checkLayer(ctx context.Context, s *models.Stack, l *models.Layer) error {
+// checkLayer refuses a layer that its stack cannot have. The cluster of an
+// ecs-cluster layer is looked for when it is named: it may be deregistered
+// before the layer is deleted (OpsWorks: "ECS Cluster Layers").
+func (t *tx) checkLayer(ctx context.Context, s *models.Stack, l *models.Layer, before map[string]string) error {
 	if err := l.CheckStack(s); err != nil {
 		return err
 	}
-	if l.Type == models.LayerECSCluster {
-		return t.checkCluster(ctx, s, l.Attributes[models.AttributeECSCluster])
+	const key = models.AttributeECSCluster
+	if l.Type != models.LayerECSCluster || before != nil && before[key] == l.Attributes[key] {
+		return nil
 	}
-	return nil
-}
-
-// checkCluster refuses an ecs-cluster layer whose cluster is not registered with
-// its stack (OpsWorks: "ECS Cluster Layers").
-func (t *tx) checkCluster(ctx context.Context, s *models.Stack, arn string) error {
+	arn := l.Attributes[key]
 	if arn == "" {
-		return models.InvalidField(models.AttributeECSCluster, "Attributes: an ecs-cluster layer needs %s.", models.AttributeECSCluster)
+		return models.InvalidField(key, "Attributes: an ecs-cluster layer needs %s.", key)
+	}
+	cluster, err := t.EcsClusters.Get(ctx, arn)
+	if err != nil {
+		return err
+	}
+	if cluster.StackID != s.ID {
+		return store.NoEcsCluster(arn)
 	}
 	return nil
 }
@@ -169,7 +175,7 @@ func (e *Engine) UpdateLayer(ctx context.Context, id models.LayerID, change func
 			return err
 		}
 		e.dressLayer(stack, &l)
-		if err := t.checkLayer(ctx, stack, &l); err != nil {
+		if err := t.checkLayer(ctx, stack, &l, before.Attributes); err != nil {
 			return err
 		}
 		if err := t.Layers.Save(ctx, &l); err != nil {

@@ -17,16 +17,20 @@ func (e *Engine) OperatingSystems() []models.OperatingSystem {
 }
 
 // AgentVersions lists the agents that stacks of a configuration manager can ask
-// for (OpsWorks: DescribeAgentVersions). The agent is part of the server, so
-// there is one: the server's own.
+// for; of one without a version, those of all its versions (OpsWorks:
+// DescribeAgentVersions). The agent is part of the server, so there is only the
+// server's own.
 func (e *Engine) AgentVersions(manager models.ConfigurationManager) []models.AgentVersion {
-	if manager.IsChef() && manager.Version != "" && !slices.Contains(models.ChefVersions, manager.Version) {
-		return nil
+	var versions []models.AgentVersion
+	for _, v := range models.ChefVersions {
+		if manager.IsChef() && (manager.Version == v || manager.Version == "") {
+			versions = append(versions, models.AgentVersion{Version: e.version, Manager: models.ConfigurationManager{Name: models.ManagerChef, Version: v}})
+		}
 	}
-	if !slices.Contains(models.Managers, manager.Name) {
-		return nil
+	if !manager.IsChef() && slices.Contains(models.Managers, manager.Name) {
+		versions = append(versions, models.AgentVersion{Version: e.version, Manager: manager})
 	}
-	return []models.AgentVersion{{Version: e.version, Manager: manager}}
+	return versions
 }
 
 func (e *Engine) checkAgentVersion(s *models.Stack) error {

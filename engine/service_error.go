@@ -24,7 +24,7 @@ func (t *tx) serviceError(ctx context.Context, i *models.Instance, kind, message
 		ID: models.NewID[models.ServiceErrorID](), StackID: i.StackID, InstanceID: i.ID,
 		Type: kind, Message: message, CreatedAt: t.e.Clock(),
 	}
-	change.ServiceErrorID = &trouble.ID
+	change.LastServiceErrorID = &trouble.ID
 	return t.ServiceErrors.Create(ctx, &trouble)
 }
 

@@ -87,6 +87,7 @@ func (s *Stack) Normalize() {
 	windows := OSFamily(s.DefaultOs) == FamilyWindows
 	if s.ConfigurationManager.IsChef() {
 		setDefault(&s.ConfigurationManager.Version, map[bool]string{true: Chef122, false: Chef12}[windows])
+		setDefault(&s.ChefConfiguration.BerkshelfVersion, "3.2.0")
 	}
 	setDefault(&s.AgentVersion, AgentLatest)
 	setDefault(&s.DefaultRootDeviceType, map[bool]string{true: RootDeviceEBS, false: RootDeviceInstanceStore}[windows])

@@ -59,6 +59,16 @@ func (a *API) stacksAPI() operations {
 	all := operations{}
 	for _, part := range []operations{
 		// One line for each noun, in the order of the alphabet.
+		a.appOperations(),
+		a.commandOperations(),
+		a.deploymentOperations(),
+		a.layerOperations(),
+		a.permissionOperations(),
+		a.platformOperations(),
+		a.scalingOperations(),
+		a.stackOperations(),
+		a.tagOperations(),
+		a.userOperations(),
 	} {
 		maps.Copy(all, part)
 	}

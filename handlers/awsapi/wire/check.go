@@ -91,7 +91,7 @@ func (c *checker) unset(s *shape, name string, v any, at string) bool {
 func (c *checker) dictionary(s *shape, given map[string]any, at string) (any, error) {
 	taken := make(map[string]any, len(given))
 	for _, key := range slices.Sorted(maps.Keys(given)) {
-		if given[key] == nil && !c.strict {
+		if given[key] == nil { // OpsWorks answers attributes that are not set like this
 			continue
 		}
 		c.enum(c.shapes[s.Key.Shape], key, at)
