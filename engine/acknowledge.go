@@ -86,9 +86,12 @@ func (a *acknowledger) flush(ctx context.Context) error {
 			a.Log.WarnContext(ctx, "agents confirmed commands that are not theirs", slog.Int("count", len(ids)-len(own)))
 		}
 		moved, err := t.Commands.Acknowledge(ctx, own, a.Clock(), reportGrace)
+		if err != nil {
+			return err
+		}
 		for n := range moved {
 			t.tellCommand(&moved[n])
 		}
-		return err
+		return t.setupBegan(ctx, moved)
 	})
 }

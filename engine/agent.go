@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"time"
 
 	"opsyard/agent/protocol"
 	"opsyard/engine/dispatch"
+	"opsyard/engine/lifecycle"
 	"opsyard/models"
 	"opsyard/models/store"
 )
@@ -73,39 +75,59 @@ func (t *tx) usableToken(ctx context.Context, r protocol.EnrollRequest) (*models
 	return token, nil
 }
 
-// enrolling is the instance that a token stands for; a token of a layer makes
-// one for the host that brings it.
+// enrolling is the instance that a token stands for. A token of a stack or
+// layer makes the host that brings it the registered one of the same hostname,
+// or else a new one.
 func (t *tx) enrolling(ctx context.Context, token *models.EnrollToken, r protocol.EnrollRequest) (*models.Instance, error) {
 	if token.InstanceID != "" {
 		return t.Instances.GetForUpdate(ctx, token.InstanceID)
 	}
+	i, err := t.Instances.Awaited(ctx, token.StackID, r.Facts.Hostname)
+	if err != nil {
+		return nil, err
+	}
+	if i == nil {
+		return t.enrolNew(ctx, token, r)
+	}
+	if token.LayerID != "" {
+		i.LayerIDs = []models.LayerID{token.LayerID}
+		return i, t.Instances.Save(ctx, i)
+	}
+	return i, nil
+}
+
+// enrolNew makes an instance for a host that comes without being announced.
+func (t *tx) enrolNew(ctx context.Context, token *models.EnrollToken, r protocol.EnrollRequest) (*models.Instance, error) {
 	stack, err := t.Stacks.Get(ctx, token.StackID)
 	if err != nil {
 		return nil, err
 	}
-	layer, err := t.Layers.Get(ctx, token.LayerID)
-	if err != nil {
-		return nil, err
-	}
-	now := t.e.Clock()
 	i := &models.Instance{
-		ID: models.NewID[models.InstanceID](), StackID: stack.ID, LayerIDs: []models.LayerID{layer.ID},
-		Hostname: r.Facts.Hostname, Status: models.InstanceRegistering, StatusSince: now, CreatedAt: now, UpdatedAt: now,
-		StatusCause: models.Cause{Kind: models.CauseUser, Text: "its agent enrolled", Actor: token.CreatedBy}, RegisteredBy: token.CreatedBy,
-		InfrastructureClass: models.InfrastructureOnPremises, Os: r.Facts.OSName + " " + r.Facts.OSVersion, RootDeviceType: models.RootDeviceEBS,
+		Hostname: r.Facts.Hostname, RegisteredBy: token.CreatedBy, InfrastructureClass: models.InfrastructureOnPremises,
+		StatusCause: models.Cause{Kind: models.CauseUser, Text: "its agent enrolled", Actor: token.CreatedBy},
+		Os:          strings.TrimSpace(r.Facts.OSName + " " + r.Facts.OSVersion),
 	}
-	i.Arn = "arn:aws:opsworks:" + stack.Region + ":000000000000:instance/" + string(i.ID)
-	i.Normalize()
+	if r.InfrastructureClass == models.InfrastructureEC2 && token.LayerID == "" {
+		i.InfrastructureClass = models.InfrastructureEC2
+	}
 	taken, err := t.Instances.Hostnames(ctx, stack.ID)
 	if err != nil {
 		return nil, err
 	}
-	if i.Validate() != nil || slices.Contains(taken, i.Hostname) {
-		if i.Hostname, err = t.suggestHostname(ctx, stack, *layer); err != nil {
+	if !models.ValidHostname(i.Hostname) || slices.Contains(taken, strings.ToLower(i.Hostname)) {
+		i.Hostname = "" // another one is found
+	}
+	if token.LayerID != "" {
+		layer, err := t.Layers.Get(ctx, token.LayerID)
+		if err != nil {
 			return nil, err
 		}
+		i.LayerIDs = []models.LayerID{layer.ID}
+		if i.Hostname == "" {
+			i.Hostname = lifecycle.Hostname(stack.HostnameTheme, layer.Shortname, taken)
+		}
 	}
-	return i, t.Instances.Create(ctx, i)
+	return i, t.register(ctx, stack, i)
 }
 
 func hashOf(secret string) string {
@@ -184,7 +206,11 @@ func (t *tx) settleUnfinished(ctx context.Context, id models.InstanceID, held []
 	for _, c := range unfinished {
 		switch {
 		case slices.Contains(held, string(c.ID)):
-			if _, err := t.Commands.Acknowledge(ctx, []models.CommandID{c.ID}, t.e.Clock(), reportGrace); err != nil {
+			moved, err := t.Commands.Acknowledge(ctx, []models.CommandID{c.ID}, t.e.Clock(), reportGrace)
+			if err != nil {
+				return nil, err
+			}
+			if err := t.setupBegan(ctx, moved); err != nil {
 				return nil, err
 			}
 			if c.CancelReason != "" {
@@ -235,7 +261,7 @@ func (t *tx) welcome(ctx context.Context, i *models.Instance) error {
 // afterAbsence is the state of an instance that is back and has nothing to set up.
 func afterAbsence(i *models.Instance) models.InstanceStatus {
 	if i.SetupAt != nil {
-		return models.InstanceOnline
+		return afterSetup(i)
 	}
 	return models.InstanceSetupFailed
 }

@@ -33,6 +33,10 @@ func (t *tx) finish(ctx context.Context, c *models.Command, to models.CommandSta
 		return t.setupEnded(ctx, c, to, change.Message)
 	case models.CommandShutdown:
 		return t.e.jobs.ReconcileInstance(ctx, t.SQLTx(), c.InstanceID, models.InstanceShuttingDown)
+	case models.CommandGrantRemoteAccess:
+		return t.RemoteAccesses.Forget(ctx, c.DeploymentID)
+	case models.CommandRevokeRemoteAccess:
+		return t.revocationEnded(ctx, c, to)
 	}
 	return nil
 }
@@ -51,17 +55,30 @@ func (t *tx) setupEnded(ctx context.Context, c *models.Command, to models.Comman
 	if err != nil {
 		return err
 	}
+	if i.Status == models.InstanceAssigning { // the end has overtaken the confirmation
+		if err := t.beginAssigned(ctx, i); err != nil {
+			return err
+		}
+	}
 	if i.Status != models.InstanceRunningSetup || d.DryRun {
 		return nil
 	}
 	if to == models.CommandSuccessful {
 		now := t.e.Clock()
-		return t.move(ctx, i, models.InstanceOnline, models.Cause{Kind: models.CauseAgent, Text: "setup succeeded", InstanceID: i.ID}, store.InstanceChange{SetupAt: &now})
+		return t.move(ctx, i, afterSetup(i), models.Cause{Kind: models.CauseAgent, Text: "setup succeeded", InstanceID: i.ID}, store.InstanceChange{SetupAt: &now})
 	}
 	if message == "" {
 		message = fmt.Sprintf("The setup command ended %s.", to)
 	}
 	return t.move(ctx, i, models.InstanceSetupFailed, models.Cause{Kind: models.CauseAgent, Text: "setup failed", InstanceID: i.ID}, store.InstanceChange{Reason: message})
+}
+
+// afterSetup is where a setup leads: a host that is in no layer serves nothing.
+func afterSetup(i *models.Instance) models.InstanceStatus {
+	if len(i.LayerIDs) == 0 {
+		return models.InstanceRegistered
+	}
+	return models.InstanceOnline
 }
 
 // cancelCommands ends what an instance still has to do: what waits is skipped,

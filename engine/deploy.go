@@ -174,6 +174,8 @@ func reachable(s models.InstanceStatus, name models.CommandName) bool {
 		return true
 	case models.InstanceSetupFailed:
 		return name == models.CommandSetup || name == models.CommandExecuteRecipes || name == models.CommandUpdateCustomCookbooks
+	case models.InstanceRegistered: // in no layer, so without lifecycle events
+		return name == models.CommandExecuteRecipes || name == models.CommandUpdateDependencies || name == models.CommandUpdateCustomCookbooks
 	}
 	return false
 }

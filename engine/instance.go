@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 
 	"opsyard/agent/protocol"
 	"opsyard/engine/lifecycle"
@@ -17,17 +16,11 @@ func (e *Engine) CreateInstance(ctx context.Context, i models.Instance) (*models
 	if err != nil {
 		return nil, err
 	}
-	i.ID = models.NewID[models.InstanceID]()
-	if i.RootDeviceType == "" {
-		i.RootDeviceType = stack.DefaultRootDeviceType
-	}
-	if i.Os == "" {
-		i.Os = stack.DefaultOs
-	}
-	i.Status = models.InstanceStopped
-	i.Arn = fmt.Sprintf("arn:aws:opsworks:%s:000000000000:instance/%s", stack.Region, i.ID)
+	i.ID, i.Status = models.NewID[models.InstanceID](), models.InstanceStopped
+	i.Arn = instanceArn(stack, i.ID)
 	now := e.Clock()
 	i.CreatedAt, i.UpdatedAt, i.StatusSince, i.StatusCause = now, now, now, byWhom(ctx, "it was created")
+	inherit(&i, stack)
 	err = e.tx(ctx, func(t *tx) error {
 		layers, err := t.membership(ctx, &i)
 		if err != nil {
@@ -38,8 +31,8 @@ func (e *Engine) CreateInstance(ctx context.Context, i models.Instance) (*models
 				return err
 			}
 		}
-		i.Normalize()
-		if err := i.Validate(); err != nil {
+		dress(&i, layers)
+		if err := e.checkInstance(stack, &i, nil); err != nil {
 			return err
 		}
 		if err := t.Instances.Create(ctx, &i); err != nil {
@@ -52,12 +45,14 @@ func (e *Engine) CreateInstance(ctx context.Context, i models.Instance) (*models
 	return &i, err
 }
 
-// membership checks that the instance's layers exist and are its stack's.
+// membership fills the instance's defaults and checks that its layers exist and
+// are its stack's.
 func (t *tx) membership(ctx context.Context, i *models.Instance) ([]models.Layer, error) {
 	all, err := t.Layers.InStack(ctx, i.StackID)
 	if err != nil {
 		return nil, err
 	}
+	i.Normalize()
 	layers := lifecycle.LayersOf(*i, all)
 	if len(layers) == len(i.LayerIDs) {
 		return layers, nil
@@ -88,13 +83,18 @@ func (e *Engine) UpdateInstance(ctx context.Context, id models.InstanceID, chang
 		if err := change(&i); err != nil {
 			return err
 		}
-		i.ID, i.StackID, i.Arn, i.CreatedAt, i.Status = before.ID, before.StackID, before.Arn, before.CreatedAt, before.Status
+		keepFixed(&i, before)
 		i.UpdatedAt = e.Clock()
-		i.Normalize()
-		if err := i.Validate(); err != nil {
+		layers, err := t.membership(ctx, &i)
+		if err != nil {
 			return err
 		}
-		if _, err := t.membership(ctx, &i); err != nil {
+		i.SecurityGroupIDs = securityGroups(layers)
+		stack, err := t.Stacks.Get(ctx, i.StackID)
+		if err != nil {
+			return err
+		}
+		if err := e.checkInstance(stack, &i, before); err != nil {
 			return err
 		}
 		if err := t.Instances.Save(ctx, &i); err != nil {
@@ -131,8 +131,7 @@ type DeleteOptions struct {
 
 // DeleteInstance removes a stopped instance and its disk (OpsWorks:
 // DeleteInstance). The machine is terminated first: when that fails, the
-// record stays. A registered host goes on running; it only leaves the stack
-// (OpsWorks: DeregisterInstance).
+// record stays. A registered host is deregistered instead.
 func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID, opts DeleteOptions) error {
 	i, err := e.instanceFor(ctx, id, models.ActionManage)
 	if err != nil {
@@ -141,14 +140,11 @@ func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID, opts 
 	if err := i.CanDelete(); err != nil {
 		return err
 	}
-	if !i.Registered() {
-		err := e.terminate(ctx, i)
-		if err == nil && opts.DeleteVolumes {
-			err = e.deleteDisks(ctx, i)
-		}
-		if err != nil {
-			return models.Invalid("The machine of %s could not be removed, so the instance stays. The server's log has the details.", i.Hostname).Because(err)
-		}
+	if i.Registered() {
+		return e.DeregisterInstance(ctx, id)
+	}
+	if err := e.terminate(ctx, i); err != nil {
+		return models.Invalid("The machine of %s could not be removed, so the instance stays. The server's log has the details.", i.Hostname).Because(err)
 	}
 	defer e.dispatcher.Drop(id, protocol.RefusedIdentity, "the instance was deleted")
 	return e.tx(ctx, func(t *tx) error {
@@ -167,11 +163,6 @@ func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID, opts 
 		}
 		if err := t.Instances.Delete(ctx, id); err != nil {
 			return err
-		}
-		if i.Status == models.InstanceOnline {
-			if err := t.noteMembership(ctx, i, "left online: it was deregistered"); err != nil {
-				return err
-			}
 		}
 		t.tellInstance(i.StackID, id)
 		t.tellStack(i.StackID)
@@ -198,11 +189,18 @@ func (e *Engine) terminate(ctx context.Context, i *models.Instance) error {
 // requested before it returns.
 func (e *Engine) StartInstance(ctx context.Context, id models.InstanceID) error {
 	return e.onInstance(ctx, id, "StartInstance", func(t *tx, s *models.Stack, i *models.Instance) error {
-		if err := i.CanStart(); err != nil {
+		if err := canStart(i); err != nil {
 			return err
 		}
 		return t.start(ctx, s, i, byWhom(ctx, "it was started"))
 	})
+}
+
+func canStart(i *models.Instance) error {
+	if err := i.CanStart(); err != nil {
+		return err
+	}
+	return i.ByHand()
 }
 
 // StopInstance runs the Shutdown recipes and stops the machine; by force it
@@ -211,6 +209,9 @@ func (e *Engine) StartInstance(ctx context.Context, id models.InstanceID) error 
 func (e *Engine) StopInstance(ctx context.Context, id models.InstanceID, force bool) error {
 	return e.onInstance(ctx, id, "StopInstance", func(t *tx, _ *models.Stack, i *models.Instance) error {
 		if err := i.CanStop(force); err != nil {
+			return err
+		}
+		if err := i.ByHand(); err != nil && !force {
 			return err
 		}
 		return t.stop(ctx, i, force, byWhom(ctx, "it was stopped"))

@@ -360,14 +360,15 @@ func TestRegisteredHostComesAndGoes(t *testing.T) {
 		if err := w.engine.StopInstance(w.ctx, host.ID, false); models.CodeOf(err) != models.CodeInvalid {
 			t.Errorf("a registered host was stopped: %v", err)
 		}
-		if err := w.engine.DeleteInstance(w.ctx, host.ID, DeleteOptions{}); err != nil {
+		if err := w.engine.DeleteInstance(w.ctx, host.ID, DeleteOptions{}); models.CodeOf(err) != models.CodeInvalid {
+			t.Errorf("an on-premises host was deleted: %v", err)
+		}
+		if err := w.engine.DeregisterInstance(w.ctx, host.ID); err != nil {
 			t.Fatal(err)
 		}
-		delete(w.links, host.ID)
+		w.finish(host, models.CommandShutdown, protocol.Successful)
+		w.gone(host)
 		w.finish(peer, models.CommandConfigure, protocol.Successful)
-		if _, err := w.store.Instances.Get(w.ctx, host.ID); models.CodeOf(err) != models.CodeNotFound {
-			t.Errorf("the instance is still there: %v", err)
-		}
 	})
 }
 

@@ -48,7 +48,8 @@ func withReason(c models.Cause, reason string) models.Cause {
 func looksAfter(s models.InstanceStatus) bool {
 	switch s {
 	case models.InstanceRequested, models.InstancePending, models.InstanceStopping, models.InstanceTerminating,
-		models.InstanceShuttingDown, models.InstanceTerminated, models.InstanceRebooting:
+		models.InstanceShuttingDown, models.InstanceTerminated, models.InstanceRebooting,
+		models.InstanceUnassigning, models.InstanceDeregistering:
 		return true
 	}
 	return false

@@ -57,6 +57,8 @@ func (e *Engine) step(ctx context.Context, i *models.Instance, last bool) (bool,
 		return true, e.moveAlone(ctx, i, models.InstanceStopped, i.StatusCause, store.InstanceChange{})
 	case models.InstanceRebooting:
 		return e.reboot(ctx, i, last)
+	case models.InstanceUnassigning, models.InstanceDeregistering:
+		return e.endLeave(ctx, i)
 	}
 	return false, nil
 }
@@ -95,13 +97,21 @@ func (e *Engine) makeMachine(ctx context.Context, i *models.Instance, last bool)
 		return false, err
 	}
 	deadline := e.Clock().Add(e.times.Boot)
-	err = e.moveAlone(ctx, i, models.InstanceBooting, models.Cause{Kind: models.CauseStart, Text: "its machine runs"}, store.InstanceChange{
+	err = e.moveAlone(ctx, i, models.InstanceBooting, models.Cause{Kind: models.CauseStart, Text: runs(m)}, store.InstanceChange{
 		Deadline: &deadline, Ec2InstanceID: &m.ID, PrivateIP: &m.PrivateIP, PublicIP: &m.PublicIP,
 	})
 	if code := models.CodeOf(err); err != nil && (code == models.CodeConflict || code == models.CodeNotFound) {
 		return true, e.abandon(ctx, p, i)
 	}
 	return true, err
+}
+
+// runs says that a machine runs, and what the asker should know of it.
+func runs(m compute.Machine) string {
+	if m.Note == "" {
+		return "its machine runs"
+	}
+	return "its machine runs; " + m.Note
 }
 
 // abandon ends a machine that came up when its instance had been stopped or
@@ -166,11 +176,8 @@ func (e *Engine) beginStop(ctx context.Context, i *models.Instance) (bool, error
 			if err != nil {
 				return err
 			}
-			shutdown := models.Deployment{
-				Command: models.DeploymentCommand{Name: models.CommandShutdown},
-				Cause:   models.Cause{Kind: models.CauseStop, Text: i.Hostname + " is being stopped", InstanceID: i.ID, Actor: cause.Actor},
-			}
-			if err := t.createDeployment(ctx, stack, &shutdown, []store.Member{store.MemberOf(i)}); err != nil {
+			why := models.Cause{Kind: models.CauseStop, Text: i.Hostname + " is being stopped", InstanceID: i.ID, Actor: cause.Actor}
+			if err := t.shutDown(ctx, stack, i, why); err != nil {
 				return err
 			}
 			timeout, err := t.shutdownTimeout(ctx, i)
@@ -181,6 +188,13 @@ func (e *Engine) beginStop(ctx context.Context, i *models.Instance) (bool, error
 		}
 		return t.move(ctx, i, models.InstanceShuttingDown, cause, store.InstanceChange{Deadline: &deadline})
 	})
+}
+
+// shutDown fires the Shutdown event on an instance.
+func (t *tx) shutDown(ctx context.Context, s *models.Stack, i *models.Instance, cause models.Cause) error {
+	return t.createDeployment(ctx, s, &models.Deployment{
+		Command: models.DeploymentCommand{Name: models.CommandShutdown}, Cause: cause,
+	}, []store.Member{store.MemberOf(i)})
 }
 
 // killGrace is what a recipe gets beyond its time limit to be ended by its own agent.
@@ -289,7 +303,8 @@ func (e *Engine) sweep(ctx context.Context) error {
 	ctx = models.AsEngine(ctx)
 	moving, err := e.store.Instances.WithStatus(ctx,
 		models.InstanceRequested, models.InstancePending, models.InstanceBooting, models.InstanceStopping,
-		models.InstanceTerminating, models.InstanceShuttingDown, models.InstanceTerminated, models.InstanceRebooting)
+		models.InstanceTerminating, models.InstanceShuttingDown, models.InstanceTerminated, models.InstanceRebooting,
+		models.InstanceUnassigning, models.InstanceDeregistering)
 	if err != nil {
 		return fmt.Errorf("list moving instances: %w", err)
 	}
@@ -301,7 +316,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 			due = append(due, i)
 		}
 	}
-	errs := []error{e.expireCommands(ctx), e.prune(ctx)}
+	errs := []error{e.expireCommands(ctx), e.prune(ctx), e.revokeExpired(ctx)}
 	if len(due) > 0 {
 		errs = append(errs, e.tx(ctx, func(t *tx) error {
 			for _, i := range due {

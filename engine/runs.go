@@ -168,8 +168,30 @@ func (b *runBuilder) makeShared(ctx context.Context, c *models.Command) (*protoc
 	for name, value := range lifecycle.SecretsOf(layers, apps, cookbooks) {
 		run.Secrets = append(run.Secrets, protocol.Secret{Name: name, Value: value})
 	}
+	if err := b.addPassword(ctx, c, run); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(run.Secrets, func(a, b protocol.Secret) int { return strings.Compare(a.Name, b.Name) })
 	return run, nil
+}
+
+// addPassword gives the command that grants access the password, which its
+// deployment must not show.
+func (b *runBuilder) addPassword(ctx context.Context, c *models.Command, run *protocol.Run) error {
+	if c.Type != models.CommandGrantRemoteAccess {
+		return nil
+	}
+	access, err := b.e.store.RemoteAccesses.OfGrant(ctx, c.DeploymentID)
+	if err != nil {
+		if models.CodeOf(err) == models.CodeNotFound {
+			return nil // another grant has taken its place; the agent fails this one
+		}
+		return err
+	}
+	run.Args = maps.Clone(run.Args)
+	run.Args["password"] = []string{access.Password}
+	run.Secrets = append(run.Secrets, protocol.Secret{Name: "password of " + access.Username, Value: access.Password})
+	return nil
 }
 
 // addDatabases gives the command the databases that its instances may reach.

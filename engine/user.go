@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
-	"time"
 
 	"opsyard/models"
 )
@@ -108,42 +107,6 @@ func (e *Engine) setPassword(ctx context.Context, id models.UserID, password, ke
 		t.tell("user:"+string(id), "user", string(id))
 		return t.audit(ctx, "SetPassword", onUser(u), nil, nil, models.Cause{})
 	})
-}
-
-// MaxTokenTTL bounds the life of an enrolment token.
-const MaxTokenTTL = 24 * time.Hour
-
-// CreateEnrollToken makes a one-time token with which a host becomes an
-// instance of a layer.
-func (e *Engine) CreateEnrollToken(ctx context.Context, stack models.StackID, layer models.LayerID, ttl time.Duration) (string, error) {
-	s, err := e.Authorize(ctx, stack, models.ActionManage)
-	if err != nil {
-		return "", err
-	}
-	if ttl <= 0 || ttl > MaxTokenTTL {
-		return "", models.InvalidField("Ttl", "Time to live: must be more than nothing and at most %s.", MaxTokenTTL)
-	}
-	l, err := e.store.Layers.Get(ctx, layer)
-	if err != nil {
-		return "", err
-	}
-	if l.StackID != stack {
-		return "", models.NotFound("layer", layer)
-	}
-	token, err := e.newEnrollToken(ctx, models.EnrollToken{StackID: stack, LayerID: layer, CreatedBy: models.ActorFrom(ctx).Name}, ttl)
-	if err != nil {
-		return "", err
-	}
-	err = e.tx(ctx, func(t *tx) error {
-		return t.audit(ctx, "CreateEnrollToken", onStack(s), nil, map[string]string{"Layer": l.Name, "Ttl": ttl.String()}, models.Cause{})
-	})
-	return token, err
-}
-
-func (e *Engine) newEnrollToken(ctx context.Context, row models.EnrollToken, ttl time.Duration) (string, error) {
-	token := "oye_" + rand.Text()
-	row.Hash, row.CreatedAt, row.ExpiresAt = hashOf(token), e.Clock(), e.Clock().Add(ttl)
-	return token, e.store.EnrollTokens.Create(ctx, &row)
 }
 
 // SetupNeeded tells whether nobody can sign in yet.

@@ -115,7 +115,7 @@ func (e *Engine) watchAgents(ctx context.Context) error {
 	ctx = models.AsEngine(ctx)
 	now := e.Clock()
 	silent, err := e.store.Instances.Silent(ctx, now.Add(-e.times.Offline),
-		models.InstanceOnline, models.InstanceRunningSetup, models.InstanceSetupFailed)
+		models.InstanceOnline, models.InstanceRunningSetup, models.InstanceSetupFailed, models.InstanceRegistered, models.InstanceAssigning)
 	if err != nil {
 		return fmt.Errorf("look for silent agents: %w", err)
 	}

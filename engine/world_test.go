@@ -180,6 +180,16 @@ func (w *world) becomes(i *models.Instance, want models.InstanceStatus) {
 	w.eventually(i.Hostname+" is "+string(want), func() bool { return w.status(i) == want })
 }
 
+// gone waits until the instance's record has been removed.
+func (w *world) gone(i *models.Instance) {
+	w.t.Helper()
+	w.eventually(i.Hostname+" is gone", func() bool {
+		_, err := w.store.Instances.Get(w.ctx, i.ID)
+		return models.CodeOf(err) == models.CodeNotFound
+	})
+	delete(w.links, i.ID)
+}
+
 func (w *world) eventually(what string, holds func() bool) {
 	w.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)

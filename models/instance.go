@@ -68,7 +68,7 @@ var instanceMoves = map[InstanceStatus][]InstanceStatus{
 	InstanceRebooting:      {InstanceOnline, InstanceSetupFailed, InstanceConnectionLost, InstanceStopping, InstanceTerminating},
 	InstanceConnectionLost: {InstanceOnline, InstanceSetupFailed, InstanceBooting, InstanceRunningSetup, InstanceRegistered, InstanceRebooting, InstanceDeregistering, InstanceStopping, InstanceTerminating},
 	InstanceRegistering:    {InstanceRunningSetup, InstanceDeregistering},
-	InstanceRegistered:     {InstanceRunningSetup, InstanceAssigning, InstanceConnectionLost, InstanceDeregistering},
+	InstanceRegistered:     {InstanceAssigning, InstanceConnectionLost, InstanceDeregistering},
 	InstanceAssigning:      {InstanceRunningSetup, InstanceUnassigning, InstanceConnectionLost, InstanceDeregistering},
 	InstanceUnassigning:    {InstanceRegistered, InstanceDeregistering},
 	InstanceDeregistering:  {},

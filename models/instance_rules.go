@@ -76,8 +76,13 @@ func (i *Instance) Validate() error {
 	return i.validateDisks()
 }
 
+// ValidHostname tells whether a name can be an instance's; case does not count.
+func ValidHostname(name string) bool {
+	return len(name) <= maxHostname && hostnamePattern.MatchString(strings.ToLower(name))
+}
+
 func (i *Instance) validateHostname() error {
-	if len(i.Hostname) > maxHostname || !hostnamePattern.MatchString(i.Hostname) {
+	if !ValidHostname(i.Hostname) {
 		return InvalidField("Hostname", "Hostname: must be 1 to %d letters, digits and hyphens, with a letter or digit at both ends.", maxHostname)
 	}
 	if IsWindows(i.Os) && len(i.Hostname) > maxWindowsHostname {

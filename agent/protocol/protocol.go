@@ -48,6 +48,9 @@ type EnrollRequest struct {
 	Token     string `json:"token"`
 	PublicKey []byte `json:"public_key"` // Ed25519, 32 bytes
 	Facts     Facts  `json:"facts"`
+	// InfrastructureClass of a host that registers itself: "ec2" or, left out,
+	// "on-premises".
+	InfrastructureClass string `json:"infrastructure_class,omitempty"`
 }
 
 // EnrollResponse names the instance that the agent now is.
@@ -69,6 +72,9 @@ const (
 	RefusedVersion  = "version"  // protocol too old or too new
 	RefusedReplaced = "replaced" // another session of this instance has taken over
 	RefusedBusy     = "busy"     // come back later
+	// RefusedDeregistered ends a session for good: the host has left its stack,
+	// and the agent removes itself.
+	RefusedDeregistered = "deregistered"
 )
 
 // Facts describe the host; sent at enrolment and with each Hello.

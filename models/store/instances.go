@@ -59,6 +59,23 @@ func (s Instances) WithStatus(ctx context.Context, statuses ...models.InstanceSt
 	return find[models.Instance](s.r(ctx).Where("status IN ?", statuses).Order("stack_id, hostname"), "list instances by status")
 }
 
+// Awaited reads the instance of a hostname whose agent has not enrolled yet
+// since RegisterInstance made it, nil if there is none.
+func (s Instances) Awaited(ctx context.Context, stack models.StackID, hostname string) (*models.Instance, error) {
+	list, err := find[models.Instance](forUpdate(s.w(ctx)).Where(
+		"stack_id = ? AND hostname = ? AND status = ? AND agent_key IS NULL", stack, strings.ToLower(hostname), models.InstanceRegistering),
+		"look for the registered host %s", hostname)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+// Among reads those of the instances that are in a state.
+func (s Instances) Among(ctx context.Context, ids []models.InstanceID, status models.InstanceStatus) ([]models.Instance, error) {
+	return find[models.Instance](s.w(ctx).Where("id IN ? AND status = ?", ids, status), "list instances in state %s", status)
+}
+
 // Hostnames lists the hostnames that a stack uses.
 func (s Instances) Hostnames(ctx context.Context, stack models.StackID) ([]string, error) {
 	var names []string
@@ -192,10 +209,8 @@ type InstanceChange struct {
 	PublicIP      *string
 	BootID        *string
 	AgentKey      *[]byte // of an empty one: the agent must enrol again
-	// LastServiceErrorID names what the engine could not do.
+	// LastServiceErrorID names the service error that goes with the change.
 	LastServiceErrorID *models.ServiceErrorID
-	// ServiceErrorID names the service error that goes with the change.
-	ServiceErrorID *models.ServiceErrorID
 }
 
 // Move changes the state of an instance that is still in one of the states
@@ -245,7 +260,6 @@ func (c *InstanceChange) patch(i *models.Instance) (columns []string) {
 	columns = setIf(columns, "boot_id", &i.BootID, c.BootID)
 	columns = setIf(columns, "agent_key", &i.AgentKey, c.AgentKey)
 	columns = setIf(columns, "last_service_error_id", &i.LastServiceErrorID, c.LastServiceErrorID)
-	columns = setIf(columns, "last_service_error_id", &i.LastServiceErrorID, c.ServiceErrorID)
 	if c.SetupAt != nil || c.ClearSetup {
 		i.SetupAt, columns = stampPtr(c.SetupAt), append(columns, "setup_at")
 	}
