@@ -44,7 +44,7 @@ type tokenCmd struct {
 type tokenCreateCmd struct {
 	dataFlags
 	Stack string        `help:"Name or id of the stack." required:""`
-	Layer string        `help:"Short name or id of the layer." required:""`
+	Layer string        `help:"Short name or id of the layer; without one the host is registered and can be assigned to layers later."`
 	TTL   time.Duration `help:"How long the token can be used." default:"1h" name:"ttl"`
 }
 
@@ -59,20 +59,31 @@ func (c *tokenCreateCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	layers, err := b.store.Layers.InStack(ctx, s.ID)
+	layer, err := c.layer(ctx, b, s)
 	if err != nil {
 		return err
 	}
-	for _, l := range layers {
-		if l.Shortname != c.Layer && l.ID != models.LayerID(c.Layer) {
-			continue
-		}
-		token, err := b.CreateEnrollToken(ctx, s.ID, l.ID, c.TTL)
-		if err != nil {
-			return err
-		}
-		fmt.Println(token)
-		return nil
+	token, err := b.CreateEnrollToken(ctx, s.ID, layer, c.TTL)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("stack %s has no layer %q", s.Name, c.Layer)
+	fmt.Println(token)
+	return nil
+}
+
+// layer finds the layer that was asked for, if any.
+func (c *tokenCreateCmd) layer(ctx context.Context, b *beside, s *models.Stack) (models.LayerID, error) {
+	if c.Layer == "" {
+		return "", nil
+	}
+	layers, err := b.store.Layers.InStack(ctx, s.ID)
+	if err != nil {
+		return "", err
+	}
+	for _, l := range layers {
+		if l.Shortname == c.Layer || l.ID == models.LayerID(c.Layer) {
+			return l.ID, nil
+		}
+	}
+	return "", fmt.Errorf("stack %s has no layer %q", s.Name, c.Layer)
 }
