@@ -94,24 +94,29 @@ func TestTeam(t *testing.T) {
 	c := setup(t)
 	shop := c.stack("shop")
 	ana := c.as("ana")
-	ana.post("/team/users", "Name", "leo", "Password", goodPassword).wantLocation(t, "/team")
-	ana.get("/team").want(t, 200, "leo may sign in now.", "2 people, 1 administrator.", "Level of leo on shop")
-	ana.post("/team/users", "Name", "l e o", "Password", goodPassword).want(t, 422, "Name: use 1 to 64", `value="l e o"`)
+	made := ana.post("/team/users", "Name", "leo", "Password", goodPassword)
 	leo, err := c.store.Users.ByName(t.Context(), "leo")
 	if err != nil {
 		t.Fatal(err)
 	}
+	page := "/team/users/" + string(leo.ID)
+	made.wantLocation(t, page)
+	ana.get("/team").want(t, 200, "2 people, 1 administrator.", "leo", "iam_only")
+	ana.post("/team/users", "Name", "l e o", "Password", goodPassword).want(t, 422, "Name: use 1 to 64", `value="l e o"`)
+	ana.get("/team?q=nobody").want(t, 200, "Nobody matches")
 	c.permit(leo, shop, models.LevelShow)
-	p, _ := c.store.Permissions.Get(t.Context(), shop.ID, leo.ID)
-	p.AllowSSH = true
-	if err := c.store.Permissions.Set(t.Context(), *p); err != nil {
-		t.Fatal(err)
+	ana.get(page).want(t, 200, "Has a level on 1 of 1 stack.", `value="show false false"`)
+	row := func(level, ssh string) []string {
+		return []string{"row", string(shop.ID), "was-" + string(shop.ID), "show false false", "level-" + string(shop.ID), level, "ssh-" + string(shop.ID), ssh}
 	}
-	ana.post("/team/permissions", "user", string(leo.ID), "stack", string(shop.ID), "level", "manage").wantLocation(t, "/team")
-	p, err = c.store.Permissions.Get(t.Context(), shop.ID, leo.ID)
-	if err != nil || p.Level != models.LevelManage || !p.AllowSSH {
-		t.Errorf("got %+v, %v; want manage, with ssh kept", p, err)
+	ana.post(page+"/permissions", row("show", "")...).wantLocation(t, page)
+	ana.get(page).want(t, 200, "Nothing was changed.")
+	ana.post(page+"/permissions", row("manage", "on")...).wantLocation(t, page)
+	ana.get(page).want(t, 200, "1 permission was changed.")
+	if p, err := c.store.Permissions.Get(t.Context(), shop.ID, leo.ID); err != nil || p.Level != models.LevelManage || !p.AllowSSH || p.AllowSudo {
+		t.Errorf("got %+v, %v; want manage with ssh", p, err)
 	}
+	ana.get("/team").want(t, 200, "manage", "ssh")
 	b := c.as("leo")
 	b.get("/team").want(t, 403, "Only an administrator may see the team.")
 	b.post("/team/users", "Name", "eve", "Password", goodPassword).want(t, 403)

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 
 	"opsyard/models"
@@ -11,6 +12,9 @@ import (
 type deskEngine interface {
 	registerEngine
 	resourceEngine
+	scheduleEngine
+	permissionEngine
+	peopleEngine
 }
 
 // deskRoutes are the pages of hosts, schedules, resources and people.
@@ -20,4 +24,36 @@ func (h *Handlers) deskRoutes(mux *http.ServeMux) {
 
 	mux.HandleFunc("GET /stacks/{stack}/register", h.withStack(manage, h.showRegister))
 	mux.HandleFunc("POST /stacks/{stack}/register", h.withStack(manage, h.registerHost))
+
+	mux.HandleFunc("GET /instances/{instance}/schedule", h.withInstance(models.ActionShow, h.showSchedule))
+	mux.HandleFunc("POST /instances/{instance}/schedule", h.withInstance(manage, h.setSchedule))
+
+	mux.HandleFunc("GET /stacks/{stack}/permissions", h.withStack(manage, h.showPermissions))
+	mux.HandleFunc("POST /stacks/{stack}/permissions", h.withStack(manage, h.setPermissions))
+
+	mux.HandleFunc("GET /team", h.teamOnly(h.showTeam))
+	mux.HandleFunc("GET /team/new", h.teamOnly(h.showNewUser))
+	mux.HandleFunc("POST /team/users", h.teamOnly(h.createUser))
+	mux.HandleFunc("GET /team/users/{user}", h.withUser(h.showUser))
+	mux.HandleFunc("POST /team/users/{user}", h.withUser(h.updateUser))
+	mux.HandleFunc("POST /team/users/{user}/permissions", h.withUser(h.setUserPermissions))
+	mux.HandleFunc("POST /team/users/{user}/password", h.withUser(h.resetPassword))
+	mux.HandleFunc("POST /team/users/{user}/keys/delete", h.withUser(h.deleteUserKey))
+	mux.HandleFunc("POST /team/users/{user}/delete", h.withUser(h.deleteUser))
+
+	mux.HandleFunc("POST /me/ssh-key", h.setMySSHKey)
+	mux.HandleFunc("POST /me/keys", h.createMyKey)
+	mux.HandleFunc("POST /me/keys/delete", h.deleteMyKey)
+}
+
+// peopleEngine is about users, their keys and their accounts on instances.
+type peopleEngine interface {
+	CreateUserProfile(ctx context.Context, u models.User) (*models.User, error)
+	UpdateUserProfile(ctx context.Context, arn string, change func(*models.User) error) error
+	DeleteUserProfile(ctx context.Context, arn string) error
+	// UpdateMyUserProfile is a person's own change of their SSH key.
+	UpdateMyUserProfile(ctx context.Context, sshPublicKey string) error
+	// CreateAccessKey is the only answer that holds a key's secret.
+	CreateAccessKey(ctx context.Context, id models.UserID) (*models.AccessKey, error)
+	DeleteAccessKey(ctx context.Context, id string) error
 }

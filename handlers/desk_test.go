@@ -5,6 +5,12 @@ import "maps"
 func init() {
 	maps.Copy(needs, map[string]need{
 		"GET /stacks/{stack}/register": manage, "POST /stacks/{stack}/register": manage,
+		"GET /instances/{instance}/schedule": show, "POST /instances/{instance}/schedule": manage,
+		"GET /stacks/{stack}/permissions": manage, "POST /stacks/{stack}/permissions": manage,
+		"GET /team": admin, "GET /team/new": admin, "POST /team/users": admin,
+		"GET /team/users/{user}": admin, "POST /team/users/{user}": admin, "POST /team/users/{user}/permissions": admin,
+		"POST /team/users/{user}/password": admin, "POST /team/users/{user}/keys/delete": admin, "POST /team/users/{user}/delete": admin,
+		"POST /me/ssh-key": signedIn, "POST /me/keys": signedIn, "POST /me/keys/delete": signedIn,
 		"GET /stacks/{stack}/resources":                           show,
 		"POST /stacks/{stack}/resources/elastic-ips/register":     manage,
 		"POST /stacks/{stack}/resources/elastic-ips/save":         manage,
@@ -25,7 +31,7 @@ func init() {
 		"POST /stacks/{stack}/resources/ecs-clusters/register":    manage,
 		"POST /stacks/{stack}/resources/ecs-clusters/deregister":  manage,
 	})
-	namesNothing = append(namesNothing, "POST /stacks/{stack}/register",
+	namesNothing = append(namesNothing, "POST /me/keys/delete", "POST /team/users/{user}/keys/delete",
 		"POST /stacks/{stack}/resources/elastic-ips/save",
 		"POST /stacks/{stack}/resources/elastic-ips/associate",
 		"POST /stacks/{stack}/resources/elastic-ips/disassociate",

@@ -123,6 +123,17 @@ func (f *fakeEngine) Permit(ctx context.Context, p models.Permission) error {
 	return f.store.Permissions.Set(ctx, p)
 }
 
+func (f *fakeEngine) SetPermission(ctx context.Context, stack models.StackID, user models.UserID, change func(*models.Permission) error) error {
+	p, err := f.store.Permissions.Get(ctx, stack, user)
+	if err != nil {
+		p = &models.Permission{StackID: stack, UserID: user, Level: models.LevelIAMOnly}
+	}
+	if err := change(p); err != nil {
+		return err
+	}
+	return f.Permit(ctx, *p)
+}
+
 func (f *fakeEngine) level(ctx context.Context, id models.StackID) models.Level {
 	p, err := f.store.Permissions.Get(ctx, id, models.ActorFrom(ctx).UserID)
 	if err != nil {

@@ -13,25 +13,32 @@ import (
 )
 
 func (h *Handlers) showMe(w http.ResponseWriter, r *http.Request) {
-	h.drawMe(w, r, http.StatusOK, "", "")
+	h.drawMe(w, r, http.StatusOK, views.MePage{})
 }
 
-func (h *Handlers) drawMe(w http.ResponseWriter, r *http.Request, status int, problem, field string) {
+// drawMe completes the page: p holds what is wrong, or what was just made.
+func (h *Handlers) drawMe(w http.ResponseWriter, r *http.Request, status int, p views.MePage) {
 	user := auth.User(r.Context())
 	sessions, err := h.Store.Sessions.OfUser(r.Context(), user.ID)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	levels, err := h.levelsOf(r, user)
-	if err != nil {
+	if p.Levels, err = h.levelsOf(r, user); err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	h.render(w, r, status, views.Me(views.MePage{
-		Page: h.page(w, r, user.Name, "me", ui.Crumb{Label: "My settings"}),
-		Name: user.Name, Sessions: h.sessionRows(r, sessions), Levels: levels, Problem: problem, Field: field,
-	}))
+	if p.Keys, err = h.keyRows(r.Context(), user.ID); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	p.Page = h.page(w, r, user.Name, "me", ui.Crumb{Label: "My settings"})
+	p.Name, p.Sessions, p.Server = user.Name, h.sessionRows(r, sessions), h.address(r)
+	p.SSHUsername, p.SelfManaged = user.SSHUsername, user.AllowSelfManagement || user.Admin
+	if p.Field != "SshPublicKey" {
+		p.SSHPublicKey = user.SSHPublicKey
+	}
+	h.render(w, r, status, views.Me(p))
 }
 
 func (h *Handlers) sessionRows(r *http.Request, sessions []models.Session) []views.SessionRow {
@@ -86,12 +93,44 @@ func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) {
 		h.done(w, r, "/me", "Your password is changed. All other sessions have ended.")
 		return
 	}
+	h.refusedMe(w, r, err, views.MePage{})
+}
+
+// refusedMe shows the page again with what is wrong.
+func (h *Handlers) refusedMe(w http.ResponseWriter, r *http.Request, err error, p views.MePage) {
 	switch models.CodeOf(err) {
 	case models.CodeInvalid, models.CodeThrottled, models.CodeConflict:
-		h.drawMe(w, r, web.StatusOf(err), models.Sentence(err), fieldOf(err))
+		p.Problem, p.Field = models.Sentence(err), fieldOf(err)
+		h.drawMe(w, r, web.StatusOf(err), p)
 	default:
 		h.fail(w, r, err)
 	}
+}
+
+// setMySSHKey stores one's own public key for instances.
+func (h *Handlers) setMySSHKey(w http.ResponseWriter, r *http.Request) {
+	key := trimmed(r.PostForm, "SshPublicKey")
+	if err := h.Engine.UpdateMyUserProfile(r.Context(), key); err != nil {
+		h.refusedMe(w, r, err, views.MePage{SSHPublicKey: key})
+		return
+	}
+	h.done(w, r, "/me", "Your SSH key is saved. Instances get it with the next Configure.")
+}
+
+// createMyKey makes an access key and shows its secret: the answer to the form
+// is the only place where it is ever seen.
+func (h *Handlers) createMyKey(w http.ResponseWriter, r *http.Request) {
+	key, err := h.Engine.CreateAccessKey(r.Context(), auth.User(r.Context()).ID)
+	if err != nil {
+		h.refused(w, r, err, "/me")
+		return
+	}
+	h.drawMe(w, r, http.StatusOK, views.MePage{Fresh: &views.FreshKey{ID: key.ID, Secret: key.Secret}})
+}
+
+// deleteMyKey ends one of one's own keys.
+func (h *Handlers) deleteMyKey(w http.ResponseWriter, r *http.Request) {
+	h.endKey(w, r, auth.User(r.Context()).ID, "/me")
 }
 
 func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) {

@@ -42,7 +42,6 @@ var needs = map[string]need{
 	"GET /{$}": signedIn, "GET /stacks": signedIn, "GET /me": signedIn, "GET /me/session": signedIn,
 	"POST /me/password": signedIn, "POST /me/sessions/end": signedIn, "GET /ws/live": show, "GET /gallery": signedIn,
 	"GET /stacks/new": admin, "POST /stacks": admin,
-	"GET /team": admin, "POST /team/users": admin, "POST /team/password": admin, "POST /team/permissions": admin,
 
 	"GET /stacks/{stack}": show, "GET /stacks/{stack}/layers": show, "GET /stacks/{stack}/layers/{layer}": show,
 	"GET /stacks/{stack}/instances": show, "GET /instances/{instance}": show, "GET /instances/{instance}/console": manage,
@@ -70,7 +69,7 @@ var needs = map[string]need{
 
 // namesNothing are routes whose form names a thing, and an empty one names
 // none: who is let in is told so.
-var namesNothing = []string{"POST /me/sessions/end", "POST /team/permissions"}
+var namesNothing = []string{"POST /me/sessions/end"}
 
 // routesInSource are the patterns that this package registers, read from its
 // source: http.ServeMux does not tell.
@@ -130,6 +129,8 @@ type realConsole struct {
 	*console
 	fleet *fleet
 	other *fleet // a stack in which nobody has a level
+	// subject is a user whom the others' pages are about.
+	subject models.UserID
 }
 
 func setupReal(t *testing.T, log *slog.Logger) *realConsole {
@@ -168,10 +169,14 @@ func setupReal(t *testing.T, log *slog.Logger) *realConsole {
 	c.other.makeApp()
 	c.other.makeDeployments()
 	setup := models.WithActor(t.Context(), models.Actor{Kind: models.ActorSetup})
-	for _, u := range []models.User{{Name: "root", Admin: true}, {Name: "nobody"}, {Name: "deny"}, {Name: "show"}, {Name: "deploy"}, {Name: "manage"}} {
+	for _, u := range []models.User{{Name: "root", Admin: true}, {Name: "subject"}, {Name: "nobody"}, {Name: "deny"}, {Name: "show"}, {Name: "deploy"}, {Name: "manage"}} {
+		u.AllowSelfManagement = true
 		made, err := eng.CreateUser(setup, u, goodPassword)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if u.Name == "subject" {
+			c.subject = made.ID
 		}
 		if level := models.Level(u.Name); slices.Contains(models.Levels, level) {
 			if err := eng.Permit(setup, models.Permission{StackID: c.fleet.stack.ID, UserID: made.ID, Level: level}); err != nil {
@@ -188,7 +193,7 @@ func (c *realConsole) path(f *fleet, pattern string) string {
 	f.must(err)
 	return strings.NewReplacer(
 		"{$}", "", "{stack}", string(f.stack.ID), "{layer}", string(f.layers[0].ID), "{instance}", string(f.instances[0].ID), "{app}", string(f.app.ID),
-		"{deployment}", string(f.running.ID), "{command}", string(commands[0].ID), "{token}", "wrong",
+		"{user}", string(c.subject), "{deployment}", string(f.running.ID), "{command}", string(commands[0].ID), "{token}", "wrong",
 		"/ws/live", "/ws/live?view=stack/"+string(f.stack.ID),
 	).Replace(pattern)
 }

@@ -31,10 +31,6 @@ func (h *Handlers) routes() http.Handler {
 	user.HandleFunc("GET /me/session", h.showSession)
 	user.HandleFunc("POST /me/password", h.changePassword)
 	user.HandleFunc("POST /me/sessions/end", h.endSession)
-	user.HandleFunc("GET /team", h.teamOnly(h.showTeam))
-	user.HandleFunc("POST /team/users", h.teamOnly(h.createUser))
-	user.HandleFunc("POST /team/password", h.teamOnly(h.resetPassword))
-	user.HandleFunc("POST /team/permissions", h.teamOnly(h.permit))
 	user.HandleFunc("GET /ws/live", h.live)
 
 	h.stackRoutes(user)

@@ -14,8 +14,30 @@ type MePage struct {
 	Name     string
 	Sessions []SessionRow
 	Levels   []LevelRow
-	Problem  string // of the password form
-	Field    string // "Password" or "Current"
+	Problem  string // of one of the forms
+	Field    string // the field it is about
+
+	// SSH is what the person has on instances; SelfManaged, that they may change
+	// the key themselves.
+	SSHUsername  string
+	SSHPublicKey string
+	SelfManaged  bool
+
+	Keys   []AccessKeyRow
+	Fresh  *FreshKey // just made: its secret is shown now and never again
+	Server string    // how API clients reach this server
+}
+
+// AccessKeyRow is one key for API clients.
+type AccessKeyRow struct {
+	ID       string
+	Created  time.Time
+	LastUsed *time.Time
+}
+
+// FreshKey is a key with its secret.
+type FreshKey struct {
+	ID, Secret string
 }
 
 // SessionRow is one signed-in browser.
@@ -50,6 +72,18 @@ func (p MePage) errorOf(field string) string {
 	return ""
 }
 
+// configure is how the AWS command line learns of the fresh key.
+func (p MePage) configure() string {
+	return "aws configure set aws_access_key_id " + p.Fresh.ID + " --profile opsyard\n" +
+		"aws configure set aws_secret_access_key " + p.Fresh.Secret + " --profile opsyard\n" +
+		"aws configure set region us-east-1 --profile opsyard\n" +
+		p.tryIt()
+}
+
+func (p MePage) tryIt() string {
+	return "aws --profile opsyard --endpoint-url " + p.Server + " opsworks describe-stacks"
+}
+
 func (p MePage) summary() string {
 	if p.Field == "" {
 		return p.Problem
@@ -74,78 +108,4 @@ func BrowserOf(agent string) string {
 		}
 	}
 	return browser + system
-}
-
-// TeamPage is who may do what.
-type TeamPage struct {
-	Page   Page
-	Stacks []models.Stack
-	Users  []UserRow
-	// New is the user form as typed.
-	New     models.User
-	Problem string
-	Field   string
-}
-
-// UserRow is one person with their level in each stack of the page.
-type UserRow struct {
-	ID     models.UserID
-	Name   string
-	Email  string
-	Admin  bool
-	Levels map[models.StackID]models.Level
-}
-
-func (u UserRow) level(id models.StackID) models.Level {
-	if l := u.Levels[id]; l != "" {
-		return l
-	}
-	return models.LevelIAMOnly
-}
-
-func (p TeamPage) head() HeadProps {
-	admins := 0
-	for _, u := range p.Users {
-		if u.Admin {
-			admins++
-		}
-	}
-	h := HeadProps{Title: "Team", Bold: ui.Plural(len(p.Users), "person") + ", " + ui.Plural(admins, "administrator") + "."}
-	if len(p.Users) != 1 {
-		h.Bold = strings.Replace(h.Bold, "persons", "people", 1)
-	}
-	h.Rest = "Administrators may do everything; everybody else has a level on each stack."
-	return h
-}
-
-func (p TeamPage) errorOf(field string) string {
-	if p.Field == field {
-		return p.Problem
-	}
-	return ""
-}
-
-func (p TeamPage) summary() (string, []ui.Problem) {
-	if p.Problem == "" || p.Field == "" {
-		return p.Problem, nil
-	}
-	return "One field needs you.", []ui.Problem{{ID: p.Field, Label: p.Field}}
-}
-
-func (u UserRow) about() string {
-	switch {
-	case u.Admin && u.Email != "":
-		return "administrator, " + u.Email
-	case u.Admin:
-		return "administrator"
-	}
-	return u.Email
-}
-
-func (p TeamPage) people() []ui.Option {
-	list := make([]ui.Option, len(p.Users))
-	for i, u := range p.Users {
-		list[i] = ui.Option{Value: string(u.ID), Label: u.Name}
-	}
-	return list
 }

@@ -38,7 +38,7 @@ func (f StackFrame) tabs() []ui.TabProps {
 		tab("resources", "Resources", "/resources", ""),
 	}
 	if f.CanManage {
-		tabs = append(tabs, tab("settings", "Settings", "/settings", ""))
+		tabs = append(tabs, tab("permissions", "Permissions", "/permissions", ""), tab("settings", "Settings", "/settings", ""))
 	}
 	return tabs
 }
@@ -91,8 +91,9 @@ type Pager struct {
 	Query   url.Values
 	Offset  int
 	Limit   int
-	Total   int // after filtering
-	Overall int // before filtering
+	Total   int    // after filtering
+	Overall int    // before filtering
+	Key     string // of the offset in the address, "offset" when empty
 }
 
 // Text is "1 to 50 of 1 600".
@@ -124,6 +125,12 @@ func (p Pager) Next() string {
 }
 
 func (p Pager) at(offset int) string {
+	if p.Key != "" {
+		if offset == 0 {
+			return withQuery(p.Path, p.Query, p.Key, "")
+		}
+		return withQuery(p.Path, p.Query, p.Key, strconv.Itoa(offset))
+	}
 	return withQuery(p.Path, p.Query, "offset", strconv.Itoa(offset))
 }
 

@@ -123,7 +123,7 @@ func ScheduleView(p SchedulePage) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "They are stored, and API clients see them. Until this version's successor starts and stops by them, people do.")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "They are stored, and API clients see them; until this server starts and stops by them, a time-based instance stays as it is.")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -1,0 +1,138 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"opsyard/models"
+	"opsyard/views"
+)
+
+// permissionEngine changes permissions.
+type permissionEngine interface {
+	SetPermission(ctx context.Context, stack models.StackID, user models.UserID, change func(*models.Permission) error) error
+}
+
+// showPermissions is who may do what in a stack, a part of the people at a time.
+func (h *Handlers) showPermissions(w http.ResponseWriter, r *http.Request, stack *models.Stack) {
+	p, err := h.permissionsPage(r.Context(), stack, r.URL.Query())
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	p.Frame = h.framed(w, r, p.Frame, "permissions", "Permissions on "+stack.Name, "", crumb("Permissions", ""))
+	h.render(w, r, http.StatusOK, views.Permissions(p))
+}
+
+func (h *Handlers) permissionsPage(ctx context.Context, stack *models.Stack, q url.Values) (views.PermissionsPage, error) {
+	p := views.PermissionsPage{Query: strings.TrimSpace(q.Get("q"))}
+	var err error
+	if p.Frame, _, err = h.frame(ctx, stack); err != nil {
+		return p, err
+	}
+	users, err := h.Store.Users.List(ctx)
+	if err != nil {
+		return p, err
+	}
+	set, err := h.Store.Permissions.OfStack(ctx, stack.ID)
+	if err != nil {
+		return p, err
+	}
+	of := make(map[models.UserID]models.Permission, len(set))
+	for _, s := range set {
+		of[s.UserID] = s
+	}
+	var shown []models.User
+	for _, u := range users {
+		switch s := of[u.ID]; {
+		case u.Admin:
+			p.Admins++
+		case s.Level.Allows(models.ActionShow):
+			p.Levels++
+		}
+		if of[u.ID].AllowSSH {
+			p.Logins++
+		}
+		if strings.Contains(strings.ToLower(u.Name), strings.ToLower(p.Query)) {
+			shown = append(shown, u)
+		}
+	}
+	p.Pager = views.Pager{Path: p.Frame.Href("/permissions"), Query: known(q, "q"), Offset: offsetOf(q), Limit: perPage, Total: len(shown), Overall: len(users)}
+	actor := models.ActorFrom(ctx)
+	for _, u := range part(shown, p.Pager) {
+		row := views.PermissionRow{ID: string(u.ID), Name: u.Name, About: u.SSHUsername, Permission: of[u.ID], Admin: u.Admin, Own: u.ID == actor.UserID}
+		if u.Admin {
+			row.About = strings.TrimPrefix(row.About+", administrator", ", ")
+		}
+		if actor.Admin {
+			row.Href = views.UserHref(u.ID)
+		}
+		p.Rows = append(p.Rows, row)
+	}
+	return p, nil
+}
+
+// part is what one page shows of a list.
+func part[T any](all []T, p views.Pager) []T {
+	from := min(p.Offset, len(all))
+	return all[from:min(from+p.Limit, len(all))]
+}
+
+// setPermissions writes what was changed in the rows of a stack.
+func (h *Handlers) setPermissions(w http.ResponseWriter, r *http.Request, stack *models.Stack) {
+	back := views.StackHref(stack.ID) + "/permissions"
+	n, err := savePermissions(r.PostForm, func(user string, change func(*models.Permission) error) error {
+		return h.Engine.SetPermission(r.Context(), stack.ID, models.UserID(user), change)
+	})
+	h.permitted(w, r, n, err, back)
+}
+
+// permitted leads back to the rows and says how many were written.
+func (h *Handlers) permitted(w http.ResponseWriter, r *http.Request, n int, err error, back string) {
+	switch {
+	case err != nil && n > 0:
+		h.refused(w, r, models.Invalid("%s Before it, %s.", models.Sentence(err), permissionsChanged(n)).Because(err), back)
+	case err != nil:
+		h.refused(w, r, err, back)
+	case n == 0:
+		h.done(w, r, back, "Nothing was changed.")
+	default:
+		h.done(w, r, back, strings.ToUpper(permissionsChanged(n)[:1])+permissionsChanged(n)[1:]+".")
+	}
+}
+
+func permissionsChanged(n int) string {
+	if n == 1 {
+		return "1 permission was changed"
+	}
+	return fmt.Sprintf("%d permissions were changed", n)
+}
+
+// savePermissions hands on the rows that differ from how they were drawn, so
+// that what somebody else changed meanwhile stays.
+func savePermissions(form url.Values, set func(id string, change func(*models.Permission) error) error) (int, error) {
+	n := 0
+	for _, id := range form["row"] {
+		level, ssh, sudo := form.Get("level-"+id), form.Get("ssh-"+id) != "", form.Get("sudo-"+id) != ""
+		was := strings.Fields(form.Get("was-" + id))
+		if level == "" && len(was) > 0 {
+			level = was[0] // an administrator's level is not offered
+		}
+		if len(was) == 3 && was[0] == level && was[1] == strconv.FormatBool(ssh) && was[2] == strconv.FormatBool(sudo) {
+			continue
+		}
+		err := set(id, func(p *models.Permission) error {
+			p.Level, p.AllowSSH, p.AllowSudo = models.Level(level), ssh, sudo && ssh
+			return nil
+		})
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}

@@ -1,0 +1,83 @@
+package views
+
+import (
+	"strconv"
+
+	"opsyard/models"
+	"opsyard/views/ui"
+)
+
+// PermissionRow is what one person may do in one stack, to look at and to
+// change: on a stack's page a row per person, on a person's a row per stack.
+type PermissionRow struct {
+	ID    string // of the person or the stack
+	Name  string
+	About string
+	Href  string // empty: nowhere to go
+	models.Permission
+	Admin bool // an administrator needs no level
+	Own   bool // nobody sets their own level
+}
+
+func (r PermissionRow) level() models.Level {
+	if r.Level == "" {
+		return models.LevelIAMOnly
+	}
+	return r.Level
+}
+
+// was is how the row stood when it was drawn: what the reader did not touch is
+// not written.
+func (r PermissionRow) was() string {
+	return string(r.level()) + " " + strconv.FormatBool(r.AllowSSH) + " " + strconv.FormatBool(r.AllowSudo)
+}
+
+func (r PermissionRow) field(what string) string { return what + "-" + r.ID }
+
+// login says what the person may do on the instances.
+func (r PermissionRow) login() string {
+	switch {
+	case r.AllowSudo:
+		return "ssh, sudo"
+	case r.AllowSSH:
+		return "ssh"
+	}
+	return ""
+}
+
+// PermissionsPage is who may do what in one stack.
+type PermissionsPage struct {
+	Frame StackFrame
+	Rows  []PermissionRow
+	Query string
+	Pager Pager
+	// How many of all people have a level here, and how many an account on the
+	// instances.
+	Levels, Logins, Admins int
+}
+
+// Sentence says who may act here.
+func (p PermissionsPage) Sentence() Sentence {
+	s := Sentence{Lead: people(p.Levels) + " with a level on this stack, " + Thousands(p.Logins) + " with an account on its instances."}
+	if p.Levels == 0 {
+		s.Lead = "Nobody has a level on this stack."
+	}
+	s.Rest = []Phrase{{Text: "Besides them " + administrators(p.Admins) + " may do everything."}}
+	return s
+}
+
+func people(n int) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return Thousands(n) + " people"
+}
+
+func administrators(n int) string {
+	if n == 1 {
+		return "1 administrator"
+	}
+	return Thousands(n) + " administrators"
+}
+
+func levelOptions(r PermissionRow) []ui.Option { return ui.Options(models.Levels, r.level()) }
