@@ -50,6 +50,10 @@ func (e *Engine) Provisioning(ctx context.Context, id models.StackID) (installer
 	if err != nil {
 		return "", nil, err
 	}
+	token, err := e.registrationToken(ctx, stack)
+	if err != nil {
+		return "", nil, err
+	}
 	base := strings.TrimSuffix(e.publicURL, "/")
 	host, port, tls := endpoint(base)
 	return base + InstallerPath, map[string]string{
@@ -68,6 +72,8 @@ func (e *Engine) Provisioning(ctx context.Context, id models.StackID) (installer
 		"ops_works_region":                 stack.Region,
 		"ops_works_ssl_verify_peer":        tls,
 		"ops_works_use_ssl":                tls,
+		"opsyard_server":                   base,
+		"opsyard_token":                    token, // good for one host
 		"verbose":                          "false",
 		"wait_between_runs":                "30",
 	}, nil

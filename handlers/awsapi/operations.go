@@ -59,16 +59,25 @@ func (a *API) stacksAPI() operations {
 	all := operations{}
 	for _, part := range []operations{
 		// One line for each noun, in the order of the alphabet.
+		a.accessOperations(),
 		a.appOperations(),
 		a.commandOperations(),
 		a.deploymentOperations(),
+		a.ecsOperations(),
+		a.elasticIPOperations(),
+		a.instanceOperations(),
 		a.layerOperations(),
+		a.loadBalancerOperations(),
 		a.permissionOperations(),
 		a.platformOperations(),
+		a.raidArrayOperations(),
+		a.rdsOperations(),
+		a.registrationOperations(),
 		a.scalingOperations(),
 		a.stackOperations(),
 		a.tagOperations(),
 		a.userOperations(),
+		a.volumeOperations(),
 	} {
 		maps.Copy(all, part)
 	}
