@@ -46,7 +46,7 @@ var allowed = []struct {
 	{"views", []string{"models", "views/ui", "static"}},
 	{"handlers", []string{"engine", "engine/lifecycle", "engine/logstream", "engine/pubsub", "models", "models/store", "views", "views/ui", "web", "web/auth", "web/ws", "static"}},
 	{"handlers/agentapi", []string{"engine", "engine/dispatch", "engine/logstream", "agent/protocol", "models", "web", "web/ws"}},
-	{"handlers/awsapi", []string{"engine", "models", "models/store", "web", "web/sigv4", "handlers/awsapi/wire"}},
+	{"handlers/awsapi", []string{"engine", "engine/logstream", "models", "models/store", "web", "web/sigv4", "handlers/awsapi/wire"}},
 	{"handlers/awsapi/wire", nil},
 	{".", []string{"..."}},
 	{"e2e/...", []string{"..."}},

@@ -91,7 +91,7 @@ func newServer(ctx context.Context, f serveFlags, log *slog.Logger, times engine
 	}
 	log.InfoContext(ctx, "machines of new stacks", slog.String("provider", preferred), slog.String("data", f.Data))
 	s.agents = agentapi.New(s.engine, s.logs, log, f.agentDirectory())
-	s.aws = awsapi.New(awsapi.Config{Engine: s.engine, Store: s.store, Log: log, PublicURL: s.publicURL()})
+	s.aws = awsapi.New(awsapi.Config{Engine: s.engine, Store: s.store, Logs: s.logs, Log: log, PublicURL: s.publicURL()})
 	s.console, err = handlers.New(handlers.Config{
 		Engine: s.engine, Store: s.store, Logs: s.logs, Hub: hub, Log: log, PublicURL: f.PublicURL, Version: version, Dev: f.Dev,
 	})
@@ -248,6 +248,7 @@ func (s *server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/agent/", s.agents)
 	mux.Handle("POST /{$}", s.aws)
+	mux.Handle(awsapi.LogPattern, s.aws.LogHandler())
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("/", s.console)

@@ -74,3 +74,102 @@ func (t *tx) permission(ctx context.Context, stack models.StackID, user models.U
 func errOwnPermission() error {
 	return models.Invalid("You cannot set your own permission; somebody else with the level manage can.")
 }
+
+// UserPermission is a permission and whose it is.
+type UserPermission struct {
+	models.Permission
+	IamUserArn string
+}
+
+// Permissions lists the permissions in a stack, of a user, or of a user in a
+// stack; what was never set is models.LevelIAMOnly, and has a row as well
+// (OpsWorks: DescribePermissions). The level manage is needed to see those of
+// others in a stack; across stacks only administrators see them.
+func (e *Engine) Permissions(ctx context.Context, stackID models.StackID, arn string) ([]UserPermission, error) {
+	own, err := e.isOwn(ctx, arn)
+	if err != nil {
+		return nil, err
+	}
+	if stackID == "" {
+		return e.permissionsOfUser(ctx, arn, own)
+	}
+	action := models.ActionManage
+	if own {
+		action = models.ActionShow
+	}
+	if _, err := e.Authorize(ctx, stackID, action); err != nil {
+		return nil, err
+	}
+	var users []models.User
+	if arn == "" {
+		users, err = e.store.Users.List(ctx)
+	} else {
+		users, err = e.store.Users.ByARNs(ctx, []string{arn})
+	}
+	if err != nil {
+		return nil, err
+	}
+	set, err := e.store.Permissions.OfStack(ctx, stackID)
+	if err != nil {
+		return nil, err
+	}
+	byUser := map[models.UserID]models.Permission{}
+	for _, p := range set {
+		byUser[p.UserID] = p
+	}
+	list := make([]UserPermission, len(users))
+	for n, u := range users {
+		list[n] = permissionOr(byUser[u.ID], stackID, &u)
+	}
+	return list, nil
+}
+
+func (e *Engine) permissionsOfUser(ctx context.Context, arn string, own bool) ([]UserPermission, error) {
+	if !own {
+		if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", name: clip(arn, 64)}); err != nil {
+			return nil, err
+		}
+	}
+	u, err := e.store.Users.ByARN(ctx, arn)
+	if err != nil {
+		return nil, err
+	}
+	stacks, err := e.VisibleStacks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	set, err := e.store.Permissions.OfUser(ctx, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	byStack := map[models.StackID]models.Permission{}
+	for _, p := range set {
+		byStack[p.StackID] = p
+	}
+	list := make([]UserPermission, len(stacks))
+	for n, s := range stacks {
+		list[n] = permissionOr(byStack[s.ID], s.ID, u)
+	}
+	return list, nil
+}
+
+// permissionOr is a permission, or the one that holds when none was set.
+func permissionOr(p models.Permission, stack models.StackID, u *models.User) UserPermission {
+	if p.Level == "" {
+		p = models.Permission{StackID: stack, UserID: u.ID, Level: models.LevelIAMOnly}
+	}
+	return UserPermission{p, u.IamUserArn}
+}
+
+// isOwn tells whether the ARN is the asker's own.
+func (e *Engine) isOwn(ctx context.Context, arn string) (bool, error) {
+	actor := models.ActorFrom(ctx)
+	if actor.Kind != models.ActorUser || arn == "" {
+		return false, nil
+	}
+	me, err := e.store.Users.Get(ctx, actor.UserID)
+	if err != nil {
+		return false, err
+	}
+	return me.IamUserArn == arn, nil
+}

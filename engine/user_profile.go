@@ -72,6 +72,18 @@ func (t *tx) nameOnInstances(ctx context.Context, u *models.User) error {
 	return nil
 }
 
+// UserProfiles reads users by ARN, or all of them by name (OpsWorks:
+// DescribeUserProfiles).
+func (e *Engine) UserProfiles(ctx context.Context, arns []string) ([]models.User, error) {
+	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user"}); err != nil {
+		return nil, err
+	}
+	if len(arns) == 0 {
+		return e.store.Users.List(ctx)
+	}
+	return e.store.Users.ByARNs(ctx, arns)
+}
+
 // UpdateUserProfile lets change alter a user: name on instances, key,
 // self-management, e-mail address and whether they administer the installation.
 // The last administrator stays one (OpsWorks: UpdateUserProfile).

@@ -105,6 +105,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "00000000-0000-0000-0000-"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00`), "2013-07-25T18:57:49+00:00"},
 	{regexp.MustCompile(`http://127\.0\.0\.1:\d+`), "http://opsyard.example"},
+	{regexp.MustCompile(`Expires=\d+&Signature=[\w-]+`), "Expires=1374792000&Signature=SIGNATURE"},
 	{regexp.MustCompile(`oye_[A-Z2-7]+`), "oye_TOKEN"},
 	{regexp.MustCompile(`([0-9a-f]{2}:){15}[0-9a-f]{2}`), "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff"},
 	{regexp.MustCompile(`(ssh-(rsa|ed25519)|ecdsa-sha2-nistp256) [A-Za-z0-9+/=]{40,}`), "ssh-rsa KEY"},

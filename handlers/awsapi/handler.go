@@ -29,6 +29,7 @@ type Config struct {
 	// Engine is the whole engine: 74 operations leave little of it out.
 	Engine    *engine.Engine
 	Store     *store.Store // read only
+	Logs      Logs
 	Log       *slog.Logger
 	PublicURL string           // the address that people use, for links in answers
 	Now       func() time.Time // nil: the machine's clock

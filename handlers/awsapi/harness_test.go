@@ -74,9 +74,10 @@ func newWorld(t *testing.T) *world {
 	})
 	check(t, err)
 	agents := agentapi.New(w.engine, logs, log, dir)
-	w.api = New(Config{Engine: w.engine, Store: w.store, Log: log, PublicURL: server.URL})
+	w.api = New(Config{Engine: w.engine, Store: w.store, Logs: logs, Log: log, PublicURL: server.URL})
 	mux.Handle("/agent/", agents)
 	mux.Handle("POST /{$}", w.api)
+	mux.Handle(LogPattern, w.api.LogHandler())
 	check(t, logs.Start(w.ctx))
 	check(t, w.engine.Start(w.ctx))
 	t.Cleanup(func() {

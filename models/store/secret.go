@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -33,6 +34,7 @@ type SecretBox struct {
 	id     string // names the key without telling it
 	origin string // where the key came from, for messages
 	aead   cipher.AEAD
+	mac    []byte // a key of its own, for MAC
 }
 
 // NewSecretBox makes a box from a key of 32 bytes.
@@ -49,7 +51,17 @@ func NewSecretBox(key []byte) (SecretBox, error) {
 		return SecretBox{}, fmt.Errorf("use the secret key: %w", err)
 	}
 	sum := sha256.Sum256(append([]byte("opsyard secret key id\x00"), key...))
-	return SecretBox{id: hex.EncodeToString(sum[:4]), origin: "given key", aead: aead}, nil
+	mac := sha256.Sum256(append([]byte("opsyard key of signatures\x00"), key...))
+	return SecretBox{id: hex.EncodeToString(sum[:4]), origin: "given key", aead: aead, mac: mac[:]}, nil
+}
+
+// MAC signs a message: whoever has the same secret key, and nobody else, makes
+// the same signature. The purpose keeps signatures of one kind from passing for
+// another.
+func (s *Store) MAC(purpose, message string) []byte {
+	mac := hmac.New(sha256.New, s.h.secrets.mac)
+	mac.Write([]byte(purpose + "\x00" + message))
+	return mac.Sum(nil)
 }
 
 // LoadSecretBox reads the key from the environment or from a file, which it
