@@ -14,6 +14,12 @@ import (
 // createDeployment writes a deployment and one command per instance. The caller
 // has set Command, AppID, Cause and what else it knows.
 func (t *tx) createDeployment(ctx context.Context, stack *models.Stack, d *models.Deployment, members []store.Member) error {
+	if len(members) == 1 {
+		var err error
+		if d.Cause, err = t.because(ctx, d.Cause, members[0].ID); err != nil {
+			return err
+		}
+	}
 	now := t.e.Clock()
 	d.ID, d.StackID, d.CommandName = models.NewID[models.DeploymentID](), stack.ID, d.Command.Name
 	d.Status, d.CreatedAt, d.Commands = models.DeploymentRunning, now, len(members)

@@ -105,7 +105,7 @@ func (e *Engine) configureChanged(ctx context.Context, stack models.StackID) (to
 func (t *tx) noteMembership(ctx context.Context, i *models.Instance, what string) error {
 	t.AfterCommit(func() { service.Nudge(t.e.membership.nudge) })
 	return t.Membership.Note(ctx, &models.MembershipChange{
-		StackID: i.StackID, InstanceID: i.ID, Hostname: i.Hostname, What: what, At: t.e.Clock(),
+		StackID: i.StackID, InstanceID: i.ID, Hostname: i.Hostname, What: what, EventID: t.told[i.ID], At: t.e.Clock(),
 	})
 }
 
@@ -151,7 +151,7 @@ func someOf(clauses []string) string {
 }
 
 func causeOfInstances(changes []models.MembershipChange) models.Cause {
-	c := models.Cause{Kind: models.CauseMembership, InstanceID: changes[0].InstanceID}
+	c := models.Cause{Kind: models.CauseMembership, InstanceID: changes[0].InstanceID, EventID: changes[len(changes)-1].EventID}
 	last := map[models.InstanceID]string{} // what counts of an instance that came and went
 	for _, ch := range changes {
 		last[ch.InstanceID] = ch.What

@@ -14,6 +14,10 @@ import (
 // "Lifecycle Events").
 func (t *tx) move(ctx context.Context, i *models.Instance, to models.InstanceStatus, cause models.Cause, change store.InstanceChange) error {
 	from := i.Status
+	cause, err := t.because(ctx, cause, i.ID)
+	if err != nil {
+		return err
+	}
 	change.At = t.e.Clock()
 	change.Cause = cause
 	if err := t.Instances.Move(ctx, i.ID, []models.InstanceStatus{from}, to, change); err != nil {

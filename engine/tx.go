@@ -15,6 +15,8 @@ type tx struct {
 	news map[note]struct{}
 	wake []models.InstanceID
 	send []models.Command // leased already
+	// told is the last entry that this transaction wrote of an instance.
+	told map[models.InstanceID]int64
 }
 
 type note struct{ topic, kind, id string }
@@ -22,7 +24,7 @@ type note struct{ topic, kind, id string }
 // tx runs do in one write transaction. After the commit it tells the watchers
 // and wakes the dispatcher; after a rollback nothing has happened.
 func (e *Engine) tx(ctx context.Context, do func(t *tx) error) error {
-	t := &tx{e: e, news: map[note]struct{}{}}
+	t := &tx{e: e, news: map[note]struct{}{}, told: map[models.InstanceID]int64{}}
 	if err := e.store.Tx(ctx, func(st *store.Store) error {
 		t.Store = st
 		return do(t)
@@ -80,5 +82,27 @@ func (t *tx) tellCommand(c *models.Command) {
 func (t *tx) event(ctx context.Context, ev models.StackEvent) error {
 	ev.At = t.e.Clock()
 	t.tell(TopicStack(ev.StackID), "event", "")
-	return t.Events.Append(ctx, &ev)
+	err := t.Events.Append(ctx, &ev)
+	if ev.InstanceID != "" {
+		t.told[ev.InstanceID] = ev.ID
+	}
+	return err
+}
+
+// because links a cause to the entry of the timeline that led to it: what
+// happened to the instance before. What a person wants begins a chain, and so
+// does what is not about the instance alone.
+func (t *tx) because(ctx context.Context, c models.Cause, i models.InstanceID) (models.Cause, error) {
+	switch c.Kind {
+	case models.CauseUser, models.CauseMembership, models.CauseChange, models.CauseAppDeleted:
+		return c, nil
+	}
+	var err error
+	if c.EventID == 0 {
+		c.EventID = t.told[i]
+	}
+	if c.EventID == 0 {
+		c.EventID, err = t.Events.Newest(ctx, i)
+	}
+	return c, err
 }

@@ -11,5 +11,7 @@ type MembershipChange struct {
 	InstanceID InstanceID `gorm:"size:36;not null"`
 	Hostname   string     `gorm:"size:63;not null"`
 	What       string     `gorm:"not null"` // completes the hostname: "entered online"; without an instance a whole clause
-	At         time.Time  `gorm:"not null"`
+	// EventID is the entry of the timeline that tells of it, 0 for none.
+	EventID int64     `gorm:"not null;default:0"`
+	At      time.Time `gorm:"not null"`
 }

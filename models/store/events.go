@@ -36,6 +36,13 @@ func (s Events) newest(ctx context.Context, column, id string, since int64, limi
 	return list, err
 }
 
+// Newest is the id of the newest event of an instance; 0 when it has none.
+func (s Events) Newest(ctx context.Context, id models.InstanceID) (int64, error) {
+	var newest int64
+	err := s.r(ctx).Model(&models.StackEvent{}).Where("instance_id = ? AND kind = 'instance'", id).Select("COALESCE(MAX(id), 0)").Scan(&newest).Error
+	return newest, wrap(err, "read the timeline of %s", id)
+}
+
 // ServiceErrors keeps models.ServiceError.
 type ServiceErrors struct{ *handle }
 

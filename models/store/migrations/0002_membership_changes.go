@@ -14,6 +14,7 @@ func membershipChanges(db *gorm.DB) error {
 		InstanceID string    `gorm:"size:36;not null"`
 		Hostname   string    `gorm:"size:63;not null"`
 		What       string    `gorm:"not null"`
+		EventID    int64     `gorm:"not null;default:0"`
 		At         time.Time `gorm:"not null"`
 	}
 	return db.Migrator().CreateTable(&MembershipChange{})
