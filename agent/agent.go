@@ -40,10 +40,25 @@ type Config struct {
 	Now       func() time.Time
 	// Backoff is the first back-off between dials; the default is a second.
 	Backoff time.Duration
+	// Host is told at enrolment and in each session instead of what the machine
+	// says of itself; what is empty is not.
+	Host Host
 	// HTTP makes the connections; the default goes through the proxy that the
 	// environment names.
 	HTTP *http.Transport
 }
+
+// Host is what whoever installs an agent knows better than the machine.
+type Host struct {
+	Hostname, PrivateIP, PublicIP string
+	// InfrastructureClass is "ec2" for a machine of that cloud that registers
+	// itself.
+	InfrastructureClass string
+}
+
+// ErrDeregistered ends Run: the host has left its stack for good, and the
+// agent's identity has been removed.
+var ErrDeregistered = errors.New("the host was deregistered: no server needs this agent any more")
 
 func (c *Config) fill() error {
 	u, err := url.Parse(c.Server)
@@ -119,7 +134,8 @@ func New(cfg Config) (*Agent, error) {
 	}, nil
 }
 
-// Run works until ctx ends, which is no error, or the disk cannot be used.
+// Run works until ctx ends, which is no error, the disk cannot be used, or the
+// host is deregistered.
 // Commands that run go on without it; the next Run takes them up.
 func (a *Agent) Run(ctx context.Context) error {
 	unlock, err := a.open()

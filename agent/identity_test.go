@@ -2,7 +2,9 @@ package agent_test
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +18,7 @@ import (
 
 	"opsyard/agent"
 	"opsyard/agent/agenttest"
+	"opsyard/agent/protocol"
 )
 
 func TestIdentity(t *testing.T) {
@@ -51,6 +54,33 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+func TestDeregistered(t *testing.T) {
+	t.Parallel()
+	s := agenttest.NewServer(t)
+	s.Token("token", "i-1")
+	cfg := config(s.URL, "token", t.TempDir())
+	cfg.Host = agent.Host{Hostname: "rack-7", PrivateIP: "192.0.2.7", InfrastructureClass: "ec2"}
+	a, err := agent.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(t.Context()) }()
+	s.Wait(t, "a session", func(v agenttest.View) bool { return v.Connected })
+	s.See(func(v agenttest.View) {
+		if f := v.Hello.Facts; f.Hostname != "rack-7" || f.PrivateIP != "192.0.2.7" {
+			t.Errorf("it says of itself: %+v", f)
+		}
+	})
+	s.Refuse(protocol.RefusedDeregistered)
+	if err := <-ended; !errors.Is(err, agent.ErrDeregistered) {
+		t.Errorf("it ended with %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(cfg.DataDir, "identity.json")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its identity is still there: %v", err)
+	}
 }
 
 func TestTokenErrors(t *testing.T) {

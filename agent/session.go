@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,9 @@ func (a *Agent) runSession(ctx context.Context) error {
 		welcome, err := a.session(ctx)
 		if ctx.Err() != nil {
 			return nil
+		}
+		if session.RefusedAs(err, protocol.RefusedDeregistered) {
+			return errors.Join(ErrDeregistered, identity.Remove(a.cfg.DataDir))
 		}
 		if _, refused := errors.AsType[*session.RefusedError](err); welcome && !refused {
 			failures = 0 // a line that broke is tried again soon
@@ -151,7 +155,7 @@ func (a *Agent) enrol(ctx context.Context, again bool) error {
 			return err
 		}
 	}
-	request := protocol.EnrollRequest{Token: token, PublicKey: id.PublicKey(), Facts: a.facts()}
+	request := protocol.EnrollRequest{Token: token, PublicKey: id.PublicKey(), Facts: a.facts(), InfrastructureClass: a.cfg.Host.InfrastructureClass}
 	response, err := session.Enrol(ctx, a.client, a.cfg.Server, request)
 	if err != nil {
 		return fmt.Errorf("enrol: %w", err)
@@ -195,7 +199,12 @@ func (a *Agent) hello() protocol.Hello {
 	return hello
 }
 
-func (a *Agent) facts() protocol.Facts { return facts.Collect(a.cfg.Server, a.cfg.Version) }
+func (a *Agent) facts() protocol.Facts {
+	f, host := facts.Collect(a.cfg.Server, a.cfg.Version), a.cfg.Host
+	f.Hostname = cmp.Or(host.Hostname, f.Hostname)
+	f.PrivateIP, f.PublicIP = cmp.Or(host.PrivateIP, f.PrivateIP), cmp.Or(host.PublicIP, f.PublicIP)
+	return f
+}
 
 // announce says again what an earlier session may have swallowed.
 func (a *Agent) announce(l *session.Link) {

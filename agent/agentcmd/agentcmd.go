@@ -64,6 +64,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "opsyard-agent: "+err.Error())
+		if errors.Is(err, agent.ErrDeregistered) {
+			return exitDeregistered
+		}
 		return 1
 	}
 	return 0
@@ -82,6 +85,11 @@ type config struct {
 	Server string `json:"server"`
 	Token  string `json:"token"`
 	Data   string `json:"data"`
+	// What the installer knows of the host; see agent.Host.
+	Hostname            string `json:"hostname"`
+	PrivateIP           string `json:"private_ip"`
+	PublicIP            string `json:"public_ip"`
+	InfrastructureClass string `json:"infrastructure_class"`
 }
 
 const defaultData = "/var/lib/opsyard-agent"
@@ -132,6 +140,7 @@ func (c *runCmd) Run() error {
 	a, err := agent.New(agent.Config{
 		Server: file.Server, Token: file.Token, DataDir: file.Data,
 		Version: Version, Supervise: command, Log: log,
+		Host: agent.Host{Hostname: file.Hostname, PrivateIP: file.PrivateIP, PublicIP: file.PublicIP, InfrastructureClass: file.InfrastructureClass},
 	})
 	if err != nil {
 		return err
@@ -139,7 +148,11 @@ func (c *runCmd) Run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	go c.reload(ctx, a, log)
-	return a.Run(ctx)
+	err = a.Run(ctx)
+	if errors.Is(err, agent.ErrDeregistered) {
+		installed.remove(log)
+	}
+	return err
 }
 
 // reload lets the agent dial at once on HUP, with the token that the file has now.

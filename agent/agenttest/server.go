@@ -164,6 +164,18 @@ func (s *Server) Cut() {
 	}
 }
 
+// Refuse ends the session with a code.
+func (s *Server) Refuse(code string) {
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
+	if conn != nil {
+		s.write.Lock()
+		defer s.write.Unlock()
+		_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.ClosePolicyViolation, code+": the test wants it"), time.Now().Add(time.Second))
+	}
+}
+
 // Hold lets chunks and ends pile up unconfirmed until it is called with false.
 func (s *Server) Hold(hold bool) {
 	s.mu.Lock()

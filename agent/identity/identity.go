@@ -66,6 +66,14 @@ func (id *Identity) Save(dir string) error {
 	return nil
 }
 
+// Remove forgets the identity, if there is one.
+func Remove(dir string) error {
+	if err := os.Remove(path(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove identity: %w", err)
+	}
+	return nil
+}
+
 // From tells whether the identity was made for this token.
 func (id *Identity) From(token string) bool { return id.Token == hash(token) }
 

@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"opsyard/agent/protocol"
+	"opsyard/engine"
 	"opsyard/engine/dispatch"
 	"opsyard/models"
 	"opsyard/web"
@@ -61,13 +62,14 @@ type API struct {
 
 // New makes the surface. downloads is the directory with agent programs, named
 // opsyard-agent or opsyard-agent-OS-ARCH.
-func New(engine Engine, logs Logs, log *slog.Logger, downloads string) *API {
-	a := &API{engine: engine, logs: logs, log: log, downloads: downloads, tokens: map[string]models.InstanceID{}, mux: http.NewServeMux()}
+func New(verbs Engine, logs Logs, log *slog.Logger, downloads string) *API {
+	a := &API{engine: verbs, logs: logs, log: log, downloads: downloads, tokens: map[string]models.InstanceID{}, mux: http.NewServeMux()}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.mux.HandleFunc("POST "+protocol.PathEnroll, a.enroll)
 	a.mux.HandleFunc("GET "+protocol.PathSession, a.session)
 	a.mux.HandleFunc("GET "+protocol.PathContent+"/{digest}", a.content)
 	a.mux.HandleFunc("GET /agent/install.sh", a.installer)
+	a.mux.HandleFunc("GET "+engine.InstallerPath, a.archive)
 	a.mux.HandleFunc("GET /agent/download/{os}/{arch}", a.download)
 	return a
 }
