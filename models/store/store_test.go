@@ -24,7 +24,7 @@ func TestRowsComeBackAsTheyWere(t *testing.T) {
 		equal(t, *got, *stack)
 
 		layer := storetest.Layer(t, st, func(l *models.Layer) {
-			l.StackID = stack.ID
+			l.StackID, l.Type, l.Shortname = stack.ID, models.LayerDBMaster, string(models.LayerDBMaster)
 			l.Attributes = map[string]string{"MysqlRootPassword": "x"}
 			l.CustomRecipes = models.Recipes{Setup: []string{"a::b", "c"}}
 		})
