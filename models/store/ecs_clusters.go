@@ -19,7 +19,7 @@ func (s EcsClusters) Get(ctx context.Context, arn string) (*models.EcsCluster, e
 
 // ByArns reads clusters in the order given; a missing one is a NotFound.
 func (s EcsClusters) ByArns(ctx context.Context, arns []string) ([]models.EcsCluster, error) {
-	rows, err := find[models.EcsCluster](s.r(ctx).Where("arn IN ?", arns), "read ECS clusters")
+	rows, err := findBy[models.EcsCluster](s.r(ctx), "arn", arns, "read ECS clusters")
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func (s ElasticIPs) GetForUpdate(ctx context.Context, ip string) (*models.Elasti
 
 // ByIPs reads addresses in the order given; a missing one is a NotFound.
 func (s ElasticIPs) ByIPs(ctx context.Context, ips []string) ([]models.ElasticIP, error) {
-	rows, err := find[models.ElasticIP](s.r(ctx).Where("ip IN ?", ips), "read elastic IPs")
+	rows, err := findBy[models.ElasticIP](s.r(ctx), "ip", ips, "read elastic IPs")
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func (s ElasticLoadBalancers) OfLayerForUpdate(ctx context.Context, id models.La
 
 // OfLayers reads the balancers of layers; layers without one are left out.
 func (s ElasticLoadBalancers) OfLayers(ctx context.Context, ids []models.LayerID) ([]models.ElasticLoadBalancer, error) {
-	return find[models.ElasticLoadBalancer](s.r(ctx).Where("layer_id IN ?", ids).Order("name"), "list load balancers of layers")
+	return findBy[models.ElasticLoadBalancer](s.r(ctx).Order("name"), "layer_id", ids, "list load balancers of layers")
 }
 
 // InStack reads the balancers that are attached to layers of one of the stacks.

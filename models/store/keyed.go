@@ -20,6 +20,19 @@ func getBy[T any](db *gorm.DB, column, kind string, value any) (*T, error) {
 	return &row, nil
 }
 
+// findBy reads the rows whose column has one of the values, some at a time.
+func findBy[T any, K ~string](db *gorm.DB, column string, values []K, deed string) ([]T, error) {
+	var all []T
+	for part := range chunks(values, batch) {
+		some, err := find[T](db.Session(&gorm.Session{}).Where(column+" IN ?", part), deed)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
 // saveBy writes a whole row but for its key and its birth.
 func saveBy(db *gorm.DB, row any, column, kind string, value any) error {
 	result := db.Model(row).Where(column+" = ?", value).Select("*").Omit(column, "created_at").Updates(row)

@@ -39,7 +39,7 @@ func rdsMissing(err error, arn string) error {
 // that is not registered with the stack is a NotFound. It is also the check of
 // an app's data source.
 func (s RdsDbInstances) OfStack(ctx context.Context, stack models.StackID, arns ...string) ([]models.RdsDbInstance, error) {
-	rows, err := find[models.RdsDbInstance](s.r(ctx).Where("stack_id = ? AND arn IN ?", stack, arns), "read rds instances")
+	rows, err := findBy[models.RdsDbInstance](s.r(ctx).Where("stack_id = ?", stack), "arn", arns, "read rds instances")
 	if err != nil {
 		return nil, err
 	}

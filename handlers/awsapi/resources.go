@@ -1,0 +1,54 @@
+package awsapi
+
+import (
+	"context"
+
+	"opsyard/models"
+)
+
+// What the resources of a stack have in common.
+
+// stacksFor are the stacks whose things are to be described: the given one, or
+// all that the asker may see.
+func (a *API) stacksFor(ctx context.Context, given *string) ([]models.StackID, error) {
+	if text(given) != "" {
+		s, err := a.show(ctx, id[models.StackID](given))
+		if err != nil {
+			return nil, err
+		}
+		return []models.StackID{s.ID}, nil
+	}
+	visible, err := a.Engine.VisibleStacks(ctx)
+	all := make([]models.StackID, len(visible))
+	for n := range visible {
+		all[n] = visible[n].ID
+	}
+	return all, err
+}
+
+// seeInstance refuses an instance that the asker may not see, as if there were
+// none.
+func (a *API) seeInstance(ctx context.Context, wanted models.InstanceID) error {
+	i, err := a.Store.Instances.Get(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	return mustSee(ctx, a, "instance", []models.Instance{*i}, func(i *models.Instance) (models.StackID, models.InstanceID) { return i.StackID, i.ID })
+}
+
+// shown makes the wire's form of each, an empty list for none.
+func shown[T, Out any](things []T, form func(*T) Out) []Out {
+	out := make([]Out, len(things))
+	for n := range things {
+		out[n] = form(&things[n])
+	}
+	return out
+}
+
+// optional is a member for a number that may be absent.
+func optional(n *int) *int64 {
+	if n == nil {
+		return nil
+	}
+	return num(*n)
+}
