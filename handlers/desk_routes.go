@@ -11,6 +11,8 @@ import (
 // of the engine.
 type deskEngine interface {
 	registerEngine
+	hostEngine
+	InstanceTypes(s *models.Stack) []string
 	resourceEngine
 	scheduleEngine
 	permissionEngine
@@ -24,6 +26,10 @@ func (h *Handlers) deskRoutes(mux *http.ServeMux) {
 
 	mux.HandleFunc("GET /stacks/{stack}/register", h.withStack(manage, h.showRegister))
 	mux.HandleFunc("POST /stacks/{stack}/register", h.withStack(manage, h.registerHost))
+	mux.HandleFunc("POST /instances/{instance}/assign", h.withInstance(manage, h.assignInstance))
+	mux.HandleFunc("POST /instances/{instance}/unassign", h.withInstance(manage, h.unassignInstance))
+	mux.HandleFunc("POST /instances/{instance}/deregister", h.withInstance(manage, h.deregisterInstance))
+	mux.HandleFunc("POST /instances/{instance}/access", h.withInstance(models.ActionShow, h.grantAccess))
 
 	mux.HandleFunc("GET /instances/{instance}/schedule", h.withInstance(models.ActionShow, h.showSchedule))
 	mux.HandleFunc("POST /instances/{instance}/schedule", h.withInstance(manage, h.setSchedule))

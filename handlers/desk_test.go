@@ -5,6 +5,8 @@ import "maps"
 func init() {
 	maps.Copy(needs, map[string]need{
 		"GET /stacks/{stack}/register": manage, "POST /stacks/{stack}/register": manage,
+		"POST /instances/{instance}/assign": manage, "POST /instances/{instance}/unassign": manage,
+		"POST /instances/{instance}/deregister": manage, "POST /instances/{instance}/access": manage, // or show with SSH
 		"GET /instances/{instance}/schedule": show, "POST /instances/{instance}/schedule": manage,
 		"GET /stacks/{stack}/permissions": manage, "POST /stacks/{stack}/permissions": manage,
 		"GET /team": admin, "GET /team/new": admin, "POST /team/users": admin,

@@ -100,6 +100,10 @@ func (f *fakeEngine) SuggestHostname(context.Context, models.LayerID) (string, e
 	return "worker14", nil
 }
 
+func (f *fakeEngine) InstanceTypes(*models.Stack) []string {
+	return []string{"local.micro", "local.small", "local.large"}
+}
+
 func (f *fakeEngine) CreateInstance(ctx context.Context, i models.Instance) (*models.Instance, error) {
 	i.ID, i.CreatedAt, i.UpdatedAt, i.StatusSince = models.NewID[models.InstanceID](), time.Now(), time.Now(), time.Now()
 	if i.Hostname == "" {

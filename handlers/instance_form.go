@@ -21,9 +21,7 @@ func (h *Handlers) showNewInstance(w http.ResponseWriter, r *http.Request, stack
 		"RootDeviceType": {stack.DefaultRootDeviceType}, "AgentVersion": {"INHERIT"}, "InstallUpdatesOnBoot": {"on"},
 		"SshKeyName": {stack.DefaultSSHKeyName}, "Tenancy": {"default"}, "Start": {"on"},
 	}}
-	if offered := sizes[stack.Provider]; len(offered) > 2 {
-		form.Values.Set("InstanceType", offered[2]) // small: the middle of what is usual
-	}
+	form.Values.Set("InstanceType", middle(h.Engine.InstanceTypes(stack)))
 	h.showInstanceForm(w, r, stack, nil, form, http.StatusOK)
 }
 
@@ -61,7 +59,7 @@ func (h *Handlers) showInstanceForm(w http.ResponseWriter, r *http.Request, stac
 
 func (h *Handlers) instanceForm(w http.ResponseWriter, r *http.Request, stack *models.Stack, i *models.Instance, form views.Form) (views.InstanceForm, error) {
 	ctx := r.Context()
-	p := views.InstanceForm{Instance: i, Form: form, Sizes: sizes[stack.Provider], Disks: diskRows(form.Values)}
+	p := views.InstanceForm{Instance: i, Form: form, Sizes: h.Engine.InstanceTypes(stack), Systems: systems(stack), Disks: diskRows(form.Values)}
 	frame, _, err := h.frame(ctx, stack)
 	if err != nil {
 		return p, err
@@ -84,13 +82,28 @@ func (h *Handlers) instanceForm(w http.ResponseWriter, r *http.Request, stack *m
 	return p, nil
 }
 
-// sizes are what the providers call their machines, to choose from; other
-// names may be typed.
-var sizes = map[string][]string{
-	"local":   {"local.nano", "local.micro", "local.small", "local.medium", "local.large"},
-	"process": {"local.nano", "local.micro", "local.small", "local.medium", "local.large"},
-	"sim":     {"local.nano", "local.micro", "local.small", "local.medium", "local.large"},
-	"aws":     {"t3.micro", "t3.small", "t3.medium", "t3.large", "m6i.large", "c6i.large"},
+// middle is the size in the middle of what is usual.
+func middle(sizes []string) string {
+	for _, name := range sizes {
+		if strings.HasSuffix(name, ".small") {
+			return name
+		}
+	}
+	return ""
+}
+
+// systems are the operating systems that a stack's instances can have.
+func systems(stack *models.Stack) []string {
+	var names []string
+	for _, o := range models.OperatingSystems {
+		fits := func(m models.ConfigurationManager) bool {
+			return m.Name == stack.ConfigurationManager.Name && (m.Version == "" || m.Version == stack.ConfigurationManager.Version)
+		}
+		if !o.Closed && slices.ContainsFunc(o.Managers, fits) {
+			names = append(names, o.Name)
+		}
+	}
+	return names
 }
 
 // suggestion is the hostname that the first ticked layer's next instance gets.

@@ -18,6 +18,9 @@ import (
 
 const perPage = 50
 
+// unassignedListed is how many unassigned hosts stand above the list.
+const unassignedListed = 5
+
 // showInstances lists the instances of a stack; the address is the filter.
 func (h *Handlers) showInstances(w http.ResponseWriter, r *http.Request, stack *models.Stack) {
 	page, err := h.instanceList(r.Context(), stack, r.URL.Query())
@@ -54,7 +57,16 @@ func (h *Handlers) instanceList(ctx context.Context, stack *models.Stack, q url.
 	if err != nil {
 		return views.InstanceList{}, err
 	}
+	waiting := counts[models.InstanceRegistered] + counts[models.InstanceRegistering]
+	var unassigned []models.Instance
+	if waiting > 0 {
+		in := store.InstanceFilter{Statuses: []models.InstanceStatus{models.InstanceRegistered, models.InstanceRegistering}, Sort: "since"}
+		if unassigned, _, err = h.Store.Instances.Page(ctx, stack.ID, in, unassignedListed, 0); err != nil {
+			return views.InstanceList{}, err
+		}
+	}
 	return views.InstanceList{
+		Unassigned: unassigned, UnassignedTotal: waiting,
 		Frame: frame, Now: now, Layers: layers, Rows: instanceRows(rows, layers), Counts: counts, Query: query,
 		Sentence: views.StackSentence(counts, instanceRefs(trouble), now),
 		Pager: views.Pager{

@@ -17,11 +17,17 @@ const keptCommands = 30
 
 // showInstance is the page of one instance.
 func (h *Handlers) showInstance(w http.ResponseWriter, r *http.Request, stack *models.Stack, i *models.Instance) {
+	h.drawInstance(w, r, stack, i, nil)
+}
+
+// drawInstance shows an instance, with the password that was just granted.
+func (h *Handlers) drawInstance(w http.ResponseWriter, r *http.Request, stack *models.Stack, i *models.Instance, granted *models.TemporaryCredential) {
 	page, err := h.instancePage(r.Context(), stack, i)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
+	page.Credential = granted
 	page.Frame = h.framed(w, r, page.Frame, "instances", i.Hostname, "instance/"+string(i.ID),
 		crumb("Instances", views.StackHref(stack.ID)+"/instances"), crumb(i.Hostname, ""))
 	h.render(w, r, http.StatusOK, views.InstancePage(page))
@@ -39,6 +45,15 @@ func (h *Handlers) instancePage(ctx context.Context, stack *models.Stack, i *mod
 		return p, err
 	}
 	p.Layers = layersOf(*i, layers)
+	if p.Actions.Assign {
+		p.All = assignable(*i, layers)
+	}
+	if p.Actions.Access, err = h.mayGrant(ctx, *i, frame.CanManage); err != nil {
+		return p, err
+	}
+	if p.Volumes, err = h.Store.Volumes.OfInstance(ctx, i.ID); err != nil {
+		return p, err
+	}
 	counts, err := h.Store.Instances.CountsByLayer(ctx, stack.ID)
 	if err != nil {
 		return p, err
@@ -146,7 +161,9 @@ func (h *Handlers) acted(w http.ResponseWriter, r *http.Request, i *models.Insta
 func (h *Handlers) deleteInstance(w http.ResponseWriter, r *http.Request, stack *models.Stack, i *models.Instance) {
 	err := typed(r, i.Hostname)
 	if err == nil {
-		err = h.Engine.DeleteInstance(r.Context(), i.ID, engine.DeleteOptions{})
+		err = h.Engine.DeleteInstance(r.Context(), i.ID, engine.DeleteOptions{
+			DeleteElasticIP: r.PostForm.Get("DeleteElasticIp") != "", DeleteVolumes: r.PostForm.Get("DeleteVolumes") != "",
+		})
 	}
 	if err != nil {
 		h.refused(w, r, err, views.InstanceHref(i.ID))

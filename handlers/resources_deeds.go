@@ -42,7 +42,9 @@ type resourceEngine interface {
 // the form, by the key "edit".
 func (h *Handlers) resourceRoutes(mux *http.ServeMux) {
 	const manage = models.ActionManage
-	do := func(tab string, deed resourceDeed) http.HandlerFunc { return h.withStack(manage, h.resource(tab, deed)) }
+	do := func(tab string, deed resourceDeed) http.HandlerFunc {
+		return h.withStack(manage, h.resource(tab, deed))
+	}
 
 	mux.HandleFunc("GET /stacks/{stack}/resources", h.withStack(models.ActionShow, h.showResources))
 

@@ -277,4 +277,3 @@ func (h *Handlers) deleteUser(w http.ResponseWriter, r *http.Request, u *models.
 	}
 	h.done(w, r, "/team", u.Name+" was deleted.")
 }
-

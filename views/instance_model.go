@@ -19,6 +19,9 @@ type InstanceList struct {
 	Counts   StatusCounts // of the whole stack, for the filter
 	Query    url.Values   // state, layer, q, sort, dir: the address is the state
 	Pager    Pager
+	// Hosts that are registered and in no layer yet: some of them, and how many.
+	Unassigned      []models.Instance
+	UnassignedTotal int
 }
 
 // Sort is the column the list is ordered by.
@@ -94,6 +97,26 @@ type InstanceShow struct {
 	Errors   []models.ServiceError
 	Actions  InstanceActions
 	Provider string
+	// All are the stack's layers, for a host that can be assigned.
+	All     []models.Layer
+	Volumes []models.Volume
+	// Credential was just granted: it is shown now and never again.
+	Credential *models.TemporaryCredential
+}
+
+// trouble tells whether the state wants a person, who then reads errors first.
+func (p InstanceShow) trouble() bool { return isTrouble(p.Instance.Status) }
+
+// resourcesNote names what is attached to the instance.
+func (p InstanceShow) resourcesNote() string {
+	var kept []string
+	if p.Instance.ElasticIP != "" {
+		kept = append(kept, "its elastic IP "+p.Instance.ElasticIP)
+	}
+	if n := len(p.Volumes); n > 0 {
+		kept = append(kept, Count(n, "volume"))
+	}
+	return strings.Join(kept, " and ")
 }
 
 // Sentence is the state sentence of the page.
@@ -105,6 +128,10 @@ func (p InstanceShow) Sentence() Sentence {
 // with what stopping it would leave behind.
 type InstanceActions struct {
 	Start, Stop, ForceStop, Reboot, Delete, Edit bool
+	// Of registered hosts.
+	Assign, Unassign, Deregister bool
+	// Access is of Windows instances: a password for some time.
+	Access bool
 	// Impact has one sentence per layer: "web: 3 of 4 instances stay online."
 	Impact []string
 }
@@ -112,12 +139,15 @@ type InstanceActions struct {
 // ActionsFor asks the instance's own rules what is possible.
 func ActionsFor(i models.Instance) InstanceActions {
 	return InstanceActions{
-		Start:     i.CanStart() == nil,
-		Stop:      i.CanStop(false) == nil,
-		ForceStop: i.CanStop(true) == nil,
-		Reboot:    i.CanReboot() == nil,
-		Delete:    i.CanDelete() == nil,
-		Edit:      i.CanUpdate() == nil,
+		Start:      i.CanStart() == nil && i.ByHand() == nil,
+		Stop:       i.CanStop(false) == nil && i.ByHand() == nil,
+		ForceStop:  i.CanStop(true) == nil,
+		Reboot:     i.CanReboot() == nil,
+		Delete:     i.CanDelete() == nil && !i.Registered(),
+		Edit:       i.CanUpdate() == nil,
+		Assign:     i.CanAssign() == nil,
+		Unassign:   i.CanUnassign() == nil,
+		Deregister: i.CanDeregister() == nil,
 	}
 }
 
@@ -170,20 +200,74 @@ func InstanceFacts(i models.Instance, provider string, now time.Time) []Fact {
 		Fact{Name: "Machine", Value: machine, Code: true},
 		Fact{Name: "Kind", Value: Kind(i)},
 		Fact{Name: "Provider", Value: provider},
+		Fact{Name: "Registered by", Value: i.RegisteredBy},
 		Fact{Name: "Size", Value: i.InstanceType, Code: true},
 		Fact{Name: "Private address", Value: i.PrivateIP, Code: true},
 		Fact{Name: "Public address", Value: i.PublicIP, Code: true},
-		Fact{Name: "Elastic address", Value: i.ElasticIP, Code: true},
+		Fact{Name: "Elastic IP", Value: i.ElasticIP, Code: true, Href: elasticIPHref(i)},
 		Fact{Name: "Zone", Value: i.AvailabilityZone},
 		Fact{Name: "System", Value: system},
 		Fact{Name: "Architecture", Value: i.Architecture},
 		Fact{Name: "Disk", Value: disk},
 		Fact{Name: "Agent", Value: agent},
 		Fact{Name: "Agent heard", Value: seen},
-		Fact{Name: "Boot id", Value: i.BootID, Code: true},
 		console,
 		Fact{Name: "Created", Value: i.CreatedAt.UTC().Format("2 Jan 2006 15:04") + " UTC"},
 	)
+}
+
+func elasticIPHref(i models.Instance) string {
+	if i.ElasticIP == "" {
+		return ""
+	}
+	return ResourcesHref(i.StackID, TabElasticIPs)
+}
+
+// MoreFacts are the lines that one looks up now and then.
+func MoreFacts(i models.Instance) []Fact {
+	yes := func(on bool, text string) string {
+		if on {
+			return text
+		}
+		return ""
+	}
+	return facts(
+		Fact{Name: "ARN", Value: i.Arn, Code: true},
+		Fact{Name: "System asked for", Value: i.Os},
+		Fact{Name: "Platform", Value: i.Platform},
+		Fact{Name: "AMI", Value: i.AmiID, Code: true},
+		Fact{Name: "Virtualization", Value: i.VirtualizationType},
+		Fact{Name: "Tenancy", Value: i.Tenancy},
+		Fact{Name: "Infrastructure", Value: i.InfrastructureClass},
+		Fact{Name: "Subnet", Value: i.SubnetID, Code: true},
+		Fact{Name: "Security groups", Value: words(i.SecurityGroupIDs), Code: true},
+		Fact{Name: "Private DNS", Value: i.PrivateDNS, Code: true},
+		Fact{Name: "Public DNS", Value: i.PublicDNS, Code: true},
+		Fact{Name: "Root device", Value: i.RootDeviceType},
+		Fact{Name: "Root volume", Value: i.RootDeviceVolumeID, Code: true},
+		Fact{Name: "Block devices", Value: blockDevices(i.BlockDeviceMappings)},
+		Fact{Name: "EBS-optimized", Value: yes(i.EbsOptimized, "yes")},
+		Fact{Name: "Updates on boot", Value: yes(i.InstallUpdatesOnBoot, "yes")},
+		Fact{Name: "Agent asked for", Value: i.AgentVersion},
+		Fact{Name: "SSH key", Value: i.SSHKeyName},
+		Fact{Name: "SSH host key, RSA", Value: i.SSHHostRsaKeyFingerprint, Code: true},
+		Fact{Name: "SSH host key, DSA", Value: i.SSHHostDsaKeyFingerprint, Code: true},
+		Fact{Name: "Instance profile", Value: i.InstanceProfileArn, Code: true},
+		Fact{Name: "ECS cluster", Value: i.EcsClusterArn, Code: true},
+		Fact{Name: "ECS container instance", Value: i.EcsContainerInstanceArn, Code: true},
+		Fact{Name: "Boot id", Value: i.BootID, Code: true},
+	)
+}
+
+func blockDevices(list []models.BlockDeviceMapping) string {
+	names := make([]string, len(list))
+	for n, d := range list {
+		names[n] = d.DeviceName
+		if d.Ebs != nil && d.Ebs.VolumeSize != nil {
+			names[n] += " (" + gib(*d.Ebs.VolumeSize) + ")"
+		}
+	}
+	return words(names)
 }
 
 func commandsNote(n int) string {
@@ -239,4 +323,16 @@ func dash(s string) string {
 		return "–"
 	}
 	return s
+}
+
+// unassignedNote says what an unassigned host waits for.
+func unassignedNote(i models.Instance, now time.Time) string {
+	note := "Registered " + Age(now.Sub(i.StatusSince)) + " ago, in no layer."
+	if i.Status != models.InstanceRegistered {
+		note = "Its agent is expected; " + string(i.Status) + " since " + Age(now.Sub(i.StatusSince)) + "."
+	}
+	if a := Address(i); a != "" {
+		note += " " + a
+	}
+	return note
 }

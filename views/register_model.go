@@ -19,7 +19,7 @@ type RegisterPage struct {
 }
 
 func (p RegisterPage) layerOptions() []ui.Option {
-	var out []ui.Option
+	out := []ui.Option{{Label: "None yet: assign it later"}}
 	for _, l := range p.Layers {
 		out = append(out, ui.Option{Value: string(l.ID), Label: l.Name, Selected: l.ID == p.Layer})
 	}
