@@ -54,13 +54,14 @@ func (e *Engine) Deploy(ctx context.Context, r DeploymentRequest) (*models.Deplo
 	}
 	actor := models.ActorFrom(ctx)
 	d := models.Deployment{
-		Command: r.Command, AppID: r.AppID, Comment: r.Comment, CustomJSON: r.CustomJSON, DryRun: r.DryRun,
+		Command: r.Command, Comment: r.Comment, CustomJSON: r.CustomJSON, DryRun: r.DryRun,
 		UserID: actor.UserID, Cause: byWhom(ctx, r.Comment),
 	}
 	err = e.tx(ctx, func(t *tx) error {
 		if err := t.checkApp(ctx, &r); err != nil {
 			return err
 		}
+		d.AppID = r.AppID
 		if actor.Kind == models.ActorUser {
 			u, err := t.Users.Get(ctx, actor.UserID)
 			if err != nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"opsyard/models"
+
+	"gorm.io/gorm"
 )
 
 // Commands keeps models.Command. An instance has at most one command that is
@@ -212,6 +214,9 @@ func (c *CommandChange) columns(to models.CommandStatus) map[string]any {
 		set["acknowledged_at"], set["started_at"] = stamp(c.At), stamp(c.At)
 	case to.Finished():
 		set["completed_at"], set["deadline"] = stamp(c.At), nil
+		if to == models.CommandSuccessful || to == models.CommandFailed { // a short run may end before its beginning is heard of
+			set["acknowledged_at"] = gorm.Expr("COALESCE(acknowledged_at, ?)", stamp(c.At))
+		}
 	}
 	if c.Deadline != nil && !to.Finished() {
 		set["deadline"] = stamp(*c.Deadline)

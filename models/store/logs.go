@@ -215,7 +215,7 @@ func (s Logs) Of(ctx context.Context, ids []models.CommandID) (map[models.Comman
 	for part := range chunks(ids, batch) {
 		var some []models.CommandID
 		err := s.r(ctx).Raw(`SELECT command_id FROM log_blobs WHERE command_id IN ? AND bytes > 0
-			UNION SELECT command_id FROM log_chunks WHERE command_id IN ?`, part, part).Scan(&some).Error
+			UNION SELECT command_id FROM log_chunks WHERE command_id IN ? AND bytes > 0`, part, part).Scan(&some).Error
 		if err != nil {
 			return nil, wrap(err, "look for logs of commands")
 		}
