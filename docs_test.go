@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"opsyard/handlers/awsapi/wire"
 	"opsyard/models/store"
 )
 
@@ -68,5 +69,31 @@ func TestDocFlags(t *testing.T) {
 		if !twins[name[1]] {
 			t.Errorf("docs/configuration.md tells of %s, which no flag has", name[1])
 		}
+	}
+}
+
+// TestDocOperations compares the operations of the AWS API with the page that
+// tells of them.
+func TestDocOperations(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/aws-api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Za-z]+)` \\| ([^|]*) \\| [^|]* \\| ([^|]+) \\|$").FindAllStringSubmatch(string(page), -1) {
+		if said[row[1]] != "" {
+			t.Errorf("docs/aws-api.md tells twice of %s", row[1])
+		}
+		said[row[1]] = row[2]
+	}
+	for _, o := range wire.Operations() {
+		if got, want := said[o.Name], wire.Sentence(o.Name); got != want {
+			t.Errorf("docs/aws-api.md says of %s %q, want %q", o.Name, got, want)
+		}
+		delete(said, o.Name)
+	}
+	for name := range said {
+		t.Errorf("docs/aws-api.md tells of %s, which the API does not have", name)
 	}
 }
