@@ -57,7 +57,7 @@ func (c *awsModelCmd) next() string {
 Clients of this account know the opsworks commands now. Show them the server and
 a key pair, which "opsyard key create --user NAME" makes:
 
-` + place + `  export AWS_ENDPOINT_URL_OPSWORKS=https://opsyard.example.org AWS_REGION=local
+` + place + `  export AWS_ENDPOINT_URL_OPSWORKS=https://opsyard.example.org AWS_DEFAULT_REGION=local
   export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…
   aws opsworks describe-stacks
 
