@@ -150,8 +150,36 @@ func (c *contents) resources(ctx context.Context, id models.StackID) (r lifecycl
 	if r.Volumes, err = c.store.Volumes.InStack(ctx, id); err != nil {
 		return r, err
 	}
-	r.RaidArrays, err = c.store.RaidArrays.InStack(ctx, id)
+	if r.RaidArrays, err = c.store.RaidArrays.InStack(ctx, id); err != nil {
+		return r, err
+	}
+	r.Users, err = c.sshUsers(ctx, id)
 	return r, err
+}
+
+// sshUsers are who may log in to the stack's instances.
+func (c *contents) sshUsers(ctx context.Context, id models.StackID) ([]lifecycle.SSHUser, error) {
+	permissions, err := c.store.Permissions.OfStack(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	sudo := map[models.UserID]bool{}
+	for _, p := range permissions {
+		if p.AllowSSH {
+			sudo[p.UserID] = p.AllowSudo
+		}
+	}
+	if len(sudo) == 0 {
+		return nil, nil
+	}
+	all, err := c.store.Users.List(ctx)
+	var users []lifecycle.SSHUser
+	for _, u := range all {
+		if s, may := sudo[u.ID]; may {
+			users = append(users, lifecycle.SSHUser{User: u, Sudo: s})
+		}
+	}
+	return users, err
 }
 
 // document keeps a JSON object; an empty one has no digest.

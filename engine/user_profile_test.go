@@ -1,7 +1,11 @@
 package engine
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/json"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -173,5 +177,48 @@ func TestDependenciesOnWindows(t *testing.T) {
 	idle := plans{command: models.DeploymentCommand{Name: models.CommandInstallDependencies}, idle: true, made: map[string]plan{}, e: &Engine{}}
 	if list := idle.of(nil).list; len(list) != 0 {
 		t.Errorf("it runs %v", list)
+	}
+}
+
+// Recipes learn who may log in, and of each change.
+func TestRecipesSeeWhoMayLogIn(t *testing.T) {
+	t.Parallel()
+	w := setup(t, storetest.Open(t))
+	jane := must(w.engine.CreateUserProfile(w.ctx, models.User{IamUserArn: "arn:aws:iam::123456789012:user/jane"}))(t)
+	w.user("bob", false)
+	i := w.online(w.web)
+	told := func() string {
+		t.Helper()
+		w.drain()
+		runs := w.links[i.ID].runs()
+		last := runs[len(runs)-1]
+		if last.Type != string(models.CommandConfigure) {
+			t.Errorf("the last command is %s", last.Type)
+		}
+		packed := must(w.engine.Content(w.ctx, last.Attributes[0]))(t)
+		plain := must(io.ReadAll(must(gzip.NewReader(bytes.NewReader(packed)))(t)))(t)
+		var doc struct {
+			SSHUsers json.RawMessage `json:"ssh_users"`
+		}
+		if err := json.Unmarshal(plain, &doc); err != nil {
+			t.Fatal(err)
+		}
+		return string(doc.SSHUsers)
+	}
+	for _, c := range []struct {
+		p    models.Permission
+		want string
+	}{
+		{models.Permission{AllowSSH: true, AllowSudo: true}, `{"2000":{"name":"jane","email":"","public_key":"","sudoer":true}}`},
+		{models.Permission{AllowSSH: true}, `{"2000":{"name":"jane","email":"","public_key":"","sudoer":false}}`},
+		{models.Permission{}, `{}`},
+	} {
+		c.p.StackID, c.p.UserID, c.p.Level = w.stack.ID, jane.ID, models.LevelShow
+		if err := w.engine.Permit(w.ctx, c.p); err != nil {
+			t.Fatal(err)
+		}
+		if got := told(); got != c.want {
+			t.Errorf("%+v: recipes see %s, want %s", c.p, got, c.want)
+		}
 	}
 }

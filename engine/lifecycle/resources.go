@@ -14,6 +14,7 @@ type Resources struct {
 	EcsClusters   []models.EcsCluster
 	Volumes       []models.Volume
 	RaidArrays    []models.RaidArray
+	Users         []SSHUser
 }
 
 // The names of members are those of OpsWorks' data bags.

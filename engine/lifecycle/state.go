@@ -12,7 +12,8 @@ import (
 // (OpsWorks: "Stack Configuration and Deployment Attributes").
 
 type stateDoc struct {
-	Opsworks opsworksDoc `json:"opsworks"`
+	Opsworks opsworksDoc        `json:"opsworks"`
+	SSHUsers map[string]userDoc `json:"ssh_users"`
 }
 
 type opsworksDoc struct {
@@ -101,7 +102,7 @@ func State(stack models.Stack, layers []models.Layer, online []models.Instance, 
 	for _, a := range apps {
 		doc.Applications = append(doc.Applications, applicationDoc{a.Name, a.Shortname, RecipeType(a.Type), a.Domains})
 	}
-	return json.Marshal(stateDoc{doc})
+	return json.Marshal(stateDoc{doc, sshUsers(resources.Users)})
 }
 
 func describe(i models.Instance, stack models.Stack) instanceDoc {
