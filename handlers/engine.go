@@ -13,6 +13,7 @@ type Engine interface {
 	stackEngine
 	insideEngine
 	deskEngine
+	settingsEngine
 }
 
 // stackEngine is what finding and making stacks needs.

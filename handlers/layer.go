@@ -2,9 +2,13 @@ package handlers
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
+	"opsyard/engine/lifecycle"
 	"opsyard/models"
 	"opsyard/models/store"
 	"opsyard/views"
@@ -59,7 +63,10 @@ func (h *Handlers) showLayer(w http.ResponseWriter, r *http.Request, stack *mode
 		return
 	}
 	page.Editing = page.Tab == "recipes" && q.Get("edit") != "" && page.Frame.CanManage
-	page.Form = layerForm(l)
+	page.Form = partForm(page.Tab, stack, l)
+	if page.Tab == "scaling" {
+		page.Form = scalingForm(page.Scaling.Config)
+	}
 	h.drawLayer(w, r, http.StatusOK, page)
 }
 
@@ -79,10 +86,7 @@ func (h *Handlers) framedLayer(w http.ResponseWriter, r *http.Request, page view
 }
 
 func (h *Handlers) layerPage(ctx context.Context, stack *models.Stack, l *models.Layer, tab string) (views.LayerShow, error) {
-	if !slices.Contains([]string{"instances", "settings"}, tab) {
-		tab = "recipes"
-	}
-	p := views.LayerShow{Now: h.Now(), Layer: *l, Tab: tab}
+	p := views.LayerShow{Now: h.Now(), Layer: *l, Tab: tabOf(tab)}
 	frame, _, err := h.frame(ctx, stack)
 	if err != nil {
 		return p, err
@@ -93,11 +97,21 @@ func (h *Handlers) layerPage(ctx context.Context, stack *models.Stack, l *models
 		return p, err
 	}
 	p.Counts = counts[l.ID]
-	p.Deletable = p.Counts.Total() == 0
-	switch tab {
+	if p.Tab == "json" && !frame.CanManage {
+		p.Tab = "recipes" // custom JSON may hold passwords
+	}
+	switch p.Tab {
 	case "instances":
 		list, _, err := h.Store.Instances.Page(ctx, stack.ID, store.InstanceFilter{LayerID: l.ID}, perPage, 0)
 		p.Instances = instanceRows(list, nil)
+		return p, err
+	case "json":
+		p.Merged, err = mergedJSON(stack, l)
+		return p, err
+	case "tags":
+		p.Inherited, p.Tags = stack.Tags, views.TagRows(l.Tags, stack.Tags)
+	case "scaling":
+		p.Scaling, err = h.layerScaling(ctx, l)
 		return p, err
 	case "recipes":
 		builtIn, err := h.Engine.RunLists(ctx, l)
@@ -111,6 +125,30 @@ func (h *Handlers) layerPage(ctx context.Context, stack *models.Stack, l *models
 		}
 	}
 	return p, nil
+}
+
+// tabOf is the tab of that name; the first one for any other.
+func tabOf(name string) string {
+	if slices.ContainsFunc(views.LayerTabs, func(t views.LayerTab) bool { return t.Key == name }) {
+		return name
+	}
+	return views.LayerTabs[0].Key
+}
+
+// mergedJSON is the custom JSON of stack and layer as recipes get it.
+func mergedJSON(stack *models.Stack, l *models.Layer) (string, error) {
+	merged, err := lifecycle.MergeJSON(stack.CustomJSON, l.CustomJSON)
+	if err != nil || merged == nil {
+		return "", err
+	}
+	text := &strings.Builder{}
+	e := json.NewEncoder(text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(merged); err != nil {
+		return "", fmt.Errorf("write merged custom JSON: %w", err)
+	}
+	return text.String(), nil
 }
 
 func (h *Handlers) liveLayer(ctx context.Context, key string) (liveView, error) {

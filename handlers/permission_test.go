@@ -1,10 +1,12 @@
 package handlers
 
 import (
+	"context"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -16,6 +18,7 @@ import (
 	"testing"
 
 	"opsyard/engine"
+	"opsyard/engine/compute"
 	"opsyard/engine/logstream"
 	"opsyard/engine/logstream/blob"
 	"opsyard/models"
@@ -133,6 +136,17 @@ type realConsole struct {
 	subject models.UserID
 }
 
+// simulated is a provider that is only asked what it can do.
+type simulated struct{ compute.Provider }
+
+func (simulated) Name() string { return "sim" }
+
+func (simulated) Caps() compute.Caps { return compute.Caps{Simulated: true} }
+
+func (simulated) Console(context.Context, string) (io.ReadCloser, error) {
+	return nil, compute.ErrUnsupported
+}
+
 func setupReal(t *testing.T, log *slog.Logger) *realConsole {
 	t.Helper()
 	c := &realConsole{console: setup(t)}
@@ -144,7 +158,8 @@ func setupReal(t *testing.T, log *slog.Logger) *realConsole {
 	if err := logs.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eng, err := engine.New(t.Context(), engine.Config{Store: c.store, Hub: c.hub, Logs: logs, Log: log, FastPasswords: true})
+	eng, err := engine.New(t.Context(), engine.Config{Store: c.store, Hub: c.hub, Logs: logs, Log: log, FastPasswords: true,
+		Providers: map[string]compute.Provider{"sim": simulated{}}, DefaultProvider: "sim"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,8 +45,6 @@ func (h *Handlers) stackRoutes(mux *http.ServeMux) {
 	const show, deploy, manage = models.ActionShow, models.ActionDeploy, models.ActionManage
 
 	mux.HandleFunc("GET /stacks/{stack}", h.withStack(show, h.showStack))
-	mux.HandleFunc("GET /stacks/{stack}/settings", h.withStack(manage, h.showStackSettings))
-	mux.HandleFunc("POST /stacks/{stack}/settings", h.withStack(manage, h.updateStack))
 	mux.HandleFunc("POST /stacks/{stack}/start", h.withStack(manage, h.startStack))
 	mux.HandleFunc("POST /stacks/{stack}/stop", h.withStack(manage, h.stopStack))
 	mux.HandleFunc("POST /stacks/{stack}/delete", h.withStack(manage, h.deleteStack))
@@ -56,8 +54,8 @@ func (h *Handlers) stackRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /stacks/{stack}/layers", h.withStack(manage, h.createLayer))
 	mux.HandleFunc("GET /stacks/{stack}/layers/{layer}", h.withLayer(show, h.showLayer))
 	mux.HandleFunc("POST /stacks/{stack}/layers/{layer}/recipes", h.withLayer(manage, h.updateRecipes))
-	mux.HandleFunc("POST /stacks/{stack}/layers/{layer}/settings", h.withLayer(manage, h.updateLayer))
 	mux.HandleFunc("POST /stacks/{stack}/layers/{layer}/delete", h.withLayer(manage, h.deleteLayer))
+	h.settingsRoutes(mux)
 
 	mux.HandleFunc("GET /stacks/{stack}/instances", h.withStack(show, h.showInstances))
 	mux.HandleFunc("GET /stacks/{stack}/instances/new", h.withStack(manage, h.showNewInstance))

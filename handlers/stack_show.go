@@ -91,6 +91,11 @@ func (h *Handlers) overview(ctx context.Context, stack *models.Stack, kind strin
 			healing++
 		}
 	}
+	if p.Errors, p.ErrorCount, err = h.serviceErrors(ctx, stack.ID, now.Add(-recentErrors), 3, 0); err != nil {
+		return p, err
+	}
+	p.Attributes = stack.Attributes
+	p.CanClone = models.MayDo(models.ActorFrom(ctx), models.LevelIAMOnly, models.ActionCreateStack)
 	p.Facts = views.StackFacts(*stack, healing, len(layers))
 	p.Deletable = frame.Instances == 0 && frame.Layers == 0 && frame.Apps == 0
 	return p, h.startable(ctx, &p)

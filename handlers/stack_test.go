@@ -292,7 +292,7 @@ func TestLayerFormsKeepSecrets(t *testing.T) {
 	page := views.LayerHref(f.stack.ID, lb.ID)
 	ana.get(page+"?tab=settings").want(t, http.StatusOK, models.Filtered, `value="/health"`)
 	ana.post(page+"/settings", "Name", "Front", "ExecutionTimeout", "x").want(t, http.StatusUnprocessableEntity, "whole number of seconds", `value="Front"`, `aria-describedby="ExecutionTimeout-error"`)
-	ana.post(page+"/settings", "Name", "Front", "ExecutionTimeout", "60", "CustomJson", "{").want(t, http.StatusUnprocessableEntity, "is not a JSON object", `id="CustomJson-error"`)
+	ana.post(page+"/json", "CustomJson", "{").want(t, http.StatusUnprocessableEntity, "is not a JSON object", `id="CustomJson-error"`)
 	ana.post(page+"/settings", "Name", "Front", "ExecutionTimeout", "60", "attr-HaproxyStatsPassword", models.Filtered, "attr-HaproxyHealthCheckUrl", "/up",
 		"Packages", "jq\r\ncurl").wantLocation(t, page+"?tab=settings")
 	l, err := c.store.Layers.Get(t.Context(), lb.ID)

@@ -83,7 +83,7 @@ func (h *Handlers) stackRows(ctx context.Context, stacks []models.Stack) ([]view
 
 func stackRow(s models.Stack, sum store.StackSummary, last *views.LastDeployment) views.StackRow {
 	row := views.StackRow{
-		ID: s.ID, Name: s.Name, Provider: s.Provider, Manager: s.ConfigurationManager.Name,
+		ID: s.ID, Name: s.Name, Provider: s.Provider, Manager: s.ConfigurationManager.Name, Attributes: s.Attributes,
 		Layers: sum.Layers, Total: sum.Instances, Online: sum.ByStatus[models.InstanceOnline], Last: last,
 	}
 	for _, status := range models.InstanceStatuses { // in a fixed order
@@ -130,30 +130,45 @@ func (h *Handlers) showNewStack(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, models.Forbidden("Only an administrator may make a stack."))
 		return
 	}
-	var s models.Stack
-	s.Normalize()
-	h.render(w, r, http.StatusOK, h.newStackPage(w, r, s, "", ""))
+	s := newStack()
+	s.Provider = first(h.Engine.Providers())
+	h.render(w, r, http.StatusOK, h.newStackPage(w, r, stackForm(&s)))
 }
 
-func (h *Handlers) newStackPage(w http.ResponseWriter, r *http.Request, s models.Stack, problem, field string) templ.Component {
-	return views.StackNew(views.StackNewPage{
+// newStack is a stack with the defaults that the form begins with.
+func newStack() models.Stack {
+	s := models.Stack{UseOpsworksSecurityGroups: true, DefaultRootDeviceType: models.RootDeviceEBS}
+	s.ConfigurationManager.Name = "Shell"
+	s.Normalize()
+	return s
+}
+
+func (h *Handlers) newStackPage(w http.ResponseWriter, r *http.Request, form views.Form) templ.Component {
+	p := views.StackNewPage{
 		Page:  h.page(w, r, "New stack", "stacks", ui.Crumb{Label: "Stacks", Href: "/stacks"}, ui.Crumb{Label: "New stack"}),
-		Stack: s, Providers: h.Engine.Providers(), Problem: problem, Field: field,
-	})
+		Stack: h.stackFields(form),
+	}
+	p.Stack.New = true
+	return views.StackNew(p)
 }
 
 func (h *Handlers) createStack(w http.ResponseWriter, r *http.Request) {
-	f := r.PostForm
-	asked := models.Stack{
-		Name: f.Get("Name"), Provider: f.Get("Provider"), DefaultOs: strings.TrimSpace(f.Get("DefaultOs")),
-		HostnameTheme: models.HostnameTheme(f.Get("HostnameTheme")), CustomJSON: strings.TrimSpace(f.Get("CustomJson")),
-	}
+	asked := newStack()
+	fillStack(&asked, r.PostForm)
+	asked.Provider, asked.Region, asked.VpcID = r.PostForm.Get("Provider"), trimmed(r.PostForm, "Region"), trimmed(r.PostForm, "VpcId")
 	made, err := h.Engine.CreateStack(r.Context(), asked)
 	if err != nil {
 		h.again(w, r, err, func(sentence, field string) templ.Component {
-			return h.newStackPage(w, r, asked, sentence, field)
+			return h.newStackPage(w, r, views.Form{Values: r.PostForm, Problem: sentence, Field: field})
 		})
 		return
 	}
 	h.done(w, r, views.StackHref(made.ID), "Stack "+made.Name+" is made. Its first layer comes next.")
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
 }

@@ -3,6 +3,7 @@ package views
 import (
 	"net/url"
 	"slices"
+	"strings"
 
 	"opsyard/views/ui"
 )
@@ -48,8 +49,11 @@ func (f Form) problems() []ui.Problem {
 	if f.Field == "" {
 		return nil
 	}
-	return []ui.Problem{{ID: f.Field, Label: "Go to the field"}}
+	return []ui.Problem{{ID: strings.ReplaceAll(f.Field, " ", "-"), Label: "Go to the field"}}
 }
+
+// wrong tells whether the refusal is about one of the fields.
+func (f Form) wrong(names ...string) bool { return f.Field != "" && slices.Contains(names, f.Field) }
 
 // What follows sets one property of a field each, for short calls in pages.
 

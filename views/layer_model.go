@@ -5,10 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/a-h/templ"
-
 	"opsyard/models"
-	"opsyard/views/ui"
 )
 
 // LayerList is the list of a stack's layers.
@@ -29,14 +26,17 @@ type LayerShow struct {
 	Frame     StackFrame
 	Now       time.Time
 	Layer     models.Layer
-	Tab       string // "recipes", "instances", "settings"
+	Tab       string // one of LayerTabs
 	Counts    StatusCounts
 	Events    []EventRecipes
 	Editing   bool // the lists are open for editing
 	EditError string
 	Instances []InstanceRow
-	Form      Form
-	Deletable bool
+	Form      Form   // of the part that the tab shows
+	Merged    string // custom JSON of stack and layer as recipes get it
+	Tags      []TagRow
+	Inherited map[string]string // tags of the stack
+	Scaling   ScalingShow
 }
 
 // Sentence says what the layer is and how its instances do.
@@ -96,80 +96,6 @@ func EventName(e models.Event) string {
 	return string(e[0]-'a'+'A') + string(e[1:])
 }
 
-// LayerNew is the page that makes a layer.
-type LayerNew struct {
-	Frame StackFrame
-	Types []LayerChoice
-	Form  Form
-}
-
-// LayerChoice is a type that can be chosen, or the reason why not.
-type LayerChoice struct {
-	Type   models.LayerType
-	Reason string // why it cannot be chosen
-}
-
-// AttributeField is one of the attributes that a layer type knows.
-type AttributeField struct {
-	Key, Label, Hint, Default string
-	Secret                    bool
-	Bool                      bool
-	Options                   []string
-}
-
-// LayerAttributes are the attributes of a layer type (OpsWorks: the keys of
-// Layer Attributes).
-func LayerAttributes(t models.LayerType) []AttributeField {
-	switch t {
-	case models.LayerLB:
-		return []AttributeField{
-			{Key: "HaproxyHealthCheckUrl", Label: "Health check path", Default: "/", Hint: "The balancer asks each instance for it."},
-			{Key: "HaproxyHealthCheckMethod", Label: "Health check method", Default: "OPTIONS", Options: []string{"OPTIONS", "GET", "HEAD"}},
-			{Key: "EnableHaproxyStats", Label: "Statistics page", Default: "true", Bool: true},
-			{Key: "HaproxyStatsUrl", Label: "Statistics path", Default: "/haproxy?stats"},
-			{Key: "HaproxyStatsUser", Label: "Statistics user", Default: "opsworks"},
-			{Key: "HaproxyStatsPassword", Label: "Statistics password", Secret: true},
-		}
-	case models.LayerDBMaster:
-		return []AttributeField{
-			{Key: "MysqlRootPassword", Label: "Root password", Secret: true},
-			{Key: "MysqlRootPasswordUbiquitous", Label: "Give the password to every instance", Default: "true", Bool: true, Hint: "Otherwise only app servers get it."},
-		}
-	case models.LayerMonitoring:
-		return []AttributeField{
-			{Key: "GangliaUrl", Label: "Path", Default: "/ganglia"},
-			{Key: "GangliaUser", Label: "User", Default: "opsworks"},
-			{Key: "GangliaPassword", Label: "Password", Secret: true},
-		}
-	case models.LayerMemcached:
-		return []AttributeField{{Key: "MemcachedMemory", Label: "Memory in MB", Default: "512"}}
-	case models.LayerNodejsApp:
-		return []AttributeField{{Key: "NodejsVersion", Label: "Node.js version", Hint: "Empty means the version of the operating system."}}
-	case models.LayerRailsApp:
-		return []AttributeField{
-			{Key: "RailsStack", Label: "Rails stack", Default: "apache_passenger", Options: []string{"apache_passenger", "nginx_unicorn"}},
-			{Key: "RubyVersion", Label: "Ruby version"},
-			{Key: "RubygemsVersion", Label: "RubyGems version"},
-			{Key: "PassengerVersion", Label: "Passenger version"},
-			{Key: "ManageBundler", Label: "Install and manage Bundler", Default: "true", Bool: true},
-			{Key: "BundlerVersion", Label: "Bundler version"},
-		}
-	case models.LayerAWSFlowRuby:
-		return []AttributeField{{Key: "BundlerVersion", Label: "Bundler version"}}
-	case models.LayerJavaApp:
-		return []AttributeField{
-			{Key: "Jvm", Label: "JVM", Default: "openjdk"},
-			{Key: "JvmVersion", Label: "JVM version"},
-			{Key: "JvmOptions", Label: "JVM options"},
-			{Key: "JavaAppServer", Label: "App server", Default: "tomcat"},
-			{Key: "JavaAppServerVersion", Label: "App server version"},
-		}
-	case models.LayerECSCluster:
-		return []AttributeField{{Key: "EcsClusterArn", Label: "Cluster ARN"}}
-	}
-	return nil
-}
-
 func (p LayerList) lead() string {
 	if len(p.Rows) == 0 {
 		return "There is no layer yet."
@@ -178,17 +104,6 @@ func (p LayerList) lead() string {
 }
 
 func (p LayerShow) href(path string) string { return LayerHref(p.Frame.ID, p.Layer.ID) + path }
-
-func (p LayerShow) tabs() []ui.TabProps {
-	tab := func(key, label, count string) ui.TabProps {
-		path := "?tab=" + key
-		if key == "recipes" {
-			path = ""
-		}
-		return ui.TabProps{Href: templ.SafeURL(p.href(path)), Label: label, Count: count, Current: p.Tab == key}
-	}
-	return []ui.TabProps{tab("recipes", "Recipes", ""), tab("instances", "Instances", Thousands(p.Counts.Total())), tab("settings", "Settings", "")}
-}
 
 // LayerFacts are a layer's settings for those who may only look.
 func LayerFacts(l models.Layer) []Fact {
@@ -202,18 +117,6 @@ func LayerFacts(l models.Layer) []Fact {
 		Fact{Name: "Packages", Value: strings.Join(l.Packages, ", "), Code: true},
 		Fact{Name: "Created", Value: l.CreatedAt.UTC().Format("2 Jan 2006 15:04") + " UTC"},
 	)
-}
-
-func (p LayerNew) name() ui.FieldProps {
-	f := p.Form.input("Name", "Name", "Left empty, a built-in layer gets the name of its type.")
-	f.Attrs = map[string]any{"maxlength": "32"}
-	return f
-}
-
-func (p LayerNew) shortname() ui.FieldProps {
-	f := p.Form.input("Shortname", "Short name", "For custom layers: a-z, 0-9, -, _ and dot. Built-in layers keep the name of their type.")
-	f.Attrs = map[string]any{"maxlength": "32", "autocapitalize": "none", "spellcheck": "false"}
-	return f
 }
 
 func noneText(e EventRecipes) string {

@@ -24,8 +24,14 @@ type StackShow struct {
 	Running  []RunningDeployment
 	Timeline Timeline
 	Next     []NextAction
-	Apps     []AppVersion
-	Facts    []Fact
+	// Errors are the newest service errors of the last days; ErrorCount is how
+	// many there are.
+	Errors     []ServiceErrorRow
+	ErrorCount int
+	Attributes map[string]string // the stack's colour
+	CanClone   bool
+	Apps       []AppVersion
+	Facts      []Fact
 	// Startable and Stoppable count the 24/7 instances that the two buttons
 	// would act on.
 	Startable int

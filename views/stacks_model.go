@@ -29,11 +29,13 @@ type StackRow struct {
 	Name     string
 	Provider string
 	Manager  string
-	Counts   []ui.Count
-	Online   int
-	Total    int
-	Layers   int
-	Last     *LastDeployment
+	// Attributes hold the stack's colour.
+	Attributes map[string]string
+	Counts     []ui.Count
+	Online     int
+	Total      int
+	Layers     int
+	Last       *LastDeployment
 }
 
 // LastDeployment is the newest deployment of a stack.
@@ -158,28 +160,4 @@ func (p StacksPage) totals() string {
 		online += r.Online
 	}
 	return ui.Plural(all, "instance") + ", " + strconv.Itoa(online) + " online"
-}
-
-// StackNewPage is the form for a new stack.
-type StackNewPage struct {
-	Page      Page
-	Stack     models.Stack // as typed
-	Providers []string
-	Problem   string
-	Field     string // the member that was refused
-}
-
-func (p StackNewPage) errorOf(field string) string {
-	if p.Field == field {
-		return p.Problem
-	}
-	return ""
-}
-
-// summary stands above the form; a problem of one field stands at the field too.
-func (p StackNewPage) summary() (string, []ui.Problem) {
-	if p.Problem == "" || p.Field == "" {
-		return p.Problem, nil
-	}
-	return "One field needs you.", []ui.Problem{{ID: p.Field, Label: p.Field}}
 }

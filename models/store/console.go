@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"gorm.io/gorm"
+
 	"opsyard/models"
 )
 
@@ -248,4 +250,37 @@ func (s Events) ByIDs(ctx context.Context, ids []int64) ([]models.StackEvent, er
 		return nil, fmt.Errorf("read %d events at once: at most %d", len(ids), batch)
 	}
 	return find[models.StackEvent](s.r(ctx).Where("id IN ?", ids), "read events")
+}
+
+// LoadBased counts the load-based instances of a layer.
+func (s Instances) LoadBased(ctx context.Context, layer models.LayerID) (int, error) {
+	var n int64
+	err := s.r(ctx).Model(&models.Instance{}).Where(inLayer, layer).Where("auto_scaling_type = ?", models.ScalingLoad).Count(&n).Error
+	return int(n), wrap(err, "count the load-based instances of layer %s", layer)
+}
+
+// Page reads a part of a stack's service errors since a moment, newest first,
+// and how many there are in all.
+func (s ServiceErrors) Page(ctx context.Context, stack models.StackID, since time.Time, limit, offset int) ([]models.ServiceError, int, error) {
+	query := s.r(ctx).Model(&models.ServiceError{}).Where("stack_id = ? AND created_at >= ?", stack, since.UTC())
+	var total int64
+	if err := query.Session(&gorm.Session{}).Count(&total).Error; err != nil {
+		return nil, 0, wrap(err, "count the service errors of stack %s", stack)
+	}
+	list, err := find[models.ServiceError](query.Session(&gorm.Session{}).Order("created_at DESC, id").Limit(limit).Offset(offset),
+		"list service errors of stack %s", stack)
+	return list, int(total), err
+}
+
+// HostnamesOf reads the hostnames of some instances; those that are gone have none.
+func (s Instances) HostnamesOf(ctx context.Context, ids []models.InstanceID) (map[models.InstanceID]string, error) {
+	var rows []models.Instance
+	if err := s.r(ctx).Model(&models.Instance{}).Select("id", "hostname").Where("id IN ?", ids).Find(&rows).Error; err != nil {
+		return nil, wrap(err, "read hostnames")
+	}
+	names := make(map[models.InstanceID]string, len(rows))
+	for _, i := range rows {
+		names[i.ID] = i.Hostname
+	}
+	return names, nil
 }
