@@ -122,7 +122,8 @@ func (e *Engine) revokeExpired(ctx context.Context) error {
 	}
 	var errs []error
 	for n := range due {
-		if err := e.revoke(ctx, &due[n]); err != nil {
+		err := e.revoke(ctx, &due[n])
+		if err != nil && models.CodeOf(err) != models.CodeNotFound { // gone meanwhile, or granted anew
 			errs = append(errs, fmt.Errorf("revoke the access of %s to instance %s: %w", due[n].Username, due[n].InstanceID, err))
 		}
 	}
@@ -134,6 +135,10 @@ func (e *Engine) revoke(ctx context.Context, a *models.RemoteAccess) error {
 		i, err := t.Instances.GetForUpdate(ctx, a.InstanceID)
 		if err != nil {
 			return err
+		}
+		a, err := t.RemoteAccesses.OfGrant(ctx, a.GrantID)
+		if err != nil || a.RevokeID != "" || a.ExpiresAt.After(t.e.Clock()) || i.Status != models.InstanceOnline {
+			return err // another round was faster
 		}
 		d := models.Deployment{Cause: models.Cause{Kind: models.CauseSchedule, Text: "the access of " + a.Username + " has expired", InstanceID: i.ID, Actor: a.GrantedBy}}
 		d.Command = models.DeploymentCommand{Name: models.CommandRevokeRemoteAccess, Args: map[string][]string{"username": {a.Username}}}

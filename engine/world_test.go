@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -263,18 +264,22 @@ type fakeProvider struct {
 	state  map[string]compute.State
 	events chan compute.Event
 	deny   error // what Start answers
+	// simulated allows Windows.
+	simulated atomic.Bool
+	jammed    error // what Stop answers
 	// onStart runs before the machine is there.
 	onStart func()
 	calls   []string
+	volumes map[string][]compute.Volume // by machine, of its latest start
 }
 
 func newFakeProvider() *fakeProvider {
-	return &fakeProvider{state: map[string]compute.State{}, events: make(chan compute.Event, 10)}
+	return &fakeProvider{state: map[string]compute.State{}, volumes: map[string][]compute.Volume{}, events: make(chan compute.Event, 10)}
 }
 
 func (*fakeProvider) Name() string { return "fake" }
-func (*fakeProvider) Caps() compute.Caps {
-	return compute.Caps{OwnIP: true, OwnDisk: true, Reboot: true}
+func (p *fakeProvider) Caps() compute.Caps {
+	return compute.Caps{OwnIP: true, OwnDisk: true, Reboot: true, Simulated: p.simulated.Load()}
 }
 func (*fakeProvider) Check(context.Context) []compute.Finding   { return nil }
 func (*fakeProvider) Reconcile(context.Context, []string) error { return nil }
@@ -291,7 +296,17 @@ func (p *fakeProvider) Start(_ context.Context, s compute.Spec) (compute.Machine
 		p.onStart()
 	}
 	p.note("start", s.ID, compute.Running)
+	p.mu.Lock()
+	p.volumes[s.ID] = s.Volumes
+	p.mu.Unlock()
 	return compute.Machine{ID: s.ID, State: compute.Running, PrivateIP: "10.0.0.1"}, nil
+}
+
+// disks are those that a machine was started with.
+func (p *fakeProvider) disks(id models.InstanceID) []compute.Volume {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.volumes[string(id)]
 }
 
 // did tells whether the provider was asked for this.
@@ -316,6 +331,12 @@ func (p *fakeProvider) note(call, id string, s compute.State) {
 }
 
 func (p *fakeProvider) Stop(_ context.Context, id string, _ time.Duration) error {
+	p.mu.Lock()
+	jammed := p.jammed
+	p.mu.Unlock()
+	if jammed != nil {
+		return jammed
+	}
 	p.note("stop", id, compute.Stopped)
 	return nil
 }
