@@ -293,7 +293,7 @@ type Machine struct {
 // SetMachine writes what the provider says of an instance's machine.
 func (s Instances) SetMachine(ctx context.Context, id models.InstanceID, m Machine) error {
 	row := models.Instance{Ec2InstanceID: m.Ec2InstanceID, PrivateIP: m.PrivateIP, PublicIP: m.PublicIP, PrivateDNS: m.PrivateDNS, PublicDNS: m.PublicDNS}
-	columns := []string{"ec2_instance_id", "private_ip", "public_ip", "private_dns", "public_dns", "schedule", "updated_at"}
+	columns := []string{"ec2_instance_id", "private_ip", "public_ip", "private_dns", "public_dns", "updated_at"}
 	return affected(s.w(ctx).Model(&models.Instance{}).Where("id = ?", id).Select(columns).Updates(row), "store the machine of", kindInstance, id)
 }
 
