@@ -18,7 +18,20 @@ type serveFlags struct {
 	PublicURL   string `help:"Address that people use, when a proxy stands in front."`
 	LogStore    string `help:"Directory for the logs of finished commands. Default: logs in the data directory."`
 	Ephemeral   bool   `help:"Terminate all machines of this host when the server stops."`
-	Dev         bool   `help:"Offer pages for developers of the console." hidden:""`
+	limitFlags
+	Dev bool `help:"Offer pages for developers of the console." hidden:""`
+}
+
+// limitFlags bound what the installation can hold.
+type limitFlags struct {
+	MaxStacks    int `help:"Most stacks; 0 for no limit."`
+	MaxLayers    int `help:"Most layers of a stack; 0 for no limit."`
+	MaxInstances int `help:"Most instances of a stack; 0 for no limit."`
+	MaxApps      int `help:"Most apps of a stack; 0 for no limit."`
+}
+
+func (f limitFlags) limits() engine.Limits {
+	return engine.Limits{Stacks: f.MaxStacks, Layers: f.MaxLayers, Instances: f.MaxInstances, Apps: f.MaxApps}
 }
 
 type serveCmd struct {

@@ -85,7 +85,7 @@ func newServer(ctx context.Context, f serveFlags, log *slog.Logger, times engine
 	hub := pubsub.NewHub()
 	if s.engine, err = engine.New(ctx, engine.Config{
 		Store: s.store, Hub: hub, Logs: s.logs, Log: log, Providers: s.providers, DefaultProvider: preferred,
-		Cookbooks: cookbooks.Archive(), AgentURL: s.localURL(), Times: times,
+		Cookbooks: cookbooks.Archive(), AgentURL: s.localURL(), PublicURL: s.publicURL(), Version: version, Limits: f.limits(), Times: times,
 	}); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,9 @@ func (e *Engine) CreateApp(ctx context.Context, a models.App) (*models.App, erro
 		if err := t.checkAppIn(ctx, stack, &a); err != nil {
 			return err
 		}
+		if err := t.roomFor(ctx, stack, "app"); err != nil {
+			return err
+		}
 		if err := t.Apps.Create(ctx, &a); err != nil {
 			return err
 		}

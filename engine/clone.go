@@ -117,9 +117,28 @@ func (t *tx) cloneLayers(ctx context.Context, source, s *models.Stack) (map[mode
 		if err := t.Layers.Create(ctx, &l); err != nil {
 			return nil, err
 		}
+		if err := t.cloneScaling(ctx, from, &l); err != nil {
+			return nil, err
+		}
 		copies[from] = l
 	}
 	return copies, nil
+}
+
+// cloneScaling copies a layer's load-based auto scaling, where it is set.
+func (t *tx) cloneScaling(ctx context.Context, from models.LayerID, l *models.Layer) error {
+	set, err := t.LoadBasedAutoScaling.OfLayers(ctx, []models.LayerID{from})
+	if err != nil {
+		return err
+	}
+	for _, row := range set {
+		row.LayerID, row.StackID = l.ID, l.StackID
+		row.CreatedAt, row.UpdatedAt = t.e.Clock(), t.e.Clock()
+		if err := t.LoadBasedAutoScaling.Save(ctx, &row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // cloneApps copies apps with their secrets. Databases are registered with the

@@ -22,6 +22,9 @@ func TestClone(t *testing.T) {
 		db.Name, db.Attributes = "MySQL", map[string]string{"MysqlRootPassword": "hush"}
 		source := must(w.engine.CreateLayer(w.ctx, db))(t)
 		w.instance(w.web)
+		if err := w.engine.SetLoadBasedAutoScaling(w.ctx, w.web.ID, func(l *models.LoadBasedAutoScaling) error { l.UpScaling.InstanceCount = 7; return nil }); err != nil {
+			t.Fatal(err)
+		}
 		ben := must(w.engine.CreateUser(w.ctx, models.User{Name: "ben"}, ""))(t)
 		if err := w.engine.Permit(w.ctx, models.Permission{StackID: w.stack.ID, UserID: ben.ID, Level: models.LevelDeploy}); err != nil {
 			t.Fatal(err)
@@ -47,6 +50,9 @@ func TestClone(t *testing.T) {
 		layers := must(w.store.Layers.InStack(w.ctx, s.ID))(t)
 		if len(layers) != 3 || layers[2].Attributes["MysqlRootPassword"] != "hush" || !strings.HasSuffix(layers[2].Arn, string(layers[2].ID)) || len(layers[2].VolumeConfigurations) != 1 {
 			t.Errorf("layers: %+v", layers)
+		}
+		if scaling := must(w.store.LoadBasedAutoScaling.Get(w.ctx, layers[1].ID))(t); scaling.UpScaling.InstanceCount != 7 || scaling.StackID != s.ID {
+			t.Errorf("load-based scaling: %+v", scaling)
 		}
 		if n := len(must(w.store.Instances.InStack(w.ctx, s.ID))(t)); n != 0 {
 			t.Errorf("%d instances were cloned", n)
@@ -74,7 +80,7 @@ func TestCloneRefuses(t *testing.T) {
 			s.ConfigurationManager.Version, s.DefaultOs = models.Chef12, "Amazon Linux 2"
 			return nil
 		}})
-		refused(t, "Chef 11 to 12", err, "cannot change from Chef 11.10 to Chef 12")
+		mustRefuse(t, "Chef 11 to 12", err, "cannot change from Chef 11.10 to Chef 12")
 		_, err = w.engine.CloneStack(w.ctx, CloneRequest{SourceID: eleven.ID, AppIDs: []models.AppID{"none"}})
 		if models.CodeOf(err) != models.CodeNotFound {
 			t.Errorf("an app that is not there: %v", err)
@@ -83,7 +89,7 @@ func TestCloneRefuses(t *testing.T) {
 			s.CustomCookbooksSource = models.Source{Type: models.SourceGit, URL: "https://evil.example/x", Password: models.Filtered}
 			return nil
 		}})
-		refused(t, "secrets for another server", err, "another server")
+		mustRefuse(t, "secrets for another server", err, "another server")
 		if all := must(w.store.Stacks.List(w.ctx))(t); len(all) != 2 {
 			t.Errorf("%d stacks: a refused clone left one", len(all))
 		}

@@ -56,13 +56,6 @@ type Config struct {
 	FastPasswords bool
 }
 
-// Limits bound what an installation can hold; zero means no limit. OpsWorks
-// allowed 40 of each unless one asked for more.
-type Limits struct {
-	Stacks int
-	Layers int // of each stack
-}
-
 // Times are the engine's patience; zero values mean the defaults.
 type Times struct {
 	Boot     time.Duration // from a running machine to its agent's first call

@@ -35,6 +35,9 @@ func (e *Engine) CreateInstance(ctx context.Context, i models.Instance) (*models
 		if err := e.checkInstance(stack, &i, nil); err != nil {
 			return err
 		}
+		if err := t.roomFor(ctx, stack, "instance"); err != nil {
+			return err
+		}
 		if err := t.Instances.Create(ctx, &i); err != nil {
 			return err
 		}

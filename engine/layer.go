@@ -90,12 +90,12 @@ func (t *tx) checkLayer(ctx context.Context, s *models.Stack, l *models.Layer, b
 // placeLayer puts a new layer behind the others. There is at most one of each
 // built-in type.
 func (t *tx) placeLayer(ctx context.Context, s *models.Stack, l *models.Layer) error {
+	if err := t.roomFor(ctx, s, "layer"); err != nil {
+		return err
+	}
 	others, err := t.Layers.InStack(ctx, s.ID)
 	if err != nil {
 		return err
-	}
-	if most := t.e.limits.Layers; most > 0 && len(others) >= most {
-		return models.Invalid("Stack %s has %s already, the most that this server allows.", s.Name, count(len(others), "layer"))
 	}
 	for _, other := range others {
 		l.Position = max(l.Position, other.Position+1)

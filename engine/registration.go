@@ -83,6 +83,9 @@ func (t *tx) register(ctx context.Context, stack *models.Stack, i *models.Instan
 	if err := i.Validate(); err != nil {
 		return err
 	}
+	if err := t.roomFor(ctx, stack, "instance"); err != nil {
+		return err
+	}
 	if err := t.Instances.Create(ctx, i); err != nil {
 		return err
 	}

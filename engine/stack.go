@@ -71,14 +71,8 @@ func (e *Engine) checkStack(s *models.Stack) error {
 
 // createStack stores a prepared stack.
 func (t *tx) createStack(ctx context.Context, s *models.Stack) error {
-	if most := t.e.limits.Stacks; most > 0 {
-		all, err := t.Stacks.List(ctx)
-		if err != nil {
-			return err
-		}
-		if len(all) >= most {
-			return models.Invalid("There are %s already, the most that this server allows.", count(len(all), "stack"))
-		}
+	if err := t.roomForStack(ctx); err != nil {
+		return err
 	}
 	if err := t.Stacks.Create(ctx, s); err != nil {
 		return err

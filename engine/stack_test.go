@@ -9,8 +9,8 @@ import (
 	"opsyard/models/store/storetest"
 )
 
-// refused checks that a verb refuses for a reason that its caller can mend.
-func refused(t *testing.T, what string, err error, says string) {
+// mustRefuse checks that a verb refuses for a reason that its caller can mend.
+func mustRefuse(t *testing.T, what string, err error, says string) {
 	t.Helper()
 	if models.CodeOf(err) != models.CodeInvalid || err == nil || !strings.Contains(err.Error(), says) {
 		t.Errorf("%s: got %v, want a refusal that says %q", what, err, says)
@@ -37,8 +37,8 @@ func TestStackRules(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, st *store.Store) {
 		w := setup(t, st)
 		s := w.chef(models.Chef1110)
-		refused(t, "Chef 12 by edit", w.update(s, func(s *models.Stack) { s.ConfigurationManager.Version, s.DefaultOs = models.Chef12, "Amazon Linux 2" }), "cannot change from Chef 11.10 to Chef 12")
-		refused(t, "an agent of another server", w.update(s, func(s *models.Stack) { s.AgentVersion = "4004-20151201152533" }), "Agent version")
+		mustRefuse(t, "Chef 12 by edit", w.update(s, func(s *models.Stack) { s.ConfigurationManager.Version, s.DefaultOs = models.Chef12, "Amazon Linux 2" }), "cannot change from Chef 11.10 to Chef 12")
+		mustRefuse(t, "an agent of another server", w.update(s, func(s *models.Stack) { s.AgentVersion = "4004-20151201152533" }), "Agent version")
 		if err := w.update(s, func(s *models.Stack) { s.AgentVersion = "dev" }); err != nil {
 			t.Errorf("pin the agent: %v", err)
 		}
@@ -46,7 +46,7 @@ func TestStackRules(t *testing.T) {
 		older := func(s *models.Stack) {
 			s.ConfigurationManager.Version, s.DefaultOs = models.Chef114, "Amazon Linux 2017.09"
 		}
-		refused(t, "another Chef below apps with environment", w.update(s, older), "environment variables")
+		mustRefuse(t, "another Chef below apps with environment", w.update(s, older), "environment variables")
 		must(w.engine.UpdateApp(w.ctx, app.ID, func(a *models.App) error { a.Environment = nil; return nil }))(t)
 		if err := w.update(s, older); err != nil {
 			t.Errorf("another step of Chef 11: %v", err)
@@ -55,15 +55,15 @@ func TestStackRules(t *testing.T) {
 		windows := models.NewStack("Windows")
 		windows.DefaultOs, windows.ConfigurationManager.Version = "Microsoft Windows Server 2012 R2 Base", models.Chef122
 		_, err := w.engine.CreateStack(w.ctx, windows)
-		refused(t, "Windows where nobody can make it", err, "no Windows machines")
+		mustRefuse(t, "Windows where nobody can make it", err, "no Windows machines")
 		closed := models.NewStack("Old")
 		closed.DefaultOs, closed.ConfigurationManager.Version = "Amazon Linux 2014.09", models.Chef1110
 		_, err = w.engine.CreateStack(w.ctx, closed)
-		refused(t, "a closed operating system", err, "no longer supported")
+		mustRefuse(t, "a closed operating system", err, "no longer supported")
 		filtered := models.NewStack("Filtered")
 		filtered.CustomCookbooksSource = models.Source{Type: models.SourceGit, URL: "https://git.example/x", Password: models.Filtered}
 		_, err = w.engine.CreateStack(w.ctx, filtered)
-		refused(t, "a secret that nobody has", err, "no stored secret")
+		mustRefuse(t, "a secret that nobody has", err, "no stored secret")
 	})
 }
 
@@ -96,13 +96,13 @@ func TestSecurityGroupsFollowTheSwitch(t *testing.T) {
 			t.Errorf("a new layer has %q", groups())
 		}
 		off := func(s *models.Stack) { s.UseOpsworksSecurityGroups = false }
-		refused(t, "off without own groups", w.update(s, off), "layer PHP has no security group")
+		mustRefuse(t, "off without own groups", w.update(s, off), "layer PHP has no security group")
 		must(w.engine.UpdateLayer(w.ctx, made.ID, func(l *models.Layer) error { l.CustomSecurityGroupIDs = []string{"sg-1"}; return nil }))(t)
 		if err := w.update(s, off); err != nil || groups() != "" {
 			t.Errorf("off: %v, %q", err, groups())
 		}
 		_, err := w.engine.UpdateLayer(w.ctx, made.ID, func(l *models.Layer) error { l.CustomSecurityGroupIDs = nil; return nil })
-		refused(t, "the last group", err, "at least one of its own")
+		mustRefuse(t, "the last group", err, "at least one of its own")
 		if err := w.update(s, func(s *models.Stack) { s.UseOpsworksSecurityGroups = true }); err != nil || groups() != "AWS-OpsWorks-PHP-App-Server" {
 			t.Errorf("on: %v, %q", err, groups())
 		}
@@ -149,11 +149,11 @@ func TestLayerDefaults(t *testing.T) {
 			t.Errorf("volumes %v", l.VolumeConfigurations)
 		}
 		_, err := w.engine.CreateLayer(w.ctx, db)
-		refused(t, "a second one", err, "already has a db-master layer")
+		mustRefuse(t, "a second one", err, "already has a db-master layer")
 		db.Type, db.Attributes = models.LayerMonitoring, map[string]string{"GangliaPassword": models.Filtered}
 		db.Name = "Ganglia"
 		_, err = w.engine.CreateLayer(w.ctx, db)
-		refused(t, "a password that nobody has", err, "no stored value")
+		mustRefuse(t, "a password that nobody has", err, "no stored value")
 		password := l.Attributes["MysqlRootPassword"]
 		kept := must(w.engine.UpdateLayer(w.ctx, made.ID, func(l *models.Layer) error {
 			l.Attributes["MysqlRootPassword"] = models.Filtered
@@ -174,7 +174,7 @@ func TestEcsLayerNeedsItsCluster(t *testing.T) {
 		l := models.NewLayer(w.stack.ID, models.LayerECSCluster)
 		l.Name = "ECS"
 		_, err := w.engine.CreateLayer(w.ctx, l)
-		refused(t, "no cluster", err, "EcsClusterArn")
+		mustRefuse(t, "no cluster", err, "EcsClusterArn")
 		l.Attributes = map[string]string{models.AttributeECSCluster: arn}
 		if _, err := w.engine.CreateLayer(w.ctx, l); models.CodeOf(err) != models.CodeNotFound {
 			t.Errorf("a cluster that is not registered: %v", err)
@@ -197,11 +197,17 @@ func TestEcsLayerNeedsItsCluster(t *testing.T) {
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	w := setup(t, storetest.Open(t))
-	w.engine.limits = Limits{Stacks: 1, Layers: 2}
+	w.instance(w.web)
+	w.engine.limits = Limits{Stacks: 1, Layers: 2, Instances: 1, Apps: 1}
 	_, err := w.engine.CreateStack(w.ctx, models.Stack{Name: "One more"})
-	refused(t, "a stack too many", err, "1 stack already")
+	mustRefuse(t, "a stack too many", err, "1 stack already")
 	l := models.NewLayer(w.stack.ID, models.LayerCustom)
 	l.Name, l.Shortname = "One more", "more"
 	_, err = w.engine.CreateLayer(w.ctx, l)
-	refused(t, "a layer too many", err, "2 layers already")
+	mustRefuse(t, "a layer too many", err, "2 layers already")
+	_, err = w.engine.CreateInstance(w.ctx, models.Instance{StackID: w.stack.ID, LayerIDs: []models.LayerID{w.web.ID}})
+	mustRefuse(t, "an instance too many", err, "1 instance already")
+	must(w.engine.CreateApp(w.ctx, models.App{StackID: w.stack.ID, Name: "one", Type: models.AppOther}))(t)
+	_, err = w.engine.CreateApp(w.ctx, models.App{StackID: w.stack.ID, Name: "two", Type: models.AppOther})
+	mustRefuse(t, "an app too many", err, "1 app already")
 }

@@ -44,7 +44,7 @@ func TestTags(t *testing.T) {
 		}
 		want(layer, "team", "front", "größe", "10", "own", "")
 		want(stack, "team", "web shop", "größe", "10")
-		refused(t, "an inherited tag", w.engine.UntagResource(w.ctx, layer, []string{"größe"}), "from its stack")
+		mustRefuse(t, "an inherited tag", w.engine.UntagResource(w.ctx, layer, []string{"größe"}), "from its stack")
 		if err := w.engine.UntagResource(w.ctx, layer, []string{"team", "none"}); err != nil {
 			t.Fatal(err)
 		}
@@ -60,16 +60,16 @@ func TestTags(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		refused(t, "the 41st", tag(layer, "more", ""), "40 are the most")
-		refused(t, "the 41st by inheritance", tag(stack, "more", ""), "layer Web would have 41")
+		mustRefuse(t, "the 41st", tag(layer, "more", ""), "40 are the most")
+		mustRefuse(t, "the 41st by inheritance", tag(stack, "more", ""), "layer Web would have 41")
 		for what, key := range map[string]string{
 			"aws": "aws:x", "opsworks": "OpsWorks:stack", "rds": "rds:x", "name": "name", "Name": "Name", "empty": " ", "long": strings.Repeat("k", 128), "odd": "a#b", "line": "a\nb",
 		} {
-			refused(t, what, tag(stack, key, "v"), "Tags: ")
+			mustRefuse(t, what, tag(stack, key, "v"), "Tags: ")
 		}
-		refused(t, "a long value", tag(stack, "k", strings.Repeat("ü", 256)), "too long")
+		mustRefuse(t, "a long value", tag(stack, "k", strings.Repeat("ü", 256)), "too long")
 		for _, arn := range []string{"", "stack", w.stack.Arn[:20], strings.Replace(stack, "stack/", "instance/", 1)} {
-			refused(t, arn, tag(arn, "k", "v"), "Resource arn")
+			mustRefuse(t, arn, tag(arn, "k", "v"), "Resource arn")
 		}
 		for _, arn := range []string{stack[:len(stack)-3] + "/", strings.Replace(layer, ":000000000000:", ":123456789012:", 1)} {
 			if err := tag(arn, "k", "v"); models.CodeOf(err) != models.CodeNotFound {
