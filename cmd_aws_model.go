@@ -32,6 +32,7 @@ func (c *awsModelCmd) Run() error {
 		{"service-2.json", wire.Description()},
 		{"waiters-2.json", wire.Waiters()},
 		{"paginators-1.json", wire.Paginators()},
+		{"endpoint-rule-set-1.json", wire.EndpointRules()},
 	} {
 		file := filepath.Join(dir, f.name)
 		err := atomicfile.Write(file, f.text)

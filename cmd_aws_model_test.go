@@ -24,6 +24,11 @@ assert sorted(client.waiter_names) == ["app_exists", "deployment_successful", "i
 assert client.get_waiter("instance_online").config.delay == 15
 assert client.can_paginate("describe_ecs_clusters")
 assert client.describe_stacks()["Stacks"][0]["Name"] == "Shop"
+try:
+    boto3.client("opsworks", region_name="us-east-1", aws_access_key_id="id", aws_secret_access_key="secret").describe_stacks()
+    raise AssertionError("a client went to AWS")
+except Exception as e:
+    assert "Name your Opsyard server" in str(e), repr(e)
 `
 
 // TestAWSModel installs the description and lets Debian's boto3 read it, and the
@@ -37,8 +42,8 @@ func TestAWSModel(t *testing.T) {
 		}
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "opsworks/2013-02-18/*"))
-	if err != nil || len(files) != 3 {
-		t.Errorf("installed %v, %v, want three files", files, err)
+	if err != nil || len(files) != 4 {
+		t.Errorf("installed %v, %v, want four files", files, err)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get("X-Amz-Target"); got != "OpsWorks_20130218.DescribeStacks" {
@@ -55,7 +60,7 @@ func TestAWSModel(t *testing.T) {
 		}
 		tried++
 		cmd := exec.Command(python, "-c", useModel)
-		cmd.Env = append(os.Environ(), "AWS_DATA_PATH="+dir, "SERVER="+server.URL, "HOME="+t.TempDir(), "AWS_EC2_METADATA_DISABLED=true")
+		cmd.Env = append(os.Environ(), "AWS_DATA_PATH="+dir, "SERVER="+server.URL, "HOME="+t.TempDir(), "AWS_EC2_METADATA_DISABLED=true", "AWS_MAX_ATTEMPTS=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", python, err, out)
 		}

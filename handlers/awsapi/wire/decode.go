@@ -28,7 +28,6 @@ func unreadable(format string, args ...any) *Problem {
 var clearable = map[string][]string{
 	"UpdateApp":           {"Description"},
 	"UpdateElasticIp":     {"Name"},
-	"UpdateInstance":      {"SshKeyName"},
 	"UpdateLayer":         {"CustomInstanceProfileArn", "CustomJson"},
 	"UpdateMyUserProfile": {"SshPublicKey"},
 	"UpdateStack":         {"CustomJson", "DefaultSshKeyName"},

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	_ "embed"
 	"encoding/json"
 	"html"
 )
@@ -45,6 +46,14 @@ func Paginators() []byte {
 	embedded(&m)
 	return file(m.Paginators)
 }
+
+// EndpointRules is what the clients read as endpoint-rule-set-1.json: there is
+// no address but the one that somebody names. Without it they would go to the
+// servers of AWS, where OpsWorks has ended.
+func EndpointRules() []byte { return endpointRules }
+
+//go:embed endpoint_rules.json
+var endpointRules []byte
 
 func embedded(into any) {
 	if err := json.Unmarshal(modelText, into); err != nil {

@@ -36,7 +36,7 @@ var sentences = map[string]string{
 	"DescribeInstances":                   "Describes instances, or all of a stack or a layer, with their states.",
 	"DescribeLayers":                      "Describes layers, or all layers of a stack.",
 	"DescribeLoadBasedAutoScaling":        "Describes by which load the instances of layers are started and stopped.",
-	"DescribeMyUserProfile":               "Describes the user whose key signed the request.",
+	"DescribeMyUserProfile":               "Describes the user whose key signed the request, if they may manage their profile.",
 	"DescribeOperatingSystems":            "Lists the operating systems that instances can have.",
 	"DescribePermissions":                 "Describes who may do what on a stack, or one user's permissions.",
 	"DescribeRaidArrays":                  "Describes the RAID arrays of an instance or a stack.",
