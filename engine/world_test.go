@@ -274,7 +274,7 @@ type fakeProvider struct {
 }
 
 func newFakeProvider() *fakeProvider {
-	return &fakeProvider{state: map[string]compute.State{}, volumes: map[string][]compute.Volume{}, volumes: map[string][]compute.Volume{}, events: make(chan compute.Event, 10)}
+	return &fakeProvider{state: map[string]compute.State{}, volumes: map[string][]compute.Volume{}, events: make(chan compute.Event, 10)}
 }
 
 func (*fakeProvider) Name() string { return "fake" }
@@ -299,17 +299,7 @@ func (p *fakeProvider) Start(_ context.Context, s compute.Spec) (compute.Machine
 	p.mu.Lock()
 	p.volumes[s.ID] = s.Volumes
 	p.mu.Unlock()
-	p.mu.Lock()
-	p.volumes[s.ID] = s.Volumes
-	p.mu.Unlock()
 	return compute.Machine{ID: s.ID, State: compute.Running, PrivateIP: "10.0.0.1"}, nil
-}
-
-// disks are those that a machine was started with.
-func (p *fakeProvider) disks(id models.InstanceID) []compute.Volume {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.volumes[string(id)]
 }
 
 // disks are those that a machine was started with.
