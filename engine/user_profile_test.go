@@ -146,19 +146,19 @@ func TestAccessKeys(t *testing.T) {
 func TestOwnPermission(t *testing.T) {
 	t.Parallel()
 	w := setup(t, storetest.Open(t))
-	ana, max := w.user("ana", true), w.user("max", false)
+	ana, maja := w.user("ana", true), w.user("max", false)
 	own := models.Permission{StackID: w.stack.ID, UserID: ana.ID, Level: models.LevelIAMOnly, AllowSSH: true, AllowSudo: true}
 	if err := w.engine.Permit(w.as(ana), own); err != nil {
 		t.Error(err)
 	}
 	own.Level = models.LevelManage
 	wantRefusal(t, w.engine.Permit(w.as(ana), own), models.CodeInvalid, "You cannot set your own permission")
-	if err := w.engine.Permit(w.as(ana), models.Permission{StackID: w.stack.ID, UserID: max.ID, Level: models.LevelManage}); err != nil {
+	if err := w.engine.Permit(w.as(ana), models.Permission{StackID: w.stack.ID, UserID: maja.ID, Level: models.LevelManage}); err != nil {
 		t.Fatal(err)
 	}
-	wantRefusal(t, w.engine.Permit(w.as(max), models.Permission{StackID: w.stack.ID, UserID: max.ID, Level: models.LevelManage, AllowSSH: true}),
+	wantRefusal(t, w.engine.Permit(w.as(maja), models.Permission{StackID: w.stack.ID, UserID: maja.ID, Level: models.LevelManage, AllowSSH: true}),
 		models.CodeInvalid, "You cannot set your own permission")
-	wantRefusal(t, w.engine.Permit(w.as(max), models.Permission{StackID: w.stack.ID, UserID: ana.ID, Level: models.LevelShow, AllowSudo: true}),
+	wantRefusal(t, w.engine.Permit(w.as(maja), models.Permission{StackID: w.stack.ID, UserID: ana.ID, Level: models.LevelShow, AllowSudo: true}),
 		models.CodeInvalid, "Allow sudo: needs SSH")
 }
 

@@ -211,17 +211,17 @@ func TestPitfall21Permissions(t *testing.T) {
 	w := newWorld(t)
 	stack := w.stack(t)
 	sid := aws.String(string(stack.ID))
-	max, denied, fresh := w.user(t, "max", models.LevelManage, stack), w.user(t, "dan", models.LevelDeny, stack), w.user(t, "fred", "", nil)
+	manager, denied, fresh := w.user(t, "max", models.LevelManage, stack), w.user(t, "dan", models.LevelDeny, stack), w.user(t, "fred", "", nil)
 	for _, who := range []*opsworks.OpsWorks{denied, fresh} {
 		_, err := who.DescribeApps(&opsworks.DescribeAppsInput{StackId: sid})
 		wantError(t, err, "ResourceNotFoundException", "Unable to find stack with ID "+*sid)
 	}
 	own := aws.String(models.IamUserArnFor("max"))
-	_, err := max.SetPermission(&opsworks.SetPermissionInput{StackId: sid, IamUserArn: own, AllowSsh: aws.Bool(true)})
+	_, err := manager.SetPermission(&opsworks.SetPermissionInput{StackId: sid, IamUserArn: own, AllowSsh: aws.Bool(true)})
 	wantError(t, err, "ValidationException", "You cannot set your own permission")
 	_, err = w.admin.SetPermission(&opsworks.SetPermissionInput{StackId: sid, IamUserArn: aws.String(models.IamUserArnFor("ana")), Level: aws.String("deny")})
 	wantError(t, err, "ValidationException", "You cannot set your own permission")
-	must(max.SetPermission(&opsworks.SetPermissionInput{StackId: sid, IamUserArn: aws.String(models.IamUserArnFor("fred")), Level: aws.String("show")}))(t)
+	must(manager.SetPermission(&opsworks.SetPermissionInput{StackId: sid, IamUserArn: aws.String(models.IamUserArnFor("fred")), Level: aws.String("show")}))(t)
 	must(fresh.DescribeApps(&opsworks.DescribeAppsInput{StackId: sid}))(t)
 
 	// One's own permissions everybody sees; those of others need manage in the
@@ -231,7 +231,7 @@ func TestPitfall21Permissions(t *testing.T) {
 		t.Errorf("fred's permissions are %v", mine)
 	}
 	must(fresh.DescribePermissions(&opsworks.DescribePermissionsInput{StackId: sid, IamUserArn: aws.String(models.IamUserArnFor("fred"))}))(t)
-	must(max.DescribePermissions(&opsworks.DescribePermissionsInput{StackId: sid}))(t)
+	must(manager.DescribePermissions(&opsworks.DescribePermissionsInput{StackId: sid}))(t)
 	for name, call := range map[string]func() error{
 		"others' in a stack": func() error {
 			_, err := fresh.DescribePermissions(&opsworks.DescribePermissionsInput{StackId: sid})
@@ -242,7 +242,7 @@ func TestPitfall21Permissions(t *testing.T) {
 			return err
 		},
 		"another's everywhere": func() error {
-			_, err := max.DescribePermissions(&opsworks.DescribePermissionsInput{IamUserArn: aws.String(models.IamUserArnFor("fred"))})
+			_, err := manager.DescribePermissions(&opsworks.DescribePermissionsInput{IamUserArn: aws.String(models.IamUserArnFor("fred"))})
 			return err
 		},
 		"set by show": func() error {
