@@ -61,11 +61,11 @@ func distinct[T comparable](list []T) []T {
 // Validate refuses an instance that OpsWorks would refuse, as far as the
 // instance alone shows it.
 func (i *Instance) Validate() error {
-	if err := i.validateHostname(); err != nil {
-		return err
-	}
 	if len(i.LayerIDs) == 0 && !i.Registered() {
 		return InvalidField("LayerIds", "Layer ids: choose at least one layer.")
+	}
+	if err := i.validateHostname(); err != nil {
+		return err
 	}
 	if err := i.validateKinds(); err != nil {
 		return err

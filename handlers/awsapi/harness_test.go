@@ -42,6 +42,7 @@ type world struct {
 	engine *engine.Engine
 	api    *API
 	url    string
+	dir    string             // of what the server keeps in files
 	admin  *opsworks.OpsWorks // an administrator's client
 	key    *models.AccessKey  // of the administrator
 	golden *goldens           // nil: this world's exchanges are not kept
@@ -58,6 +59,7 @@ func newWorld(t *testing.T) *world {
 	dir, err := os.MkdirTemp("", "awsapi")
 	check(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	w.dir = dir
 	blobs, err := blob.OpenDir(dir + "/logs")
 	check(t, err)
 	logs := logstream.New(logstream.Config{Store: w.store.Logs, Blobs: blobs, Log: log})
