@@ -5,7 +5,7 @@ import "sync"
 // maxCalls is how many requests of one access key are answered at a time. A
 // script with many threads stays below; one that has gone wild does not keep
 // the others from being served.
-const maxCalls = 50
+const maxCalls = 100
 
 // calls counts the requests under way by access key.
 type calls struct {

@@ -6,6 +6,7 @@ import (
 	"opsyard/engine"
 	"opsyard/handlers/awsapi/wire"
 	"opsyard/models"
+	"opsyard/models/store"
 )
 
 func (a *API) instanceOperations() operations {
@@ -130,7 +131,7 @@ func (a *API) selectInstances(ctx context.Context, in *wire.DescribeInstancesReq
 		if err != nil {
 			return nil, err
 		}
-		return a.Store.Instances.InStack(ctx, stack.ID)
+		return a.Store.Instances.Shown(ctx, store.InstanceSelector{StackID: stack.ID})
 	case text(in.LayerId) != "":
 		layer, err := a.Store.Layers.Get(ctx, id[models.LayerID](in.LayerId))
 		if err != nil {
@@ -140,9 +141,9 @@ func (a *API) selectInstances(ctx context.Context, in *wire.DescribeInstancesReq
 		if err != nil {
 			return nil, err
 		}
-		return a.Store.Instances.InLayer(ctx, layer.ID)
+		return a.Store.Instances.Shown(ctx, store.InstanceSelector{LayerID: layer.ID})
 	}
-	instances, err := a.Store.Instances.ByIDs(ctx, wanted)
+	instances, err := a.Store.Instances.Shown(ctx, store.InstanceSelector{IDs: wanted})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -28,7 +30,10 @@ func (s Instances) Shown(ctx context.Context, by InstanceSelector) ([]models.Ins
 	case by.StackID != "":
 		return shown(db.Where("stack_id = ?", by.StackID).Order("hostname"))
 	case by.LayerID != "":
-		return shown(db.Where(inLayer, by.LayerID).Order("hostname"))
+		// Sorting here spares the database from copying each row once more.
+		list, err := shown(db.Where(inLayer, by.LayerID))
+		slices.SortFunc(list, func(a, b models.Instance) int { return strings.Compare(a.Hostname, b.Hostname) })
+		return list, err
 	}
 	var all []models.Instance
 	for part := range chunks(by.IDs, batch) {
