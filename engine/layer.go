@@ -223,14 +223,20 @@ func (e *Engine) DeleteLayer(ctx context.Context, id models.LayerID) error {
 	})
 }
 
-// RunLists are a layer's built-in recipes per event, the common ones included,
-// as its instances run them before the custom ones. Chef 12 stacks show none:
-// what the service runs there is no business of theirs (OpsWorks: DefaultRecipes).
+// RunLists are DefaultRecipes for whoever may see the layer.
 func (e *Engine) RunLists(ctx context.Context, l *models.Layer) (models.Recipes, error) {
 	stack, err := e.Authorize(ctx, l.StackID, models.ActionShow)
 	if err != nil {
 		return models.Recipes{}, err
 	}
+	return e.DefaultRecipes(stack, l)
+}
+
+// DefaultRecipes are the built-in recipes of a stack's layer per event, the
+// common ones included, as its instances run them before the custom ones. Chef
+// 12 stacks show none: what the service runs there is no business of theirs
+// (OpsWorks: DefaultRecipes).
+func (e *Engine) DefaultRecipes(stack *models.Stack, l *models.Layer) (models.Recipes, error) {
 	var lists models.Recipes
 	if stack.ConfigurationManager.IsChef12() {
 		return lists, nil

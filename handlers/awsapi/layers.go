@@ -204,8 +204,14 @@ func (a *API) describeLayers(ctx context.Context, in *wire.DescribeLayersRequest
 		return nil, err
 	}
 	out := &describeLayersResult{Layers: make([]layer, len(layers))}
+	var stack *models.Stack
 	for n := range layers {
-		defaults, err := a.Engine.RunLists(ctx, &layers[n])
+		if stack == nil || stack.ID != layers[n].StackID { // most often there is one
+			if stack, err = a.show(ctx, layers[n].StackID); err != nil {
+				return nil, err
+			}
+		}
+		defaults, err := a.Engine.DefaultRecipes(stack, &layers[n])
 		if err != nil {
 			return nil, err
 		}
