@@ -141,3 +141,31 @@ func TestElasticIPs(t *testing.T) {
 	wantError(t, err, notFound, "Unable to find elastic IP with ID "+ip)
 	done[*opsworks.RegisterElasticIpOutput](t)(w.admin.RegisterElasticIp(&opsworks.RegisterElasticIpInput{StackId: str(other.ID), ElasticIp: aws.String(ip)}))
 }
+
+// Terraform and others write "" for what is unset, and null into lists.
+func TestPitfall27EmptyMembersOfResources(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stack := w.stack(t)
+	const arn = "arn:aws:rds:us-east-1:123456789012:db:orders"
+	check(t, w.engine.RegisterElasticIP(w.ctx, stack.ID, "192.0.2.7"))
+	check(t, w.engine.RegisterRdsDbInstance(w.ctx, models.RdsDbInstance{StackID: stack.ID, Arn: arn, DbUser: "app", DbPassword: "kept"}))
+	layer := w.layer(t, stack, models.LayerCustom)
+	for _, c := range []struct{ operation, body, says string }{
+		{"DescribeElasticIps", `{"StackId": "STACK", "InstanceId": "", "Ips": [null]}`, "192.0.2.7"},
+		{"DescribeVolumes", `{"StackId": "STACK", "InstanceId": "", "RaidArrayId": "", "VolumeIds": []}`, `{"Volumes":[]}`},
+		{"DescribeRaidArrays", `{"StackId": "STACK", "InstanceId": ""}`, `{"RaidArrays":[]}`},
+		{"DescribeRdsDbInstances", `{"StackId": "STACK", "RdsDbInstanceArns": [null]}`, arn},
+		{"DescribeElasticLoadBalancers", `{"StackId": "", "LayerIds": ["LAYER", null]}`, `{"ElasticLoadBalancers":[]}`},
+		{"DescribeEcsClusters", `{"StackId": "STACK", "EcsClusterArns": [], "NextToken": ""}`, `{"EcsClusters":[]}`},
+		{"UpdateRdsDbInstance", `{"RdsDbInstanceArn": "` + arn + `", "DbUser": "", "DbPassword": ""}`, ""},
+	} {
+		body := strings.NewReplacer("STACK", string(stack.ID), "LAYER", string(layer.ID)).Replace(c.body)
+		if status, answer := w.raw(t, w.key, c.operation, body); status != 200 || !strings.Contains(answer, c.says) {
+			t.Errorf("%s %s: %d %s", c.operation, body, status, answer)
+		}
+	}
+	if r := must(w.store.RdsDbInstances.Get(w.ctx, arn))(t); r.DbUser != "app" || r.DbPassword != "kept" {
+		t.Errorf("nothing was given, and the database became %+v", r)
+	}
+}
