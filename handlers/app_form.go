@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"opsyard/models"
+	"opsyard/models/store"
 	"opsyard/views"
 
 	"github.com/a-h/templ"
@@ -27,9 +29,11 @@ func (h *Handlers) showNewApp(w http.ResponseWriter, r *http.Request, stack *mod
 func (h *Handlers) showEditApp(w http.ResponseWriter, r *http.Request, stack *models.Stack, app *models.App) {
 	v := url.Values{
 		"Name": {app.Name}, "Type": {string(app.Type)}, "Description": {app.Description},
-		"DocumentRoot": {app.Attributes["DocumentRoot"]}, "RailsEnv": {app.Attributes["RailsEnv"]},
 		"Domains":          {strings.Join(app.Domains, "\n")},
 		"SslConfiguration": {app.SslConfiguration.Certificate}, "Chain": {app.SslConfiguration.Chain}, "PrivateKey": {filtered(app.SslConfiguration.PrivateKey)},
+	}
+	for _, key := range models.AppAttributes {
+		v.Set(key, app.Attributes[key])
 	}
 	tick(v, "EnableSsl", app.EnableSsl)
 	fillSource(v, app.AppSource)
@@ -37,7 +41,11 @@ func (h *Handlers) showEditApp(w http.ResponseWriter, r *http.Request, stack *mo
 		d := app.DataSources[0]
 		v.Set("DataSourceType", d.Type)
 		v.Set("DatabaseName", d.DatabaseName)
-		v.Set("DataSourceArn", d.Arn)
+		v.Set("RdsArn", d.Arn)
+		if d.Type == models.DataSourceMysql {
+			v.Set("MysqlArn", d.Arn)
+			v.Del("RdsArn")
+		}
 	}
 	for n, e := range app.Environment {
 		value := e.Value
@@ -106,12 +114,45 @@ func (h *Handlers) appForm(w http.ResponseWriter, r *http.Request, stack *models
 	if err != nil {
 		return p, err
 	}
+	if err := h.dataSources(r.Context(), stack.ID, &p); err != nil {
+		return p, err
+	}
 	title := "New app"
 	if app != nil {
 		title = "Edit " + app.Name
 	}
 	p.Frame = h.framed(w, r, frame, "apps", title, "", crumb("Apps", frame.Href("/apps")), crumb(title, ""))
+	p.Frame.Page.Scripts = []string{"js/fields.js"}
 	return p, nil
+}
+
+// dataSources reads what the app's database can be: databases that are
+// registered, and instances of the MySQL layer.
+func (h *Handlers) dataSources(ctx context.Context, stack models.StackID, p *views.AppForm) error {
+	databases, err := h.Store.RdsDbInstances.InStack(ctx, stack)
+	if err != nil {
+		return err
+	}
+	for _, d := range databases {
+		p.Databases = append(p.Databases, views.ArnChoice{Arn: d.Arn, Name: d.DbInstanceIdentifier})
+	}
+	layers, err := h.Store.Layers.InStack(ctx, stack)
+	if err != nil {
+		return err
+	}
+	for _, l := range layers {
+		if l.Type != models.LayerDBMaster {
+			continue
+		}
+		list, _, err := h.Store.Instances.Page(ctx, stack, store.InstanceFilter{LayerID: l.ID}, offeredHosts, 0)
+		if err != nil {
+			return err
+		}
+		for _, i := range list {
+			p.Mysql = append(p.Mysql, views.ArnChoice{Arn: i.Arn, Name: i.Hostname})
+		}
+	}
+	return nil
 }
 
 // environmentRows are the lines of the form: what is there, and some empty ones.
@@ -184,7 +225,7 @@ func fillApp(a *models.App, form url.Values) {
 	for key, value := range a.Attributes {
 		attributes[key] = value
 	}
-	for _, key := range []string{"DocumentRoot", "RailsEnv"} {
+	for _, key := range models.AppAttributes {
 		delete(attributes, key)
 		if value := trimmed(form, key); value != "" {
 			attributes[key] = value
@@ -193,7 +234,8 @@ func fillApp(a *models.App, form url.Values) {
 	a.Attributes = attributes
 	a.DataSources = nil
 	if kind := form.Get("DataSourceType"); kind != "" {
-		a.DataSources = []models.DataSource{{Type: kind, DatabaseName: trimmed(form, "DatabaseName"), Arn: trimmed(form, "DataSourceArn")}}
+		arn := map[string]string{models.DataSourceRds: trimmed(form, "RdsArn"), models.DataSourceMysql: trimmed(form, "MysqlArn")}[kind]
+		a.DataSources = []models.DataSource{{Type: kind, DatabaseName: trimmed(form, "DatabaseName"), Arn: arn}}
 	}
 	a.Environment = nil
 	for _, row := range environmentRows(form) {

@@ -61,16 +61,37 @@ func AppFacts(a models.App) []Fact {
 		Fact{Name: "Type", Value: string(a.Type), Code: true},
 		Fact{Name: "Document root", Value: a.Attributes["DocumentRoot"], Code: true},
 		Fact{Name: "Rails environment", Value: a.Attributes["RailsEnv"], Code: true},
+		Fact{Name: "Bundle on deploy", Value: a.Attributes["AutoBundleOnDeploy"]},
+		Fact{Name: "Flow settings", Value: a.Attributes["AwsFlowRubySettings"], Code: true},
 		Fact{Name: "Data source", Value: dataSource(a)},
+		Fact{Name: "Database", Value: databaseName(a), Code: true},
 		Fact{Name: "Created", Value: a.CreatedAt.UTC().Format("2 Jan 2006 15:04") + " UTC"},
 	)
 }
 
+// dataSource says where the app's database is.
 func dataSource(a models.App) string {
 	if len(a.DataSources) == 0 {
 		return ""
 	}
-	return strings.TrimSpace(a.DataSources[0].Type + " " + a.DataSources[0].DatabaseName)
+	d := a.DataSources[0]
+	name := d.Arn[strings.LastIndexAny(d.Arn, ":/")+1:]
+	switch d.Type {
+	case models.DataSourceAutoSelect:
+		return "the MySQL layer of this stack"
+	case models.DataSourceMysql:
+		return strings.TrimSpace("MySQL instance " + name)
+	case models.DataSourceRds:
+		return "RDS instance " + name
+	}
+	return ""
+}
+
+func databaseName(a models.App) string {
+	if len(a.DataSources) == 0 {
+		return ""
+	}
+	return a.DataSources[0].DatabaseName
 }
 
 // SourceFacts are the lines of a source; secrets are named, never shown.
@@ -97,6 +118,33 @@ type AppForm struct {
 	App   *models.App // nil for a new one
 	Form  Form
 	Env   []EnvRow
+	// What a data source can be, besides the MySQL layer: by ARN and name.
+	Databases []ArnChoice // registered with the stack
+	Mysql     []ArnChoice // instances of the MySQL layer
+}
+
+// ArnChoice is something that forms name by its ARN.
+type ArnChoice struct{ Arn, Name string }
+
+// arnOptions offers the choices; one that is chosen but not offered stays.
+func arnOptions(list []ArnChoice, chosen string) []ui.Option {
+	out := []ui.Option{{Label: "Choose…", Selected: chosen == ""}}
+	found := chosen == ""
+	for _, c := range list {
+		out = append(out, ui.Option{Value: c.Arn, Label: c.Name, Selected: c.Arn == chosen})
+		found = found || c.Arn == chosen
+	}
+	if !found {
+		out = append(out, ui.Option{Value: chosen, Label: chosen + " (not of this stack)", Selected: true})
+	}
+	return out
+}
+
+// asUsual is a choice that may be left to the layer.
+func asUsual(chosen string) []ui.Option {
+	return []ui.Option{
+		{Label: "As usual", Selected: chosen == ""}, {Value: "true", Label: "Yes", Selected: chosen == "true"}, {Value: "false", Label: "No", Selected: chosen == "false"},
+	}
 }
 
 // EnvRow is one variable in the form; a stored secure one shows Filtered.

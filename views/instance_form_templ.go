@@ -914,7 +914,7 @@ func diskRow(n int, d DiskRow) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 72, "> <span>Outlives it</span></label> <label class=\"check\"><input type=\"checkbox\" name=\"DiskNone\" value=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 72, "> <span>Keep on delete</span></label> <label class=\"check\"><input type=\"checkbox\" name=\"DiskNone\" value=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -192,7 +192,10 @@ func InstanceFacts(i models.Instance, provider string, now time.Time) []Fact {
 		console = Fact{Name: "Console", Value: "boot output", Href: "/instances/" + string(i.ID) + "/console"}
 	}
 	disk := "lost at a stop"
-	if i.KeepsDisk() {
+	switch {
+	case i.Registered(): // its machine is not ours
+		disk, provider = "", ""
+	case i.KeepsDisk():
 		disk = "kept over a stop"
 	}
 	return facts(

@@ -247,6 +247,10 @@ func instanceLead(i models.Instance, now time.Time) string {
 		return "Running Shutdown recipes for " + for_ + "."
 	case models.InstanceStopping, models.InstanceTerminating:
 		return "Stopping for " + for_ + "."
+	case models.InstanceRegistering:
+		return "Waiting for its agent for " + for_ + "."
+	case models.InstanceRegistered:
+		return "Registered " + for_ + " ago, and in no layer: assign it, and it serves."
 	case models.InstanceRebooting:
 		return "Rebooting for " + for_ + "."
 	}
