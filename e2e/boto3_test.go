@@ -3,6 +3,7 @@ package e2e
 import (
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -30,5 +31,13 @@ func TestBoto3WithOurModel(t *testing.T) {
 	// Another boto3 in the PATH may be one without OpsWorks.
 	if exec.Command("python3", "-c", "import boto3").Run() == nil {
 		a.python("python3", "boto3_model.py", "AWS_DATA_PATH="+models, "AWS_ENDPOINT_URL_OPSWORKS="+s.url)
+	}
+	// So may the command line be.
+	if program, err := exec.LookPath("aws"); err == nil && program != awsProgram {
+		cmd := exec.CommandContext(t.Context(), program, "opsworks", "describe-stacks", "--query", "length(Stacks)")
+		cmd.Env = a.environment("AWS_DATA_PATH="+models, "AWS_ENDPOINT_URL_OPSWORKS="+s.url)
+		if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "0" {
+			t.Errorf("%s says %q, %v, want no stacks", program, out, err)
+		}
 	}
 }

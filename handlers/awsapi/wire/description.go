@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"html"
+	"maps"
 )
 
 // Version names the version of the API that this package knows.
@@ -38,12 +39,16 @@ func Waiters() []byte {
 	return file(m.Waiters)
 }
 
-// Paginators is what the clients read as paginators-1.json.
+// Paginators is what the clients read as paginators-1.json. Operations whose
+// pages have no token are not in it: the AWS command line fails on them.
 func Paginators() []byte {
 	var m struct {
-		Paginators any `json:"paginators"`
+		Paginators struct {
+			Pagination map[string]map[string]any `json:"pagination"`
+		} `json:"paginators"`
 	}
 	embedded(&m)
+	maps.DeleteFunc(m.Paginators.Pagination, func(_ string, p map[string]any) bool { return p["input_token"] == nil })
 	return file(m.Paginators)
 }
 

@@ -57,7 +57,7 @@ func TestWaitersAndPaginators(t *testing.T) {
 		t.Errorf("got %d waiters, %v, want 6", len(w.Waiters), err)
 	}
 	var p struct{ Pagination map[string]any }
-	if err := json.Unmarshal(Paginators(), &p); err != nil || p.Pagination["DescribeEcsClusters"] == nil {
-		t.Errorf("got paginators %v, %v", p.Pagination, err)
+	if err := json.Unmarshal(Paginators(), &p); err != nil || len(p.Pagination) != 1 || p.Pagination["DescribeEcsClusters"] == nil {
+		t.Errorf("got paginators %v, %v, want that of DescribeEcsClusters", p.Pagination, err)
 	}
 }
