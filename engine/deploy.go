@@ -49,8 +49,8 @@ func (e *Engine) Deploy(ctx context.Context, r DeploymentRequest) (*models.Deplo
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	if err := offers(stack.ConfigurationManager, r.Command.Name); err != nil {
-		return nil, err
+	if manager := stack.ConfigurationManager; !manager.Offers(r.Command.Name) {
+		return nil, models.InvalidField("Command", "Command: %s is not available on %s stacks.", r.Command.Name, manager)
 	}
 	actor := models.ActorFrom(ctx)
 	d := models.Deployment{
@@ -87,15 +87,6 @@ func (e *Engine) Deploy(ctx context.Context, r DeploymentRequest) (*models.Deplo
 		return nil, err
 	}
 	return &d, nil
-}
-
-// offers refuses the commands that Chef 12 left out; Chef 12.2, on Windows,
-// takes those about dependencies and does nothing (OpsWorks: "Chef 12").
-func offers(m models.ConfigurationManager, name models.CommandName) error {
-	if !m.IsChef12() || !name.Chef11Only() || m.Version == models.Chef122 && !name.NeedsApp() {
-		return nil
-	}
-	return models.InvalidField("Command", "Command: %s is not available on %s stacks.", name, m)
 }
 
 func (t *tx) checkApp(ctx context.Context, r *DeploymentRequest) error {

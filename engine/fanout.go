@@ -97,9 +97,7 @@ func (t *tx) plans(ctx context.Context, stack *models.Stack, command models.Depl
 		return nil, err
 	}
 	common, err := t.e.runsCommon(stack)
-	// What Chef 12.2 still offers of the commands of Chef 11 does nothing there.
-	idle := command.Name.Chef11Only() && stack.ConfigurationManager.IsChef12()
-	return &plans{t.e, command, layers, common, idle, map[string]plan{}}, err
+	return &plans{t.e, command, layers, common, stack.ConfigurationManager.IsIdle(command.Name), map[string]plan{}}, err
 }
 
 func (p *plans) of(ids []models.LayerID) plan {

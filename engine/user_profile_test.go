@@ -170,8 +170,8 @@ func TestDependenciesOnWindows(t *testing.T) {
 	for name, want := range map[models.CommandName]bool{
 		models.CommandInstallDependencies: true, models.CommandUpdateDependencies: true, models.CommandRestart: false, models.CommandDeploy: true,
 	} {
-		if err := offers(chef122, name); (err == nil) != want {
-			t.Errorf("%s: %v", name, err)
+		if chef122.Offers(name) != want {
+			t.Errorf("%s is offered: %t", name, !want)
 		}
 	}
 	idle := plans{command: models.DeploymentCommand{Name: models.CommandInstallDependencies}, idle: true, made: map[string]plan{}, e: &Engine{}}

@@ -71,7 +71,9 @@ func (h *Handlers) fillAgain(ctx context.Context, stack *models.Stack, id models
 	v.Set("AppId", string(d.AppID))
 	v.Set("Recipes", strings.Join(d.Command.Args["recipes"], "\n"))
 	v.Set("CustomJson", d.CustomJSON)
-	tick(v, "AllowReboot", slices.Equal(d.Command.Args["allow_reboot"], []string{"true"}))
+	v.Set("UpgradeOsTo", strings.Join(d.Command.Args["upgrade_os_to"], ""))
+	tick(v, "AllowReboot", d.Command.Flag("allow_reboot"))
+	tick(v, "Migrate", d.Command.Flag("migrate"))
 	if d.Commands == 0 || d.Commands > namedTargets {
 		return nil
 	}
@@ -84,7 +86,7 @@ func (h *Handlers) fillAgain(ctx context.Context, stack *models.Stack, id models
 
 func (h *Handlers) runForm(w http.ResponseWriter, r *http.Request, stack *models.Stack, form views.Form) (views.RunForm, error) {
 	ctx := r.Context()
-	p := views.RunForm{Form: form}
+	p := views.RunForm{Form: form, Manager: stack.ConfigurationManager}
 	frame, counts, err := h.frame(ctx, stack)
 	if err != nil {
 		return p, err
@@ -163,21 +165,34 @@ func (h *Handlers) run(w http.ResponseWriter, r *http.Request, stack *models.Sta
 	h.done(w, r, views.DeploymentHref(d.ID), fmt.Sprintf("#%d runs on %s.", d.Number, views.Count(d.Commands, "instance")))
 }
 
+// commandArgs are the arguments of a command that the form has.
+func commandArgs(name models.CommandName, form url.Values) map[string][]string {
+	args := map[string][]string{}
+	switch name {
+	case models.CommandExecuteRecipes:
+		args["recipes"] = strings.FieldsFunc(form.Get("Recipes"), func(c rune) bool { return strings.ContainsRune(", \t\r\n", c) })
+	case models.CommandUpdateDependencies:
+		if system := trimmed(form, "UpgradeOsTo"); system != "" {
+			args["upgrade_os_to"] = []string{system}
+		}
+		if form.Get("AllowReboot") != "" {
+			args["allow_reboot"] = []string{"true"}
+		}
+	case models.CommandDeploy:
+		if form.Get("Migrate") != "" {
+			args["migrate"] = []string{"true"}
+		}
+	}
+	return args
+}
+
 func runRequest(stack models.StackID, form url.Values) (engine.DeploymentRequest, error) {
 	q := engine.DeploymentRequest{
 		StackID: stack, AppID: models.AppID(form.Get("AppId")), Comment: trimmed(form, "Comment"),
 		CustomJSON: customJSON(form), DryRun: form.Get("DryRun") != "",
 		Command: models.DeploymentCommand{Name: models.CommandName(form.Get("Command"))},
 	}
-	switch q.Command.Name {
-	case models.CommandExecuteRecipes:
-		recipes := strings.FieldsFunc(form.Get("Recipes"), func(c rune) bool { return strings.ContainsRune(", \t\r\n", c) })
-		q.Command.Args = map[string][]string{"recipes": recipes}
-	case models.CommandUpdateDependencies:
-		if form.Get("AllowReboot") != "" {
-			q.Command.Args = map[string][]string{"allow_reboot": {"true"}}
-		}
-	}
+	q.Command.Args = commandArgs(q.Command.Name, form)
 	if form.Get("Targets") != "some" {
 		return q, nil
 	}

@@ -65,17 +65,25 @@ func (c DeploymentCommand) checkUpgrade() error {
 	case !given:
 		return nil
 	case len(system) != 1 || checkName("upgrade_os_to", system[0], 128) != nil:
-		return InvalidField("Args", "Args: upgrade_os_to must be a list with the name of one operating system.")
+		return InvalidField("UpgradeOsTo", "Args: upgrade_os_to must be a list with the name of one operating system.")
 	case !c.Flag("allow_reboot"):
-		return InvalidField("Args", `Args: upgrade_os_to needs allow_reboot to be ["true"].`)
+		return InvalidField("UpgradeOsTo", `Args: upgrade_os_to needs allow_reboot to be ["true"].`)
 	}
 	return nil
 }
 
-// Chef11Only tells whether the command was left out of Chef 12 (OpsWorks: "Chef
-// 12"); Chef 12.2, which runs on Windows, takes the two about dependencies and
-// does nothing.
-func (n CommandName) Chef11Only() bool {
+// Offers tells whether a command can be asked for on stacks of the manager.
+// Chef 12 left some out; Chef 12.2, which runs on Windows, takes the two about
+// dependencies and does nothing (OpsWorks: "Chef 12").
+func (m ConfigurationManager) Offers(name CommandName) bool {
+	return !m.IsChef12() || !name.ofChef11() || m.Version == Chef122 && !name.NeedsApp()
+}
+
+// IsIdle tells whether the command is one that the manager takes without doing
+// anything.
+func (m ConfigurationManager) IsIdle(name CommandName) bool { return m.IsChef12() && name.ofChef11() }
+
+func (n CommandName) ofChef11() bool {
 	switch n {
 	case CommandInstallDependencies, CommandUpdateDependencies, CommandRollback, CommandStart, CommandStop, CommandRestart:
 		return true

@@ -9,10 +9,11 @@ import (
 
 // RunForm is the page that asks for a command on instances.
 type RunForm struct {
-	Frame  StackFrame
-	Form   Form
-	Apps   []models.App
-	Layers []RunLayer
+	Frame   StackFrame
+	Form    Form
+	Manager models.ConfigurationManager // says which commands there are
+	Apps    []models.App
+	Layers  []RunLayer
 	// Named are the instances that are offered one by one: those that were asked
 	// for by the address, or all when they are few.
 	Named  []InstanceRef
@@ -27,6 +28,17 @@ type RunLayer struct {
 
 // Command is the chosen command.
 func (p RunForm) Command() models.CommandName { return models.CommandName(p.Form.Value("Command")) }
+
+// offered are those of the commands that the stack's manager takes.
+func (p RunForm) offered(commands []models.CommandName) []models.CommandName {
+	var list []models.CommandName
+	for _, c := range commands {
+		if p.Manager.Offers(c) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
 
 func (p RunForm) appOptions() []ui.Option {
 	out := []ui.Option{{Value: "", Label: "Choose an app"}}
