@@ -407,6 +407,24 @@ func TestMachineThatEndedUnwatchedIsFound(t *testing.T) {
 	})
 }
 
+// A failed setup is left to people; a machine that ends by itself is lost.
+func TestPitfall10OnlyContactWithTheAgentCounts(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		i := w.instance(w.web)
+		w.start(i)
+		w.finish(i, models.CommandSetup, protocol.Failed)
+		w.becomes(i, models.InstanceSetupFailed)
+		w.drain()
+		before := len(w.commands(i))
+		w.act("watch", w.engine.watchAgents(w.ctx))
+		if got := w.status(i); got != models.InstanceSetupFailed || len(w.commands(i)) != before {
+			t.Errorf("an instance whose agent is there became %s", got)
+		}
+		w.provider.events <- compute.Event{ID: string(i.ID), State: compute.Stopped, Reason: "powered off"}
+		w.becomes(i, models.InstanceConnectionLost)
+	})
+}
+
 func TestStartOfAMachineThatRunsAlready(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		i := w.instance(w.web)

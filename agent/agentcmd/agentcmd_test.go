@@ -89,6 +89,23 @@ func TestProgram(t *testing.T) {
 	}
 }
 
+// An agent whose host was deregistered tells the service manager to leave it.
+func TestDeregisteredExits(t *testing.T) {
+	t.Parallel()
+	s := agenttest.NewServer(t)
+	s.Token("token", "i-1")
+	cmd := exec.Command(build(t), "--server", s.URL, "--data", t.TempDir())
+	cmd.Env = append(os.Environ(), "OPSYARD_TOKEN=token")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.Wait(t, "a session", func(v agenttest.View) bool { return v.Connected })
+	s.Refuse(protocol.RefusedDeregistered)
+	if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != exitDeregistered {
+		t.Errorf("it ended with %d", cmd.ProcessState.ExitCode())
+	}
+}
+
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

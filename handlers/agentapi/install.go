@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	_ "embed"
+	"errors"
 	"io"
 	"net/http"
 	"runtime"
@@ -34,10 +35,9 @@ func (a *API) archive(w http.ResponseWriter, _ *http.Request) {
 var installerArchive = sync.OnceValue(func() []byte {
 	var buf bytes.Buffer
 	packed := gzip.NewWriter(&buf)
-	if err := writeInstaller(packed); err != nil {
+	if err := errors.Join(writeInstaller(packed), packed.Close()); err != nil {
 		panic(err) // memory takes it all
 	}
-	packed.Close()
 	return buf.Bytes()
 })
 

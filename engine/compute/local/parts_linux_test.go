@@ -137,3 +137,26 @@ func TestUnitWords(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	host := hostSize()
+	if host.CPUs < 1 || host.Memory < 64<<20 || host.Memory > 1<<50 {
+		t.Fatalf("the host has %+v", host)
+	}
+	for _, name := range append([]string{""}, compute.AnySizes()...) {
+		size, ok := sizeOf(name)
+		if !ok || size.CPUs <= 0 || size.CPUs > host.CPUs || size.Memory <= 0 || size.Memory > host.Memory || size.Tasks == 0 {
+			t.Errorf("%q gives %+v", name, size)
+		}
+	}
+	if _, ok := sizeOf("x1.enormous"); ok {
+		t.Error("a size that means nothing was taken")
+	}
+	if got := shortfall("local.nano"); got != "" {
+		t.Errorf("a small machine: %s", got)
+	}
+	if got := shortfall("r5.24xlarge"); !strings.Contains(got, "less than r5.24xlarge") && host.CPUs < 96 {
+		t.Errorf("a machine larger than the host: %q", got)
+	}
+}
