@@ -146,7 +146,11 @@ func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID, opts 
 	if i.Registered() {
 		return e.DeregisterInstance(ctx, id)
 	}
-	if err := e.terminate(ctx, i); err != nil {
+	err = e.terminate(ctx, i)
+	if err == nil && opts.DeleteVolumes {
+		err = e.deleteDisks(ctx, i)
+	}
+	if err != nil {
 		return models.Invalid("The machine of %s could not be removed, so the instance stays. The server's log has the details.", i.Hostname).Because(err)
 	}
 	defer e.dispatcher.Drop(id, protocol.RefusedIdentity, "the instance was deleted")

@@ -199,6 +199,18 @@ func TestMachinesGetTheirDisks(t *testing.T) {
 			t.Errorf("it has %d volumes, and %d after the restart", len(first), len(again))
 		}
 
+		// Kept or deleted, as the one who deletes the instance wishes.
+		array := string(must(w.store.RaidArrays.OfInstance(w.ctx, i.ID))(t)[0].ID)
+		ok(t, w.engine.StopInstance(w.ctx, i.ID, true))
+		w.becomes(i, models.InstanceStopped)
+		ok(t, w.engine.DeleteInstance(w.ctx, i.ID, DeleteOptions{DeleteVolumes: true}))
+		for _, disk := range []string{first[0].Ec2VolumeID, first[1].Ec2VolumeID, array, spare.Ec2VolumeID} {
+			single := slices.ContainsFunc(first, func(v models.Volume) bool { return v.Ec2VolumeID == disk && v.RaidArrayID == "" })
+			if want := disk == array || single && disk != spare.Ec2VolumeID; w.provider.did("delete volume", models.InstanceID(disk)) != want {
+				t.Errorf("disk %s was deleted: %v", disk, !want)
+			}
+		}
+
 		windows := must(w.engine.CreateInstance(w.ctx, models.Instance{StackID: w.stack.ID, LayerIDs: []models.LayerID{w.lb.ID}}))(t)
 		if err := w.store.SQL().QueryRowContext(w.ctx, "UPDATE instances SET platform = 'windows' WHERE hostname = '"+windows.Hostname+"' RETURNING id").Scan(new(string)); err != nil {
 			t.Fatal(err)

@@ -351,6 +351,13 @@ func (p *fakeProvider) Terminate(_ context.Context, id string) error {
 	return nil
 }
 
+func (p *fakeProvider) DeleteVolume(_ context.Context, id string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls = append(p.calls, "delete volume "+id)
+	return nil
+}
+
 func (p *fakeProvider) Describe(_ context.Context, ids ...string) ([]compute.Machine, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
