@@ -272,18 +272,23 @@ func deviceLetters(n int) string {
 }
 
 // releaseVolumes takes the disks of an instance that leaves its stack; forGood
-// removes their records, whose contents have been removed before.
+// removes their records. Whoever wants what is on them removed, too, has done
+// so before.
 func (t *tx) releaseVolumes(ctx context.Context, i *models.Instance, forGood bool) error {
 	volumes, err := t.Volumes.OfInstance(ctx, i.ID)
 	if err != nil {
 		return err
+	}
+	deed := "DeleteVolume"
+	if i.Registered() {
+		deed = "DeregisterVolume" // the disk is its host's
 	}
 	for n := range volumes {
 		v, before := &volumes[n], volumes[n]
 		if forGood {
 			err = t.Volumes.Delete(ctx, v.ID)
 			if err == nil {
-				err = t.audit(ctx, "DeleteVolume", onVolume(v), &before, nil, models.Cause{})
+				err = t.audit(ctx, deed, onVolume(v), &before, nil, models.Cause{})
 			}
 		} else {
 			v.InstanceID, v.Status, v.Device = "", models.VolumeAvailable, ""
