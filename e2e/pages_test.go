@@ -70,6 +70,10 @@ func (p sample) pages() [][2]string {
 	return [][2]string{
 		{"stacks", "/stacks"}, {"stack-new", "/stacks/new"}, {"me", "/me"}, {"team", "/team"}, {"stack", in}, {"settings", in + "/settings"},
 		{"layers", in + "/layers"}, {"layer-new", in + "/layers/new"}, {"layer", in + "/layers/" + string(p.layer)},
+		{"stack-clone", in + "/clone"}, {"stack-tags", in + "/tags"}, {"stack-errors", in + "/errors"}, {"stack-platform", in + "/platform"},
+		{"layer-new-rails", in + "/layers/new?type=rails-app"}, {"layer-json", in + "/layers/" + string(p.layer) + "?tab=json"},
+		{"layer-volumes", in + "/layers/" + string(p.layer) + "?tab=volumes"}, {"layer-logs", in + "/layers/" + string(p.layer) + "?tab=logs"},
+		{"layer-scaling", in + "/layers/" + string(p.layer) + "?tab=scaling"}, {"layer-tags", in + "/layers/" + string(p.layer) + "?tab=tags"},
 		{"layer-settings", in + "/layers/" + string(p.layer) + "?tab=settings"}, {"instances", in + "/instances"}, {"instance-new", in + "/instances/new"},
 		{"instance", "/instances/" + string(p.online)}, {"instance-failed", "/instances/" + string(p.setupFailed)}, {"instance-edit", "/instances/" + string(p.online) + "/edit"},
 		{"apps", in + "/apps"}, {"app-new", in + "/apps/new"}, {"app", in + "/apps/" + p.app}, {"app-edit", in + "/apps/" + p.app + "/edit"},
@@ -92,7 +96,7 @@ func TestPages(t *testing.T) {
 	} else if err := os.MkdirAll(shots, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	b := openTab(t, s.url, 6*time.Minute)
+	b := openTab(t, s.url, 9*time.Minute)
 	t.Run("keyboard only", func(t *testing.T) { b.in(t).keyboardOnly(sample) })
 	for _, page := range sample.pages() {
 		t.Run(page[0], func(t *testing.T) { b.in(t).inspect(page[0], page[1], shots) })

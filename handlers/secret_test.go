@@ -90,7 +90,9 @@ func TestSecretsStayInside(t *testing.T) {
 }
 
 // pemOf is a block of PEM, after any text.
-func pemOf(kind string) string { return "-----BEGIN " + kind + "-----\nAAAA\n-----END " + kind + "-----\n" }
+func pemOf(kind string) string {
+	return "-----BEGIN " + kind + "-----\nAAAA\n-----END " + kind + "-----\n"
+}
 
 // fillSecrets writes every secret by its form.
 func fillSecrets(t *testing.T, c *realConsole) {
@@ -131,6 +133,7 @@ func fillSecrets(t *testing.T, c *realConsole) {
 	saved("user", b.post("/team/users", "Name", "zoe", "Password", canary+"user-password"))
 	c.as("show").post("/me/password", "Current", canary+"wrong-password", "Password", canary+"new-password")
 	c.browser().post("/sign-in", "name", "zoe", "password", canary+"mistyped-password")
+	fillDeskSecrets(t, c, b)
 	eng := c.h.Engine.(*engine.Engine)
 	ctx := models.WithActor(t.Context(), models.Actor{Kind: models.ActorSetup, Name: "test"})
 	root, err := c.store.Users.ByName(ctx, "root")

@@ -48,14 +48,19 @@ func (f *fleet) host(name string) models.Instance {
 
 // pages are the addresses of all pages inside a stack.
 func (f *fleet) pages() []string {
-	return []string{
+	return append(f.deskPages(),
 		f.at(""), f.at("?view=list"), f.at("?kind=deployment"), f.at("/settings"),
-		f.at("/layers"), f.at("/layers/new"), views.LayerHref(f.stack.ID, f.layers[3].ID), views.LayerHref(f.stack.ID, f.layers[3].ID) + "?edit=1",
-		views.LayerHref(f.stack.ID, f.layers[0].ID) + "?tab=settings", views.LayerHref(f.stack.ID, f.layers[3].ID) + "?tab=instances",
-		f.at("/instances"), f.at("/instances/new"), views.InstanceHref(f.host("php-3").ID), views.InstanceHref(f.host("php-12").ID) + "/edit",
-		f.at("/apps"), f.at("/apps/new"), views.AppHref(f.stack.ID, f.app.ID), views.AppHref(f.stack.ID, f.app.ID) + "/edit",
+		f.at("/layers"), f.at("/layers/new"), views.LayerHref(f.stack.ID, f.layers[3].ID), views.LayerHref(f.stack.ID, f.layers[3].ID)+"?edit=1",
+		views.LayerHref(f.stack.ID, f.layers[0].ID)+"?tab=settings", views.LayerHref(f.stack.ID, f.layers[3].ID)+"?tab=instances",
+		f.at("/instances"), f.at("/instances/new"), views.InstanceHref(f.host("php-3").ID), views.InstanceHref(f.host("php-12").ID)+"/edit",
+		f.at("/apps"), f.at("/apps/new"), views.AppHref(f.stack.ID, f.app.ID), views.AppHref(f.stack.ID, f.app.ID)+"/edit",
+		f.at("/clone"), f.at("/tags"), f.at("/errors"), f.at("/platform"), f.at("/layers/new?type=rails-app"),
+		views.LayerHref(f.stack.ID, f.layers[0].ID)+"?tab=json", views.LayerHref(f.stack.ID, f.layers[0].ID)+"?tab=network",
+		views.LayerHref(f.stack.ID, f.layers[5].ID)+"?tab=volumes", views.LayerHref(f.stack.ID, f.layers[5].ID)+"?tab=security",
+		views.LayerHref(f.stack.ID, f.layers[5].ID)+"?tab=logs", views.LayerHref(f.stack.ID, f.layers[5].ID)+"?tab=scaling",
+		views.LayerHref(f.stack.ID, f.layers[5].ID)+"?tab=tags",
 		f.at("/run"), f.at("/deployments"), views.DeploymentHref(f.failed.ID), views.DeploymentHref(f.running.ID),
-	}
+	)
 }
 
 func TestEveryPageInsideAStack(t *testing.T) {

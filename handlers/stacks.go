@@ -155,6 +155,9 @@ func (h *Handlers) newStackPage(w http.ResponseWriter, r *http.Request, form vie
 func (h *Handlers) createStack(w http.ResponseWriter, r *http.Request) {
 	asked := newStack()
 	fillStack(&asked, r.PostForm)
+	if r.PostForm.Get("form") != "whole" { // a box that was not there says nothing
+		asked.UseOpsworksSecurityGroups = true
+	}
 	asked.Provider, asked.Region, asked.VpcID = r.PostForm.Get("Provider"), trimmed(r.PostForm, "Region"), trimmed(r.PostForm, "VpcId")
 	made, err := h.Engine.CreateStack(r.Context(), asked)
 	if err != nil {

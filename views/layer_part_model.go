@@ -89,7 +89,7 @@ func raidLevels(now string) []ui.Option {
 }
 
 func volumeTypes(now string) []ui.Option {
-	return choices(now, "standard", "standard", "gp2", "gp2, SSD", "io1", "io1, SSD", "st1", "st1, HDD", "sc1", "sc1, HDD")
+	return choices(or(now, "standard"), "standard", "standard", "gp2", "gp2, SSD", "io1", "io1, SSD", "st1", "st1, HDD", "sc1", "sc1, HDD")
 }
 
 func yesNo(now string) []ui.Option { return choices(now, "", "no", "yes", "yes") }

@@ -118,4 +118,8 @@ addEventListener('change', onChange);
 addEventListener('pageshow', onShow);
 setInterval(tickTimes, 5000);
 guard();
+// On a phone the tabs scroll: the current one is in sight.
+for (const t of document.querySelectorAll('.tabs [aria-current]')) {
+  t.parentElement.scrollLeft = t.offsetLeft - (t.parentElement.clientWidth - t.offsetWidth) / 2;
+}
 startLive();
