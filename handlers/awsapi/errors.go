@@ -76,6 +76,10 @@ func failureOf(err error) *failure {
 	case errors.Is(err, context.DeadlineExceeded):
 		return &failure{"ServiceUnavailable", "The server is too busy to answer now. Try again.", http.StatusServiceUnavailable}
 	}
+	return internalFailure()
+}
+
+func internalFailure() *failure {
 	return &failure{"InternalFailure", "Internal error. The details are in the server's log, with the id of this request.", http.StatusInternalServerError}
 }
 
@@ -86,6 +90,10 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		a.Log.ErrorContext(r.Context(), "answer an API request", slog.String("target", clip(r.Header.Get("X-Amz-Target"))),
 			slog.String("request_id", web.RequestID(r.Context())), slog.Any("error", err))
 	}
+	tell(w, f)
+}
+
+func tell(w http.ResponseWriter, f *failure) {
 	body, _ := json.Marshal(f) // two strings cannot fail
 	write(w, f.status, body)
 }

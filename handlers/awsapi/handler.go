@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,9 +37,10 @@ type Config struct {
 // API is the surface for AWS clients, an http.Handler for POST /.
 type API struct {
 	Config
-	services map[string]service // by the first part of X-Amz-Target
-	calls    *calls
-	handler  http.Handler
+	services  map[string]service // by the first part of X-Amz-Target
+	calls     *calls
+	readLimit time.Duration
+	handler   http.Handler
 }
 
 // service is an AWS API at this endpoint.
@@ -66,12 +66,12 @@ func New(c Config) *API {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	a := &API{Config: c, calls: newCalls()}
+	a := &API{Config: c, calls: newCalls(), readLimit: readLimit}
 	a.services = map[string]service{stacksTarget: {signingName: "opsworks", operations: a.stacksAPI()}}
 	a.handler = web.Chain(http.HandlerFunc(a.serve),
 		web.WithRequestID,
 		web.Log(c.Log, c.Now),
-		web.Recover(c.Log, func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, errors.New("a panic, logged already")) }),
+		web.Recover(c.Log, func(w http.ResponseWriter, _ *http.Request) { tell(w, internalFailure()) }),
 	)
 	return a
 }
@@ -93,7 +93,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 // answer does what the request asks for. Until the signature is known to be
 // good, nothing of the engine is reached.
 func (a *API) answer(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := readBody(w, r)
+	body, err := a.readBody(w, r)
 	if err != nil {
 		return nil, err
 	}
@@ -129,19 +129,20 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 }
 
 // readBody reads all of a body that is neither too large nor too slow.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		w.Header().Set("Connection", "close") // the rest is not worth reading
 		return nil, &http.MaxBytesError{Limit: maxBody}
 	}
-	// A recorder in a test has no deadline.
 	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(time.Now().Add(readLimit))
+	_ = connection.SetReadDeadline(time.Now().Add(a.readLimit)) // a recorder in a test has none
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	_ = connection.SetReadDeadline(time.Time{})
 	if err != nil {
+		// The deadline stays: before it answers, the server reads what is left.
+		w.Header().Set("Connection", "close")
 		return nil, &unreadable{err}
 	}
+	_ = connection.SetReadDeadline(time.Time{})
 	return body, nil
 }
 

@@ -3,6 +3,7 @@ package awsapi
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -64,6 +65,26 @@ func TestNothingIsDoneWithoutASignature(t *testing.T) {
 				t.Errorf("got %d %s, want %s", status, answer, tc.want)
 			}
 		})
+	}
+}
+
+// Who sends a body slowly, or half of it, keeps a connection only for a while.
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.uncounted = true
+	w.api.readLimit = 50 * time.Millisecond
+	r := w.signed(t, w.key, "DeleteStack", `{"StackId":"x"}`, time.Now())
+	never, stop := io.Pipe()
+	defer stop.Close()
+	r.Body = never
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	resp := must(transport.RoundTrip(r))(t)
+	defer resp.Body.Close()
+	answer := must(io.ReadAll(resp.Body))(t)
+	if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(answer), "SerializationException") {
+		t.Errorf("got %d %s", resp.StatusCode, answer)
 	}
 }
 
@@ -149,7 +170,7 @@ func TestPanicIsAnInternalFailure(t *testing.T) {
 	if answer.Code != http.StatusInternalServerError || !strings.Contains(answer.Body.String(), "InternalFailure") || strings.Contains(answer.Body.String(), "disco") {
 		t.Errorf("got %d %s", answer.Code, answer.Body)
 	}
-	if !strings.Contains(log.String(), "disco") || strings.Contains(log.String(), "my-secret") {
+	if strings.Count(log.String(), "level=ERROR") != 1 || !strings.Contains(log.String(), "disco") || strings.Contains(log.String(), "my-secret") {
 		t.Errorf("logged %s", log.String())
 	}
 }
