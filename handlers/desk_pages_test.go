@@ -25,6 +25,16 @@ func opened(stack models.StackID, tab, key string) string {
 	return views.ResourcesHref(stack, tab) + "&edit=" + url.QueryEscape(key)
 }
 
+// deskPages are the addresses of the pages about hosts, schedules, resources
+// and permissions.
+func (f *fleet) deskPages() []string {
+	pages := []string{f.at("/register"), f.at("/permissions"), views.ScheduleHref(f.host("php-12").ID)}
+	for _, tab := range []string{views.TabElasticIPs, views.TabVolumes, views.TabRaidArrays, views.TabRds, views.TabLoadBalancers, views.TabEcsClusters} {
+		pages = append(pages, views.ResourcesHref(f.stack.ID, tab))
+	}
+	return pages
+}
+
 func TestElasticIPsByForms(t *testing.T) {
 	t.Parallel()
 	c := quietConsole(t)
