@@ -23,7 +23,7 @@ func (f *fakeEngine) Level(ctx context.Context, id models.StackID) (models.Level
 }
 
 func (f *fakeEngine) LayerTypes() []models.LayerType {
-	return []models.LayerType{models.LayerLB, models.LayerWeb, models.LayerPHPApp, models.LayerNodejsApp, models.LayerDBMaster, models.LayerMemcached, models.LayerCustom}
+	return models.LayerTypes
 }
 
 func (f *fakeEngine) RunLists(_ context.Context, l *models.Layer) (models.Recipes, error) {

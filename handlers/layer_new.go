@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"opsyard/engine/lifecycle"
 	"opsyard/models"
 	"opsyard/views"
 
@@ -16,7 +15,7 @@ import (
 // showNewLayer offers the types of layers, and the form of the chosen one.
 func (h *Handlers) showNewLayer(w http.ResponseWriter, r *http.Request, stack *models.Stack) {
 	form := views.Form{Values: url.Values{}}
-	if kind := models.LayerType(r.URL.Query().Get("type")); slices.Contains(models.LayerTypes, kind) {
+	if kind := models.LayerType(r.URL.Query().Get("type")); slices.Contains(h.Engine.LayerTypes(), kind) {
 		form = newLayerForm(stack, kind)
 	}
 	page, err := h.newLayer(w, r, stack, form)
@@ -51,8 +50,8 @@ func (h *Handlers) newLayer(w http.ResponseWriter, r *http.Request, stack *model
 	if err != nil {
 		return p, err
 	}
-	for _, t := range models.LayerTypes {
-		choice := views.LayerChoice{Type: t, BuiltIn: hasRecipes(t), Reason: whyNot(stack, layers, t)}
+	for _, t := range h.Engine.LayerTypes() {
+		choice := views.LayerChoice{Type: t, BuiltIn: h.Engine.HasRecipes(t), Reason: whyNot(stack, layers, t)}
 		p.Types = append(p.Types, choice)
 		if string(t) == form.Value("Type") {
 			p.Chosen = &choice
@@ -60,12 +59,6 @@ func (h *Handlers) newLayer(w http.ResponseWriter, r *http.Request, stack *model
 	}
 	p.Frame = h.framed(w, r, frame, "layers", "New layer", "", crumb("Layers", frame.Href("/layers")), crumb("New layer", ""))
 	return p, nil
-}
-
-// hasRecipes tells whether this version has built-in recipes for a type.
-func hasRecipes(t models.LayerType) bool {
-	recipes, _ := lifecycle.BuiltIn(t)
-	return slices.ContainsFunc(models.Events, func(e models.Event) bool { return len(recipes.For(e)) > 0 })
 }
 
 // whyNot says why the stack cannot have a layer of the type; empty when it can.

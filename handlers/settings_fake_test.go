@@ -11,6 +11,10 @@ import (
 
 // Verbs of the settings of stacks and layers, over the real store.
 
+func (f *fakeEngine) HasRecipes(t models.LayerType) bool {
+	return t == models.LayerLB || t == models.LayerWeb
+}
+
 func (f *fakeEngine) OperatingSystems() []models.OperatingSystem { return models.OperatingSystems }
 
 func (f *fakeEngine) AgentVersions(m models.ConfigurationManager) []models.AgentVersion {

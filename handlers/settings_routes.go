@@ -12,6 +12,8 @@ type settingsEngine interface {
 	tagEngine
 	platformEngine
 	scalingEngine
+	// HasRecipes tells whether this version has built-in recipes for a type.
+	HasRecipes(t models.LayerType) bool
 }
 
 // settingsRoutes are the settings of stacks and layers.

@@ -160,7 +160,7 @@ func ServiceErrorsPage(p ServiceErrorList) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, ", newest first</caption> <thead><tr><th scope=\"col\">Instance</th><th scope=\"col\">Type</th><th scope=\"col\">Message</th><th scope=\"col\">When, UTC</th></tr></thead> <tbody>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, ", newest first</caption> <thead><tr><th scope=\"col\">Instance</th><th scope=\"col\">Type</th><th scope=\"col\">Message</th><th scope=\"col\">When</th></tr></thead> <tbody>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
