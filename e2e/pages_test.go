@@ -24,6 +24,7 @@ type sample struct {
 	layer       models.LayerID
 	online      models.InstanceID
 	setupFailed models.InstanceID
+	timed       models.InstanceID
 	app         string
 	successful  models.DeploymentID
 	failed      models.DeploymentID
@@ -41,6 +42,7 @@ func newSample(t *testing.T, s *server, c *console) sample {
 	ids := c.newInstances(p.stack, p.layer, 2)
 	p.online = ids[0]
 	c.made(in+"/instances", url.Values{"LayerIds": {string(p.layer)}}) // stays stopped
+	p.timed = models.InstanceID(c.made(in+"/instances", url.Values{"LayerIds": {string(p.layer)}, "AutoScalingType": {models.ScalingTimer}}))
 	p.app = c.newApp(p.stack, "Shop front", site)
 	c.post("/team/users", url.Values{"Name": {"ben"}, "Password": {password}})
 	s.becomes(models.InstanceOnline, 2*time.Minute, ids...)
@@ -76,6 +78,9 @@ func (p sample) pages() [][2]string {
 		{"layer-scaling", in + "/layers/" + string(p.layer) + "?tab=scaling"}, {"layer-tags", in + "/layers/" + string(p.layer) + "?tab=tags"},
 		{"layer-settings", in + "/layers/" + string(p.layer) + "?tab=settings"}, {"instances", in + "/instances"}, {"instance-new", in + "/instances/new"},
 		{"instance", "/instances/" + string(p.online)}, {"instance-failed", "/instances/" + string(p.setupFailed)}, {"instance-edit", "/instances/" + string(p.online) + "/edit"},
+		{"register", in + "/register"}, {"schedule", "/instances/" + string(p.timed) + "/schedule"}, {"permissions", in + "/permissions"},
+		{"elastic-ips", in + "/resources"}, {"volumes", in + "/resources?tab=volumes"}, {"databases", in + "/resources?tab=rds"},
+		{"load-balancers", in + "/resources?tab=load-balancers"}, {"team-new", "/team/new"},
 		{"apps", in + "/apps"}, {"app-new", in + "/apps/new"}, {"app", in + "/apps/" + p.app}, {"app-edit", in + "/apps/" + p.app + "/edit"},
 		{"run", in + "/run"}, {"run-deploy", in + "/run?command=deploy&app=" + p.app}, {"deployments", in + "/deployments"},
 		{"deployment", "/deployments/" + string(p.successful)}, {"deployment-failed", "/deployments/" + string(p.failed)}, {"not-found", "/stacks/nope"},
