@@ -1,6 +1,7 @@
 package models
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -58,8 +59,8 @@ func TestInstanceRules(t *testing.T) {
 		c.change(&i)
 		i.Normalize()
 		var field string
-		if err := i.Validate(); err != nil {
-			field = err.(*Error).Field
+		if refused := (*Error)(nil); errors.As(i.Validate(), &refused) {
+			field = refused.Field
 		}
 		if field != c.field {
 			t.Errorf("%s: refused for %q, want %q: %v", name, field, c.field, i.Validate())

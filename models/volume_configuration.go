@@ -1,7 +1,6 @@
 package models
 
 import (
-	"path"
 	"slices"
 	"strings"
 )
@@ -14,9 +13,6 @@ var volumeLimits = map[string]struct{ least, most int }{
 
 // VolumeTypes is every type of volume, in the order the console offers them.
 var VolumeTypes = []string{"standard", "gp2", "io1", "st1", "sc1"}
-
-// reservedMounts are directories that OpsWorks keeps for itself.
-var reservedMounts = []string{"/", "/srv/www", "/var/www", "/var/log/apache2", "/var/log/httpd", "/var/log/mysql"}
 
 // raidDisks is how many disks each RAID level needs.
 var raidDisks = map[int]int{0: 2, 1: 2, 5: 3, 10: 4}
@@ -53,12 +49,11 @@ func (v VolumeConfiguration) Validate() error {
 	refuse := func(format string, args ...any) error {
 		return InvalidField("VolumeConfigurations", "Volume configurations: "+format, args...)
 	}
+	if err := CheckMountPoint(v.MountPoint); err != nil {
+		return refuse("%s", Sentence(err))
+	}
 	limits, known := volumeLimits[v.VolumeType]
 	switch {
-	case !strings.HasPrefix(v.MountPoint, "/") || path.Clean(v.MountPoint) != v.MountPoint || strings.ContainsFunc(v.MountPoint, unmountable):
-		return refuse("mount point %q is not an absolute path.", v.MountPoint)
-	case slices.Contains(reservedMounts, v.MountPoint):
-		return refuse("mount point %s is reserved.", v.MountPoint)
 	case !known:
 		return refuse("volume type must be one of %s.", strings.Join(VolumeTypes, ", "))
 	case v.Size < limits.least || v.Size > limits.most:
@@ -87,8 +82,6 @@ func (v VolumeConfiguration) Validate() error {
 	}
 	return nil
 }
-
-func unmountable(r rune) bool { return r <= ' ' || unshowable(r) || strings.ContainsRune(`"'\`, r) }
 
 func validateVolumes(volumes []VolumeConfiguration) error {
 	var mounts []string
