@@ -143,7 +143,7 @@ func (e *Engine) CancelCommand(ctx context.Context, id models.CommandID) error {
 		return err
 	}
 	if _, err := e.Authorize(ctx, c.StackID, models.ActionDeploy); err != nil {
-		return err
+		return hide(err, "command", id)
 	}
 	return e.tx(ctx, func(t *tx) error { return t.cancelByUser(ctx, id) })
 }
@@ -175,7 +175,7 @@ func (e *Engine) CancelDeployment(ctx context.Context, id models.DeploymentID) e
 		return err
 	}
 	if _, err := e.Authorize(ctx, d.StackID, models.ActionDeploy); err != nil {
-		return err
+		return hide(err, "deployment", id)
 	}
 	if d.Status != models.DeploymentRunning {
 		return models.Conflict("The deployment is %s already.", d.Status)

@@ -146,13 +146,13 @@ func (t *tx) checkLayers(ctx context.Context, r *DeploymentRequest) error {
 	if len(r.LayerIDs) == 0 {
 		return nil
 	}
-	layers, err := t.Layers.ByIDs(ctx, r.LayerIDs)
+	layers, err := t.Layers.InStack(ctx, r.StackID)
 	if err != nil {
 		return err
 	}
-	for _, l := range layers {
-		if l.StackID != r.StackID {
-			return models.NotFound("layer", l.ID)
+	for _, id := range r.LayerIDs {
+		if !slices.ContainsFunc(layers, func(l models.Layer) bool { return l.ID == id }) {
+			return models.NotFound("layer", id)
 		}
 	}
 	return nil

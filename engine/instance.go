@@ -61,8 +61,16 @@ func (t *tx) membership(ctx context.Context, i *models.Instance) ([]models.Layer
 		return layers, nil
 	}
 	for _, id := range i.LayerIDs {
-		if _, err := t.Layers.Get(ctx, id); err != nil {
+		l, err := t.Layers.Get(ctx, id)
+		if err != nil {
 			return nil, err
+		}
+		visible, err := t.mayShow(ctx, l.StackID)
+		if err != nil {
+			return nil, err
+		}
+		if !visible {
+			return nil, models.NotFound("layer", id)
 		}
 	}
 	return nil, models.InvalidField("LayerIds", "Please only provide layer IDs from the same stack")
@@ -293,11 +301,7 @@ func (t *tx) stop(ctx context.Context, i *models.Instance, force bool, cause mod
 // SuggestHostname proposes a free hostname for a new instance of a layer
 // (OpsWorks: GetHostnameSuggestion).
 func (e *Engine) SuggestHostname(ctx context.Context, id models.LayerID) (string, error) {
-	layer, err := e.store.Layers.Get(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	stack, err := e.Authorize(ctx, layer.StackID, models.ActionManage)
+	layer, stack, err := e.layerFor(ctx, id, models.ActionManage)
 	if err != nil {
 		return "", err
 	}

@@ -14,7 +14,7 @@ func onBalancer(b *models.ElasticLoadBalancer) target {
 // AttachElasticLoadBalancer attaches a classic load balancer to a layer, whose
 // online instances it serves from then on (OpsWorks: AttachElasticLoadBalancer).
 func (e *Engine) AttachElasticLoadBalancer(ctx context.Context, name string, layerID models.LayerID) error {
-	layer, stack, err := e.layerToManage(ctx, layerID)
+	layer, stack, err := e.layerFor(ctx, layerID, models.ActionManage)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (e *Engine) UpdateElasticLoadBalancer(ctx context.Context, name string, lay
 }
 
 func (e *Engine) onBalancer(ctx context.Context, name string, layerID models.LayerID, action string, do func(*tx, *models.Layer, *models.ElasticLoadBalancer) (any, error)) error {
-	layer, _, err := e.layerToManage(ctx, layerID)
+	layer, _, err := e.layerFor(ctx, layerID, models.ActionManage)
 	if err != nil {
 		return err
 	}
@@ -87,14 +87,4 @@ func (e *Engine) onBalancer(ctx context.Context, name string, layerID models.Lay
 		}
 		return t.audit(ctx, action, onBalancer(&before), &before, after, models.Cause{})
 	})
-}
-
-// layerToManage loads a layer for somebody who wants to change something of it.
-func (e *Engine) layerToManage(ctx context.Context, id models.LayerID) (*models.Layer, *models.Stack, error) {
-	layer, err := e.store.Layers.Get(ctx, id)
-	if err != nil {
-		return nil, nil, err
-	}
-	stack, err := e.manageOf(ctx, layer.StackID, models.NotFound("layer", id))
-	return layer, stack, err
 }

@@ -71,6 +71,14 @@ func (t *tx) permission(ctx context.Context, stack models.StackID, user models.U
 	return p, err
 }
 
+// mayShow tells whether the asker may see another stack than the one that they
+// act in.
+func (t *tx) mayShow(ctx context.Context, stack models.StackID) (bool, error) {
+	actor := models.ActorFrom(ctx)
+	p, err := t.permission(ctx, stack, actor.UserID)
+	return err == nil && models.MayDo(actor, p.Level, models.ActionShow), err
+}
+
 func errOwnPermission() error {
 	return models.Invalid("You cannot set your own permission; somebody else with the level manage can.")
 }

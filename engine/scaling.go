@@ -39,12 +39,9 @@ func (e *Engine) SetTimeBasedAutoScaling(ctx context.Context, id models.Instance
 // follow the load; a layer that has no setting yet begins with OpsWorks'
 // defaults (OpsWorks: SetLoadBasedAutoScaling).
 func (e *Engine) SetLoadBasedAutoScaling(ctx context.Context, id models.LayerID, change func(*models.LoadBasedAutoScaling) error) error {
-	current, err := e.store.Layers.Get(ctx, id)
+	current, _, err := e.layerFor(ctx, id, models.ActionManage)
 	if err != nil {
 		return err
-	}
-	if _, err := e.Authorize(ctx, current.StackID, models.ActionManage); err != nil {
-		return hide(err, "layer", id)
 	}
 	return e.tx(ctx, func(t *tx) error {
 		// The stack's lock keeps two changes of one layer apart.

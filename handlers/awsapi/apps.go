@@ -143,11 +143,7 @@ func (a *API) appsOf(ctx context.Context, in *wire.DescribeAppsRequest) ([]model
 		}
 		return a.Store.Apps.InStack(ctx, stack.ID)
 	}
-	apps, err := a.Store.Apps.ByIDs(ctx, ids[models.AppID](in.AppIds))
-	if err != nil {
-		return nil, err
-	}
-	return apps, mustSee(ctx, a, "app", apps, func(app *models.App) (models.StackID, models.AppID) { return app.StackID, app.ID })
+	return see(ctx, a, nounApp, ids[models.AppID](in.AppIds), a.Store.Apps.ByIDs)
 }
 
 func wireApp(stored *models.App) wire.App {

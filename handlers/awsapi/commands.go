@@ -45,29 +45,19 @@ func (a *API) describeCommands(ctx context.Context, in *wire.DescribeCommandsReq
 func (a *API) commandsOf(ctx context.Context, in *wire.DescribeCommandsRequest) ([]models.Command, error) {
 	switch {
 	case in.DeploymentId != nil:
-		d, err := a.Store.Deployments.Get(ctx, id[models.DeploymentID](in.DeploymentId))
+		d, err := seeOne(ctx, a, nounDeployment, id[models.DeploymentID](in.DeploymentId), a.Store.Deployments.ByIDs)
 		if err != nil {
-			return nil, err
-		}
-		if err := mustSee(ctx, a, "deployment", []models.Deployment{*d}, func(d *models.Deployment) (models.StackID, models.DeploymentID) { return d.StackID, d.ID }); err != nil {
 			return nil, err
 		}
 		return a.Store.Commands.OfDeployment(ctx, d.ID)
 	case in.InstanceId != nil:
-		i, err := a.Store.Instances.Get(ctx, id[models.InstanceID](in.InstanceId))
-		if err != nil {
+		wanted := id[models.InstanceID](in.InstanceId)
+		if err := a.seeInstance(ctx, wanted); err != nil {
 			return nil, err
 		}
-		if err := mustSee(ctx, a, "instance", []models.Instance{*i}, func(i *models.Instance) (models.StackID, models.InstanceID) { return i.StackID, i.ID }); err != nil {
-			return nil, err
-		}
-		return a.Store.Commands.OfInstance(ctx, i.ID, everything)
+		return a.Store.Commands.OfInstance(ctx, wanted, everything)
 	}
-	list, err := a.Store.Commands.ByIDs(ctx, ids[models.CommandID](in.CommandIds))
-	if err != nil {
-		return nil, err
-	}
-	return list, mustSee(ctx, a, "command", list, func(c *models.Command) (models.StackID, models.CommandID) { return c.StackID, c.ID })
+	return see(ctx, a, nounCommand, ids[models.CommandID](in.CommandIds), a.Store.Commands.ByIDs)
 }
 
 func wireCommand(c *models.Command) wire.Command {

@@ -71,20 +71,13 @@ func (a *API) deploymentsOf(ctx context.Context, in *wire.DescribeDeploymentsReq
 		all, err := a.Store.Deployments.InStack(ctx, stack.ID, everything, 0)
 		return slices.DeleteFunc(all, unasked), err
 	case in.AppId != nil:
-		app, err := a.Store.Apps.Get(ctx, id[models.AppID](in.AppId))
+		app, err := seeOne(ctx, a, nounApp, id[models.AppID](in.AppId), a.Store.Apps.ByIDs)
 		if err != nil {
-			return nil, err
-		}
-		if err := mustSee(ctx, a, "app", []models.App{*app}, func(app *models.App) (models.StackID, models.AppID) { return app.StackID, app.ID }); err != nil {
 			return nil, err
 		}
 		return a.Store.Deployments.OfApp(ctx, app.ID, everything)
 	}
-	list, err := a.Store.Deployments.ByIDs(ctx, ids[models.DeploymentID](in.DeploymentIds))
-	if err != nil {
-		return nil, err
-	}
-	return list, mustSee(ctx, a, "deployment", list, func(d *models.Deployment) (models.StackID, models.DeploymentID) { return d.StackID, d.ID })
+	return see(ctx, a, nounDeployment, ids[models.DeploymentID](in.DeploymentIds), a.Store.Deployments.ByIDs)
 }
 
 // unasked are the deployments of commands that only the engine gives. Lists

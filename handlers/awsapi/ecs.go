@@ -61,11 +61,7 @@ func (a *API) describeEcsClusters(ctx context.Context, in *wire.DescribeEcsClust
 
 func (a *API) ecsClustersOf(ctx context.Context, in *wire.DescribeEcsClustersRequest) ([]models.EcsCluster, error) {
 	if len(in.EcsClusterArns) > 0 {
-		list, err := a.Store.EcsClusters.ByArns(ctx, in.EcsClusterArns)
-		if err != nil {
-			return nil, err
-		}
-		return list, mustSee(ctx, a, "ECS cluster", list, func(c *models.EcsCluster) (models.StackID, string) { return c.StackID, c.Arn })
+		return see(ctx, a, nounEcsCluster, in.EcsClusterArns, a.Store.EcsClusters.ByArns)
 	}
 	stacks, err := a.stacksFor(ctx, in.StackId)
 	if err != nil {

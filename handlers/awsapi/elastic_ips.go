@@ -76,11 +76,7 @@ func (a *API) elasticIPsOf(ctx context.Context, in *wire.DescribeElasticIpsReque
 		for n, ip := range in.Ips {
 			wanted[n] = models.NormalIP(ip)
 		}
-		list, err := a.Store.ElasticIPs.ByIPs(ctx, wanted)
-		if err != nil {
-			return nil, err
-		}
-		return list, mustSee(ctx, a, "elastic IP", list, func(e *models.ElasticIP) (models.StackID, string) { return e.StackID, e.IP })
+		return see(ctx, a, nounElasticIP, wanted, a.Store.ElasticIPs.ByIPs)
 	}
 	stacks, err := a.stacksFor(ctx, in.StackId)
 	if err != nil {

@@ -133,21 +133,15 @@ func (a *API) selectInstances(ctx context.Context, in *wire.DescribeInstancesReq
 		}
 		return a.Store.Instances.Shown(ctx, store.InstanceSelector{StackID: stack.ID})
 	case text(in.LayerId) != "":
-		layer, err := a.Store.Layers.Get(ctx, id[models.LayerID](in.LayerId))
-		if err != nil {
-			return nil, err
-		}
-		err = mustSee(ctx, a, "layer", []models.Layer{*layer}, func(l *models.Layer) (models.StackID, models.LayerID) { return l.StackID, l.ID })
+		layer, err := seeOne(ctx, a, nounLayer, id[models.LayerID](in.LayerId), a.Store.Layers.ByIDs)
 		if err != nil {
 			return nil, err
 		}
 		return a.Store.Instances.Shown(ctx, store.InstanceSelector{LayerID: layer.ID})
 	}
-	instances, err := a.Store.Instances.Shown(ctx, store.InstanceSelector{IDs: wanted})
-	if err != nil {
-		return nil, err
-	}
-	return instances, mustSee(ctx, a, "instance", instances, func(i *models.Instance) (models.StackID, models.InstanceID) { return i.StackID, i.ID })
+	return see(ctx, a, nounInstance, wanted, func(ctx context.Context, wanted []models.InstanceID) ([]models.Instance, error) {
+		return a.Store.Instances.Shown(ctx, store.InstanceSelector{IDs: wanted})
+	})
 }
 
 func instanceShown(i *models.Instance) wire.Instance {

@@ -228,12 +228,7 @@ func (a *API) layersOf(ctx context.Context, in *wire.DescribeLayersRequest) ([]m
 		}
 		return a.Store.Layers.InStack(ctx, s.ID)
 	}
-	wanted := ids[models.LayerID](in.LayerIds)
-	layers, err := a.Store.Layers.ByIDs(ctx, wanted)
-	if err != nil {
-		return nil, err
-	}
-	return layers, mustSee(ctx, a, "layer", layers, func(l *models.Layer) (models.StackID, models.LayerID) { return l.StackID, l.ID })
+	return see(ctx, a, nounLayer, ids[models.LayerID](in.LayerIds), a.Store.Layers.ByIDs)
 }
 
 func layerShown(l *models.Layer, defaults models.Recipes) layer {

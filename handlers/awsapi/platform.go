@@ -88,19 +88,11 @@ func (a *API) serviceErrorsOf(ctx context.Context, in *wire.DescribeServiceError
 		}
 		return a.Store.ServiceErrors.InStack(ctx, s.ID)
 	case in.InstanceId != nil:
-		i, err := a.Store.Instances.Get(ctx, id[models.InstanceID](in.InstanceId))
-		if err != nil {
+		wanted := id[models.InstanceID](in.InstanceId)
+		if err := a.seeInstance(ctx, wanted); err != nil {
 			return nil, err
 		}
-		of := func(i *models.Instance) (models.StackID, models.InstanceID) { return i.StackID, i.ID }
-		if err := mustSee(ctx, a, "instance", []models.Instance{*i}, of); err != nil {
-			return nil, err
-		}
-		return a.Store.ServiceErrors.OfInstance(ctx, i.ID)
+		return a.Store.ServiceErrors.OfInstance(ctx, wanted)
 	}
-	found, err := a.Store.ServiceErrors.ByIDs(ctx, ids[models.ServiceErrorID](in.ServiceErrorIds))
-	if err != nil {
-		return nil, err
-	}
-	return found, mustSee(ctx, a, "service error", found, func(e *models.ServiceError) (models.StackID, models.ServiceErrorID) { return e.StackID, e.ID })
+	return see(ctx, a, nounServiceError, ids[models.ServiceErrorID](in.ServiceErrorIds), a.Store.ServiceErrors.ByIDs)
 }

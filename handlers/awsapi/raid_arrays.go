@@ -41,11 +41,7 @@ func (a *API) raidArraysOf(ctx context.Context, in *wire.DescribeRaidArraysReque
 }
 
 func (a *API) raidArraysByID(ctx context.Context, wanted []models.RaidArrayID) ([]models.RaidArray, error) {
-	list, err := a.Store.RaidArrays.ByIDs(ctx, wanted)
-	if err != nil {
-		return nil, err
-	}
-	return list, mustSee(ctx, a, "RAID array", list, func(r *models.RaidArray) (models.StackID, models.RaidArrayID) { return r.StackID, r.ID })
+	return see(ctx, a, nounRaidArray, wanted, a.Store.RaidArrays.ByIDs)
 }
 
 func raidArrayShown(r *models.RaidArray) wire.RaidArray {

@@ -29,11 +29,8 @@ func (a *API) stacksFor(ctx context.Context, given *string) ([]models.StackID, e
 // seeInstance refuses an instance that the asker may not see, as if there were
 // none.
 func (a *API) seeInstance(ctx context.Context, wanted models.InstanceID) error {
-	i, err := a.Store.Instances.Get(ctx, wanted)
-	if err != nil {
-		return err
-	}
-	return mustSee(ctx, a, "instance", []models.Instance{*i}, func(i *models.Instance) (models.StackID, models.InstanceID) { return i.StackID, i.ID })
+	_, err := seeOne(ctx, a, nounInstance, wanted, a.Store.Instances.ByIDs)
+	return err
 }
 
 // shown makes the wire's form of each, an empty list for none.

@@ -59,11 +59,7 @@ func setHour(schedule *models.WeeklySchedule, day time.Weekday, key, value strin
 }
 
 func (a *API) describeTimeBasedAutoScaling(ctx context.Context, in *wire.DescribeTimeBasedAutoScalingRequest) (*wire.DescribeTimeBasedAutoScalingResult, error) {
-	instances, err := a.Store.Instances.ByIDs(ctx, ids[models.InstanceID](in.InstanceIds))
-	if err != nil {
-		return nil, err
-	}
-	err = mustSee(ctx, a, "instance", instances, func(i *models.Instance) (models.StackID, models.InstanceID) { return i.StackID, i.ID })
+	instances, err := see(ctx, a, nounInstance, ids[models.InstanceID](in.InstanceIds), a.Store.Instances.ByIDs)
 	if err != nil {
 		return nil, err
 	}
@@ -125,15 +121,11 @@ func putThresholds(t *models.AutoScalingThresholds, in *wire.AutoScalingThreshol
 }
 
 func (a *API) describeLoadBasedAutoScaling(ctx context.Context, in *wire.DescribeLoadBasedAutoScalingRequest) (*wire.DescribeLoadBasedAutoScalingResult, error) {
-	layers, err := a.Store.Layers.ByIDs(ctx, ids[models.LayerID](in.LayerIds))
-	if err != nil {
+	layers := ids[models.LayerID](in.LayerIds)
+	if _, err := see(ctx, a, nounLayer, layers, a.Store.Layers.ByIDs); err != nil {
 		return nil, err
 	}
-	err = mustSee(ctx, a, "layer", layers, func(l *models.Layer) (models.StackID, models.LayerID) { return l.StackID, l.ID })
-	if err != nil {
-		return nil, err
-	}
-	list, err := a.Store.LoadBasedAutoScaling.OfLayers(ctx, ids[models.LayerID](in.LayerIds))
+	list, err := a.Store.LoadBasedAutoScaling.OfLayers(ctx, layers)
 	if err != nil {
 		return nil, err
 	}

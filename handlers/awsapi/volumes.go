@@ -73,11 +73,7 @@ func (a *API) volumesOf(ctx context.Context, in *wire.DescribeVolumesRequest) ([
 		}
 		return a.Store.Volumes.OfRaidArray(ctx, wanted)
 	case len(in.VolumeIds) > 0:
-		list, err := a.Store.Volumes.ByIDs(ctx, ids[models.VolumeID](in.VolumeIds))
-		if err != nil {
-			return nil, err
-		}
-		return list, mustSee(ctx, a, "volume", list, func(v *models.Volume) (models.StackID, models.VolumeID) { return v.StackID, v.ID })
+		return see(ctx, a, nounVolume, ids[models.VolumeID](in.VolumeIds), a.Store.Volumes.ByIDs)
 	}
 	stacks, err := a.stacksFor(ctx, in.StackId)
 	if err != nil {

@@ -45,7 +45,8 @@ func deleteBy(db *gorm.DB, table, column, kind string, value any) error {
 }
 
 // inOrder sorts rows as keys names them, each once. The missing keys are
-// joined in the error of notFound.
+// joined in the error of notFound, beside which it gives the rows that are
+// there.
 func inOrder[T any](rows []T, keys []string, keyOf func(*T) string, notFound func(string) error) ([]T, error) {
 	byKey := make(map[string]T, len(rows))
 	for n := range rows {
@@ -64,7 +65,7 @@ func inOrder[T any](rows []T, keys []string, keyOf func(*T) string, notFound fun
 		}
 	}
 	if missing != nil {
-		return nil, notFound(strings.Join(missing, ", "))
+		return list, notFound(strings.Join(missing, ", "))
 	}
 	return list, nil
 }
