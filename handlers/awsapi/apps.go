@@ -84,14 +84,7 @@ func (m appMembers) into(app *models.App) {
 			}
 		}
 	}
-	if m.domains != nil {
-		app.Domains = nil
-		for _, d := range m.domains {
-			if d != "" {
-				app.Domains = append(app.Domains, d)
-			}
-		}
-	}
+	putList(&app.Domains, given(m.domains))
 	if m.environment != nil {
 		app.Environment = nil
 		for _, v := range m.environment {
@@ -121,7 +114,7 @@ func mergeSource(stored models.Source, given *wire.Source) models.Source {
 }
 
 func (a *API) describeApps(ctx context.Context, in *wire.DescribeAppsRequest) (*wire.DescribeAppsResult, error) {
-	if err := selectOne("Please provide one or more app IDs or a stack ID", len(in.AppIds) > 0, in.StackId != nil); err != nil {
+	if err := selectOne("Please provide one or more app IDs or a stack ID", len(in.AppIds) > 0, has(in.StackId)); err != nil {
 		return nil, err
 	}
 	apps, err := a.appsOf(ctx, in)
@@ -136,7 +129,7 @@ func (a *API) describeApps(ctx context.Context, in *wire.DescribeAppsRequest) (*
 }
 
 func (a *API) appsOf(ctx context.Context, in *wire.DescribeAppsRequest) ([]models.App, error) {
-	if in.StackId != nil {
+	if has(in.StackId) {
 		stack, err := a.show(ctx, id[models.StackID](in.StackId))
 		if err != nil {
 			return nil, err

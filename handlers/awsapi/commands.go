@@ -15,7 +15,7 @@ func (a *API) commandOperations() operations {
 
 func (a *API) describeCommands(ctx context.Context, in *wire.DescribeCommandsRequest) (*wire.DescribeCommandsResult, error) {
 	err := selectOne("Please provide one or more command IDs or a deployment ID or an instance ID",
-		len(in.CommandIds) > 0, in.DeploymentId != nil, in.InstanceId != nil)
+		len(in.CommandIds) > 0, has(in.DeploymentId), has(in.InstanceId))
 	if err != nil {
 		return nil, err
 	}
@@ -44,13 +44,13 @@ func (a *API) describeCommands(ctx context.Context, in *wire.DescribeCommandsReq
 
 func (a *API) commandsOf(ctx context.Context, in *wire.DescribeCommandsRequest) ([]models.Command, error) {
 	switch {
-	case in.DeploymentId != nil:
+	case has(in.DeploymentId):
 		d, err := seeOne(ctx, a, nounDeployment, id[models.DeploymentID](in.DeploymentId), a.Store.Deployments.ByIDs)
 		if err != nil {
 			return nil, err
 		}
 		return a.Store.Commands.OfDeployment(ctx, d.ID)
-	case in.InstanceId != nil:
+	case has(in.InstanceId):
 		wanted := id[models.InstanceID](in.InstanceId)
 		if err := a.seeInstance(ctx, wanted); err != nil {
 			return nil, err

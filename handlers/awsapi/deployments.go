@@ -32,7 +32,7 @@ func (a *API) createDeployment(ctx context.Context, in *wire.CreateDeploymentReq
 
 func (a *API) describeDeployments(ctx context.Context, in *wire.DescribeDeploymentsRequest) (*wire.DescribeDeploymentsResult, error) {
 	err := selectOne("Please provide one or more deployment IDs or an app ID or a stack ID",
-		len(in.DeploymentIds) > 0, in.AppId != nil, in.StackId != nil)
+		len(in.DeploymentIds) > 0, has(in.AppId), has(in.StackId))
 	if err != nil {
 		return nil, err
 	}
@@ -63,14 +63,14 @@ const everything = -1
 
 func (a *API) deploymentsOf(ctx context.Context, in *wire.DescribeDeploymentsRequest) ([]models.Deployment, error) {
 	switch {
-	case in.StackId != nil:
+	case has(in.StackId):
 		stack, err := a.show(ctx, id[models.StackID](in.StackId))
 		if err != nil {
 			return nil, err
 		}
 		all, err := a.Store.Deployments.InStack(ctx, stack.ID, everything, 0)
 		return slices.DeleteFunc(all, unasked), err
-	case in.AppId != nil:
+	case has(in.AppId):
 		app, err := seeOne(ctx, a, nounApp, id[models.AppID](in.AppId), a.Store.Apps.ByIDs)
 		if err != nil {
 			return nil, err

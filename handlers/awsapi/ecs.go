@@ -34,7 +34,7 @@ func (a *API) deregisterEcsCluster(ctx context.Context, in *wire.DeregisterEcsCl
 // in the order of the ARNs, so that a page begins behind the one before
 // whatever was registered meanwhile.
 func (a *API) describeEcsClusters(ctx context.Context, in *wire.DescribeEcsClustersRequest) (*wire.DescribeEcsClustersResult, error) {
-	if err := selectAtMostOne("Please provide either one or more ECS cluster ARNs or one stack ID", text(in.StackId) != "", len(in.EcsClusterArns) > 0); err != nil {
+	if err := selectAtMostOne("Please provide either one or more ECS cluster ARNs or one stack ID", has(in.StackId), len(in.EcsClusterArns) > 0); err != nil {
 		return nil, err
 	}
 	after, err := readToken(text(in.NextToken))

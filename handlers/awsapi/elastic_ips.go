@@ -54,7 +54,7 @@ func (a *API) updateElasticIP(ctx context.Context, in *wire.UpdateElasticIpReque
 
 func (a *API) describeElasticIPs(ctx context.Context, in *wire.DescribeElasticIpsRequest) (*wire.DescribeElasticIpsResult, error) {
 	if err := selectAtMostOne("Please provide either one or more IP addresses or one stack ID or one instance ID",
-		text(in.InstanceId) != "", text(in.StackId) != "", len(in.Ips) > 0); err != nil {
+		has(in.InstanceId), has(in.StackId), len(in.Ips) > 0); err != nil {
 		return nil, err
 	}
 	list, err := a.elasticIPsOf(ctx, in)

@@ -65,21 +65,13 @@ func mappingsFrom(list []wire.BlockDeviceMapping) []models.BlockDeviceMapping {
 		mapping := models.BlockDeviceMapping{DeviceName: text(m.DeviceName), NoDevice: text(m.NoDevice), VirtualName: text(m.VirtualName)}
 		if e := m.Ebs; e != nil {
 			mapping.Ebs = &models.EbsBlockDevice{
-				SnapshotID: text(e.SnapshotId), Iops: intFrom(e.Iops), VolumeSize: intFrom(e.VolumeSize), VolumeType: text(e.VolumeType),
+				SnapshotID: text(e.SnapshotId), Iops: intOf(e.Iops), VolumeSize: intOf(e.VolumeSize), VolumeType: text(e.VolumeType),
 				DeleteOnTermination: e.DeleteOnTermination,
 			}
 		}
 		out = append(out, mapping)
 	}
 	return out
-}
-
-func intFrom(p *int64) *int {
-	if p == nil {
-		return nil
-	}
-	n := int(*p)
-	return &n
 }
 
 // updateInstance leaves EbsOptimized alone, as OpsWorks did: some clients send
@@ -110,7 +102,7 @@ const instanceSelectors = "Please provide either one or more instance IDs or one
 
 func (a *API) describeInstances(ctx context.Context, in *wire.DescribeInstancesRequest) (*wire.DescribeInstancesResult, error) {
 	wanted := given(in.InstanceIds)
-	if err := selectOne(instanceSelectors, text(in.StackId) != "", text(in.LayerId) != "", len(wanted) > 0); err != nil {
+	if err := selectOne(instanceSelectors, has(in.StackId), has(in.LayerId), len(wanted) > 0); err != nil {
 		return nil, err
 	}
 	instances, err := a.selectInstances(ctx, in, ids[models.InstanceID](wanted))
@@ -126,13 +118,13 @@ func (a *API) describeInstances(ctx context.Context, in *wire.DescribeInstancesR
 
 func (a *API) selectInstances(ctx context.Context, in *wire.DescribeInstancesRequest, wanted []models.InstanceID) ([]models.Instance, error) {
 	switch {
-	case text(in.StackId) != "":
+	case has(in.StackId):
 		stack, err := a.show(ctx, id[models.StackID](in.StackId))
 		if err != nil {
 			return nil, err
 		}
 		return a.Store.Instances.Shown(ctx, store.InstanceSelector{StackID: stack.ID})
-	case text(in.LayerId) != "":
+	case has(in.LayerId):
 		layer, err := seeOne(ctx, a, nounLayer, id[models.LayerID](in.LayerId), a.Store.Layers.ByIDs)
 		if err != nil {
 			return nil, err
@@ -176,19 +168,12 @@ func mappingsShown(list []models.BlockDeviceMapping) []wire.BlockDeviceMapping {
 		out[n] = wire.BlockDeviceMapping{DeviceName: str(m.DeviceName), NoDevice: str(m.NoDevice), VirtualName: str(m.VirtualName)}
 		if e := m.Ebs; e != nil {
 			out[n].Ebs = &wire.EbsBlockDevice{
-				SnapshotId: str(e.SnapshotID), Iops: intShown(e.Iops), VolumeSize: intShown(e.VolumeSize), VolumeType: str(e.VolumeType),
+				SnapshotId: str(e.SnapshotID), Iops: optional(e.Iops), VolumeSize: optional(e.VolumeSize), VolumeType: str(e.VolumeType),
 				DeleteOnTermination: e.DeleteOnTermination,
 			}
 		}
 	}
 	return out
-}
-
-func intShown(p *int) *int64 {
-	if p == nil {
-		return nil
-	}
-	return num(*p)
 }
 
 func (a *API) deleteInstance(ctx context.Context, in *wire.DeleteInstanceRequest) error {

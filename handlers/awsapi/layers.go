@@ -84,48 +84,6 @@ func layerFrom(in *wire.UpdateLayerRequest, l *models.Layer) {
 	}
 }
 
-// putList replaces a list by one that was given, be it empty.
-func putList[T any](into *[]T, list []T) {
-	if list != nil {
-		*into = list
-	}
-}
-
-// given is a list without the empty strings that some clients send for unset.
-func given(list []string) []string {
-	if list == nil {
-		return nil
-	}
-	kept := []string{}
-	for _, s := range list {
-		if s != "" {
-			kept = append(kept, s)
-		}
-	}
-	return kept
-}
-
-func putInt(into *int, value *int64) {
-	if value != nil {
-		*into = int(*value)
-	}
-}
-
-func intOf(p *int64) *int {
-	if p == nil {
-		return nil
-	}
-	n := int(*p)
-	return &n
-}
-
-func numOf(p *int) *int64 {
-	if p == nil {
-		return nil
-	}
-	return num(*p)
-}
-
 func volumesFrom(list []wire.VolumeConfiguration) []models.VolumeConfiguration {
 	if list == nil {
 		return nil
@@ -144,8 +102,8 @@ func volumesShown(list []models.VolumeConfiguration) []wire.VolumeConfiguration 
 	shown := make([]wire.VolumeConfiguration, len(list))
 	for n, v := range list {
 		shown[n] = wire.VolumeConfiguration{
-			MountPoint: str(v.MountPoint), RaidLevel: numOf(v.RaidLevel), NumberOfDisks: num(v.NumberOfDisks), Size: num(v.Size),
-			VolumeType: str(v.VolumeType), Iops: numOf(v.Iops), Encrypted: v.Encrypted,
+			MountPoint: str(v.MountPoint), RaidLevel: optional(v.RaidLevel), NumberOfDisks: num(v.NumberOfDisks), Size: num(v.Size),
+			VolumeType: str(v.VolumeType), Iops: optional(v.Iops), Encrypted: v.Encrypted,
 		}
 	}
 	return shown
@@ -196,7 +154,7 @@ type describeLayersResult struct {
 }
 
 func (a *API) describeLayers(ctx context.Context, in *wire.DescribeLayersRequest) (*describeLayersResult, error) {
-	if err := selectOne("Please provide one or more layer IDs or a stack ID", in.StackId != nil, len(in.LayerIds) > 0); err != nil {
+	if err := selectOne("Please provide one or more layer IDs or a stack ID", has(in.StackId), len(in.LayerIds) > 0); err != nil {
 		return nil, err
 	}
 	layers, err := a.layersOf(ctx, in)
@@ -221,7 +179,7 @@ func (a *API) describeLayers(ctx context.Context, in *wire.DescribeLayersRequest
 }
 
 func (a *API) layersOf(ctx context.Context, in *wire.DescribeLayersRequest) ([]models.Layer, error) {
-	if in.StackId != nil {
+	if has(in.StackId) {
 		s, err := a.show(ctx, id[models.StackID](in.StackId))
 		if err != nil {
 			return nil, err

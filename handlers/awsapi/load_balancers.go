@@ -24,7 +24,7 @@ func (a *API) detachElasticLoadBalancer(ctx context.Context, in *wire.DetachElas
 }
 
 func (a *API) describeElasticLoadBalancers(ctx context.Context, in *wire.DescribeElasticLoadBalancersRequest) (*wire.DescribeElasticLoadBalancersResult, error) {
-	if err := selectAtMostOne("Please provide either one or more layer IDs or one stack ID", text(in.StackId) != "", len(in.LayerIds) > 0); err != nil {
+	if err := selectAtMostOne("Please provide either one or more layer IDs or one stack ID", has(in.StackId), len(in.LayerIds) > 0); err != nil {
 		return nil, err
 	}
 	list, err := a.loadBalancersOf(ctx, in)

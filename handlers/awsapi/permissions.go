@@ -35,7 +35,7 @@ func (a *API) setPermission(ctx context.Context, in *wire.SetPermissionRequest) 
 }
 
 func (a *API) describePermissions(ctx context.Context, in *wire.DescribePermissionsRequest) (*wire.DescribePermissionsResult, error) {
-	if in.StackId == nil && in.IamUserArn == nil {
+	if !has(in.StackId) && !has(in.IamUserArn) {
 		return nil, models.Invalid("Please provide a stack ID or an IAM user ARN or both")
 	}
 	list, err := a.Engine.Permissions(ctx, id[models.StackID](in.StackId), text(in.IamUserArn))

@@ -34,11 +34,11 @@ func (a *API) describeOperatingSystems(context.Context) (*wire.DescribeOperating
 }
 
 func (a *API) describeAgentVersions(ctx context.Context, in *wire.DescribeAgentVersionsRequest) (*wire.DescribeAgentVersionsResult, error) {
-	if err := selectOne("Please provide either a stack ID or a configuration manager", in.StackId != nil, in.ConfigurationManager != nil); err != nil {
+	if err := selectOne("Please provide either a stack ID or a configuration manager", has(in.StackId), in.ConfigurationManager != nil); err != nil {
 		return nil, err
 	}
 	var manager models.ConfigurationManager
-	if in.StackId != nil {
+	if has(in.StackId) {
 		s, err := a.show(ctx, id[models.StackID](in.StackId))
 		if err != nil {
 			return nil, err
@@ -61,7 +61,7 @@ func (a *API) describeAgentVersions(ctx context.Context, in *wire.DescribeAgentV
 
 func (a *API) describeServiceErrors(ctx context.Context, in *wire.DescribeServiceErrorsRequest) (*wire.DescribeServiceErrorsResult, error) {
 	err := selectOne("Please provide either one or more service error IDs or one stack ID or one instance ID",
-		in.StackId != nil, in.InstanceId != nil, len(in.ServiceErrorIds) > 0)
+		has(in.StackId), has(in.InstanceId), len(in.ServiceErrorIds) > 0)
 	if err != nil {
 		return nil, err
 	}
@@ -81,13 +81,13 @@ func (a *API) describeServiceErrors(ctx context.Context, in *wire.DescribeServic
 
 func (a *API) serviceErrorsOf(ctx context.Context, in *wire.DescribeServiceErrorsRequest) ([]models.ServiceError, error) {
 	switch {
-	case in.StackId != nil:
+	case has(in.StackId):
 		s, err := a.show(ctx, id[models.StackID](in.StackId))
 		if err != nil {
 			return nil, err
 		}
 		return a.Store.ServiceErrors.InStack(ctx, s.ID)
-	case in.InstanceId != nil:
+	case has(in.InstanceId):
 		wanted := id[models.InstanceID](in.InstanceId)
 		if err := a.seeInstance(ctx, wanted); err != nil {
 			return nil, err

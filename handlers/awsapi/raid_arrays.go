@@ -13,7 +13,7 @@ func (a *API) raidArrayOperations() operations {
 
 func (a *API) describeRaidArrays(ctx context.Context, in *wire.DescribeRaidArraysRequest) (*wire.DescribeRaidArraysResult, error) {
 	if err := selectAtMostOne("Please provide either one or more RAID array IDs or one stack ID or one instance ID",
-		text(in.InstanceId) != "", text(in.StackId) != "", len(in.RaidArrayIds) > 0); err != nil {
+		has(in.InstanceId), has(in.StackId), len(in.RaidArrayIds) > 0); err != nil {
 		return nil, err
 	}
 	list, err := a.raidArraysOf(ctx, in)

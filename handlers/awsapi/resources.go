@@ -11,7 +11,7 @@ import (
 // stacksFor are the stacks whose things are to be described: the given one, or
 // all that the asker may see.
 func (a *API) stacksFor(ctx context.Context, given *string) ([]models.StackID, error) {
-	if text(given) != "" {
+	if has(given) {
 		s, err := a.show(ctx, id[models.StackID](given))
 		if err != nil {
 			return nil, err
@@ -40,12 +40,4 @@ func shown[T, Out any](things []T, form func(*T) Out) []Out {
 		out[n] = form(&things[n])
 	}
 	return out
-}
-
-// optional is a member for a number that may be absent.
-func optional(n *int) *int64 {
-	if n == nil {
-		return nil
-	}
-	return num(*n)
 }

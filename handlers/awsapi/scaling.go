@@ -104,9 +104,7 @@ func putThresholds(t *models.AutoScalingThresholds, in *wire.AutoScalingThreshol
 	for into, given := range map[*int]*int64{
 		&t.InstanceCount: in.InstanceCount, &t.ThresholdsWaitTime: in.ThresholdsWaitTime, &t.IgnoreMetricsTime: in.IgnoreMetricsTime,
 	} {
-		if given != nil {
-			*into = int(*given)
-		}
+		putInt(into, given)
 	}
 	for into, given := range map[**float64]*float64{
 		&t.CPUThreshold: in.CpuThreshold, &t.MemoryThreshold: in.MemoryThreshold, &t.LoadThreshold: in.LoadThreshold,
@@ -115,9 +113,7 @@ func putThresholds(t *models.AutoScalingThresholds, in *wire.AutoScalingThreshol
 			*into = given
 		}
 	}
-	if in.Alarms != nil {
-		t.Alarms = in.Alarms
-	}
+	putList(&t.Alarms, in.Alarms)
 }
 
 func (a *API) describeLoadBasedAutoScaling(ctx context.Context, in *wire.DescribeLoadBasedAutoScalingRequest) (*wire.DescribeLoadBasedAutoScalingResult, error) {

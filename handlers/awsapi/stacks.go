@@ -130,7 +130,7 @@ func (a *API) cloneStack(ctx context.Context, in *wire.CloneStackRequest) (*wire
 			putText(&s.Name, in.Name)
 			s.ServiceRoleArn = text(in.ServiceRoleArn)
 			putText(&s.VpcID, in.VpcId)
-			if in.Region != nil && *in.Region != s.Region {
+			if has(in.Region) && *in.Region != s.Region {
 				s.Region, s.DefaultAvailabilityZone = *in.Region, firstZone(*in.Region)
 			}
 			settingsFrom(&wire.UpdateStackRequest{

@@ -11,6 +11,9 @@ func text[T ~string](p *T) string {
 	return string(*p)
 }
 
+// has tells whether a member was given. Clients send "" for what is unset.
+func has(p *string) bool { return text(p) != "" }
+
 // id is the value of a member as an identifier of ours.
 func id[T ~string](p *string) T { return T(text(p)) }
 
@@ -76,4 +79,50 @@ func putText[T ~string](into *T, given *string) {
 	if given != nil {
 		*into = T(*given)
 	}
+}
+
+// putList replaces a list by one that was given, be it empty.
+func putList[T any](into *[]T, list []T) {
+	if list != nil {
+		*into = list
+	}
+}
+
+// given is a list without the empty strings that some clients send for unset.
+func given(list []string) []string {
+	if list == nil {
+		return nil
+	}
+	kept := []string{}
+	for _, s := range list {
+		if s != "" {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// putInt is put for a whole number.
+func putInt(into *int, value *int64) {
+	if value != nil {
+		*into = int(*value)
+	}
+}
+
+// intOf is the value of a member with a number that may be absent on our side,
+// too.
+func intOf(p *int64) *int {
+	if p == nil {
+		return nil
+	}
+	n := int(*p)
+	return &n
+}
+
+// optional is a member for a number that may be absent.
+func optional(n *int) *int64 {
+	if n == nil {
+		return nil
+	}
+	return num(*n)
 }

@@ -48,7 +48,7 @@ func (a *API) updateVolume(ctx context.Context, in *wire.UpdateVolumeRequest) er
 
 func (a *API) describeVolumes(ctx context.Context, in *wire.DescribeVolumesRequest) (*wire.DescribeVolumesResult, error) {
 	if err := selectAtMostOne("Please provide either one or more volume IDs or one stack ID or one instance ID or one RAID array ID",
-		text(in.InstanceId) != "", text(in.StackId) != "", text(in.RaidArrayId) != "", len(in.VolumeIds) > 0); err != nil {
+		has(in.InstanceId), has(in.StackId), has(in.RaidArrayId), len(in.VolumeIds) > 0); err != nil {
 		return nil, err
 	}
 	list, err := a.volumesOf(ctx, in)
@@ -60,13 +60,13 @@ func (a *API) describeVolumes(ctx context.Context, in *wire.DescribeVolumesReque
 
 func (a *API) volumesOf(ctx context.Context, in *wire.DescribeVolumesRequest) ([]models.Volume, error) {
 	switch {
-	case text(in.InstanceId) != "":
+	case has(in.InstanceId):
 		wanted := id[models.InstanceID](in.InstanceId)
 		if err := a.seeInstance(ctx, wanted); err != nil {
 			return nil, err
 		}
 		return a.Store.Volumes.OfInstance(ctx, wanted)
-	case text(in.RaidArrayId) != "":
+	case has(in.RaidArrayId):
 		wanted := id[models.RaidArrayID](in.RaidArrayId)
 		if _, err := a.raidArraysByID(ctx, []models.RaidArrayID{wanted}); err != nil {
 			return nil, err
