@@ -121,10 +121,14 @@ func TestThousands(t *testing.T) {
 func TestChainFollowsCauses(t *testing.T) {
 	t.Parallel()
 	asked := models.StackEvent{ID: 1, Text: "php-3 was asked to start", Cause: models.Cause{Kind: models.CauseUser, Actor: "mira", Text: "the sale begins"}}
-	online := models.StackEvent{ID: 2, Cause: models.Cause{Text: "setup succeeded", EventID: 1}}
-	configure := models.StackEvent{ID: 3, Cause: models.Cause{Text: "php-3 entered online", EventID: 2}}
-	loop := models.StackEvent{ID: 4, Cause: models.Cause{Text: "itself", EventID: 4}}
-	all := map[int64]models.StackEvent{1: asked, 2: online, 3: configure, 4: loop}
+	booting := models.StackEvent{ID: 2, Kind: "instance", Tone: "wait", Cause: models.Cause{Kind: models.CauseStart, Text: "its machine runs", EventID: 1}}
+	online := models.StackEvent{ID: 3, Kind: "instance", Tone: "ok", Cause: models.Cause{Text: "setup succeeded", EventID: 2}}
+	configure := models.StackEvent{ID: 4, Cause: models.Cause{Text: "php-3 entered online", EventID: 3}}
+	loop := models.StackEvent{ID: 5, Cause: models.Cause{Text: "itself", EventID: 5}}
+	all := map[int64]models.StackEvent{1: asked, 2: booting, 3: online, 4: configure, 5: loop}
+	if got, want := strings.Join(Chain(booting, all), " | "), "its machine runs | mira asked: the sale begins"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 	if got, want := strings.Join(Chain(configure, all), " | "), "php-3 entered online | setup succeeded | mira asked: the sale begins"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -268,18 +268,31 @@ func (e TimelineEntry) Href() string {
 // maxWhy bounds the chain that is drawn under one entry.
 const maxWhy = 4
 
-// Chain follows the causes of an event through earlier events.
+// Chain follows the causes of an event through earlier events. What lies
+// between the first cause and the person is left out where it is only one
+// step of an instance on its way: it has an entry of its own.
 func Chain(e models.StackEvent, earlier map[int64]models.StackEvent) []string {
 	var why []string
-	for cause := e.Cause; CauseText(cause) != "" && len(why) < maxWhy; {
-		why = append(why, CauseText(cause))
-		next, ok := earlier[cause.EventID]
+	for first := true; len(why) < maxWhy; first = false {
+		text := CauseText(e.Cause)
+		if text == "" {
+			break
+		}
+		if first || !onItsWay(e) {
+			why = append(why, text)
+		}
+		next, ok := earlier[e.Cause.EventID]
 		if !ok || next.ID >= e.ID {
 			break
 		}
-		e, cause = next, next.Cause
+		e = next
 	}
 	return why
+}
+
+func onItsWay(e models.StackEvent) bool {
+	tone := ui.Tone(e.Tone)
+	return e.Kind == "instance" && (tone == ui.Wait || tone == ui.Run) && e.Cause.Kind != models.CauseUser
 }
 
 // NextAction is something that wants a person.
