@@ -31,9 +31,9 @@ except Exception as e:
     assert "Name your Opsyard server" in str(e), repr(e)
 `
 
-// TestAWSModel installs the description and lets Debian's boto3 read it, and the
-// one in the PATH if that is another.
-func TestAWSModel(t *testing.T) {
+// Current SDKs no longer contain OpsWorks: Debian's boto3 and the one in the
+// PATH, if that is another, read the description that is installed.
+func TestPitfall03ClientsWithoutOpsWorks(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "models")
 	for range 2 { // again is fine
