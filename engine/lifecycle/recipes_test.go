@@ -52,7 +52,9 @@ func TestRunList(t *testing.T) {
 	}
 }
 
-func TestCookbooksAreFetchedAnewAtSetupAndWhenAsked(t *testing.T) {
+// OpsWorks kept the cookbooks of an EBS-backed instance over a restart; here
+// every start has the newest (docs/aws-api.md, StartInstance).
+func TestPitfall15CookbooksAreFetchedAnewAtSetupAndWhenAsked(t *testing.T) {
 	t.Parallel()
 	for command, want := range map[models.CommandName]bool{
 		models.CommandSetup: true, models.CommandUpdateCustomCookbooks: true,

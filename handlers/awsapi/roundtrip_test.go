@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"opsyard/models"
@@ -184,6 +185,42 @@ func TestEmptyListsClear(t *testing.T) {
 			if !reflect.DeepEqual(now[member], want[member]) {
 				t.Errorf("%s: %s is %v, want %v", tc.update, member, now[member], want[member])
 			}
+		}
+	}
+}
+
+// empties are the members that "" empties, as docs/aws-api.md lists them.
+var empties = map[string][]string{
+	"UpdateStack":         {"CustomJson", "DefaultSshKeyName"},
+	"UpdateLayer":         {"CustomJson", "CustomInstanceProfileArn"},
+	"UpdateApp":           {"Description"},
+	"UpdateElasticIp":     {"Name"},
+	"UpdateVolume":        {"Name", "MountPoint"},
+	"UpdateUserProfile":   {"SshPublicKey"},
+	"UpdateMyUserProfile": {"SshPublicKey"},
+}
+
+// Elsewhere "" is how clients leave a member out.
+func TestEmptyStringsAreLeftOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, tc := range w.full(t) {
+		before := w.shownBy(t, tc.read)
+		for member, value := range before {
+			if _, text := value.(string); !text || member == tc.id || slices.Contains(tc.drop, member) || tc.update == "SetPermission" {
+				continue
+			}
+			status, answer := w.raw(t, w.key, tc.update, fmt.Sprintf(`{%q:%q,%q:""}`, tc.id, tc.value, member))
+			now := w.shownBy(t, tc.read)
+			switch _, there := now[member]; {
+			case status != 200:
+				t.Errorf("%s with an empty %s: %s", tc.update, member, answer)
+			case slices.Contains(empties[tc.update], member) == there:
+				t.Errorf("%s with an empty %s: it is %v", tc.update, member, now[member])
+			case there && !reflect.DeepEqual(now, before):
+				t.Errorf("%s with an empty %s: got %v\nwas %v", tc.update, member, now, before)
+			}
+			before = now
 		}
 	}
 }
