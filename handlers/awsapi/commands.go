@@ -35,7 +35,7 @@ func (a *API) describeCommands(ctx context.Context, in *wire.DescribeCommandsReq
 	out := &wire.DescribeCommandsResult{Commands: make([]wire.Command, len(commands))}
 	for n := range commands {
 		out.Commands[n] = wireCommand(&commands[n])
-		if logs[commands[n].ID] {
+		if logs[commands[n].ID] || commands[n].Message != "" {
 			out.Commands[n].LogUrl = str(a.logURL(commands[n].ID))
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"opsyard/agent/protocol"
 	"opsyard/engine/logstream"
 	"opsyard/models"
+	"opsyard/models/store"
 	"opsyard/models/store/storetest"
 )
 
@@ -384,6 +385,13 @@ func TestLogURL(t *testing.T) {
 		if resp, body := fetch(url, ""); resp.StatusCode != http.StatusForbidden || strings.Contains(body, "Signature") {
 			t.Errorf("%s: got %d %s", name, resp.StatusCode, body)
 		}
+	}
+	silent := storetest.Commands(t, w.store, storetest.Deployment(t, w.store, func(d *models.Deployment) { d.StackID = i.StackID }), i.ID)[0].ID
+	const reason = "This agent cannot run \"chef\" recipes."
+	check(t, w.store.Commands.Move(w.ctx, silent, []models.CommandStatus{models.CommandPending}, models.CommandSkipped, store.CommandChange{At: time.Now(), Message: reason}))
+	failed := must(w.admin.DescribeCommands(&opsworks.DescribeCommandsInput{CommandIds: []*string{aws.String(string(silent))}}))(t).Commands[0]
+	if resp, body := fetch(*failed.LogUrl, ""); resp.StatusCode != http.StatusOK || body != reason+"\n" {
+		t.Errorf("of a command that failed without a word: got %d %q", resp.StatusCode, body)
 	}
 	w.api.Now = func() time.Time { return time.Now().Add(logLife + time.Second) }
 	if resp, _ := fetch(*c.LogUrl, ""); resp.StatusCode != http.StatusForbidden {

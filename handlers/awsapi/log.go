@@ -73,7 +73,7 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Internal error.", http.StatusInternalServerError)
 		return
 	case err != nil || log.Bytes == 0:
-		http.Error(w, "There is no log of this command.", http.StatusNotFound)
+		a.serveReason(w, r, id)
 		return
 	}
 	head.Set("Content-Type", "text/plain; charset=utf-8")
@@ -84,6 +84,18 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request) {
 		a.Log.WarnContext(r.Context(), "send a log", slog.String("command_id", string(id)), slog.Any("error", err))
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// serveReason stands for the log of a command that failed before it wrote
+// anything: the API has no other place for the reason.
+func (a *API) serveReason(w http.ResponseWriter, r *http.Request, id models.CommandID) {
+	c, err := a.Store.Commands.Get(r.Context(), id)
+	if err != nil || c.Message == "" {
+		http.Error(w, "There is no log of this command.", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintln(w, c.Message)
 }
 
 // mayRead tells whether the address is one that logURL made, and not long ago.
