@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"reflect"
 
-	"opsyard/engine/lifecycle"
 	"opsyard/models"
 )
 
@@ -114,7 +113,7 @@ func withoutSecrets(thing any) any {
 		for key, value := range v.Attributes {
 			l.Attributes[key] = value
 		}
-		for _, key := range lifecycle.SecretAttributes {
+		for _, key := range models.SecretAttributes {
 			if l.Attributes[key] != "" {
 				l.Attributes[key] = fingerprint(l.Attributes[key])
 			}

@@ -75,6 +75,22 @@ func (t LayerType) Attribute(key string) (LayerAttribute, bool) {
 	return LayerAttribute{}, false
 }
 
+// SecretAttributes are the keys of all attributes that only the layer's own
+// instances may read, and that reads show as Filtered.
+var SecretAttributes = secretAttributes()
+
+func secretAttributes() []string {
+	var keys []string
+	for _, t := range LayerTypes {
+		for _, a := range t.Attributes() {
+			if a.Secret && !slices.Contains(keys, a.Key) {
+				keys = append(keys, a.Key)
+			}
+		}
+	}
+	return keys
+}
+
 // On tells whether a boolean attribute is on: anything but "false" is, and
 // nothing is what the default says.
 func (l *Layer) On(key string) bool {

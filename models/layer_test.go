@@ -1,6 +1,7 @@
 package models
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -113,5 +114,20 @@ func TestLayerAttributes(t *testing.T) {
 	l.Normalize()
 	if l.Attributes["ManageBundler"] != "true" || !l.On("ManageBundler") {
 		t.Errorf("a boolean became %q", l.Attributes["ManageBundler"])
+	}
+}
+
+// What is called a password is hidden, whatever layer it belongs to.
+func TestSecretAttributes(t *testing.T) {
+	t.Parallel()
+	for _, kind := range LayerTypes {
+		for _, a := range kind.Attributes() {
+			if strings.HasSuffix(a.Key, "Password") != slices.Contains(SecretAttributes, a.Key) {
+				t.Errorf("%s of %s layers: secret is %t", a.Key, kind, a.Secret)
+			}
+		}
+	}
+	if len(SecretAttributes) != 3 {
+		t.Errorf("got %v", SecretAttributes)
 	}
 }

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"opsyard/models"
@@ -117,23 +118,10 @@ func describe(i models.Instance, stack models.Stack) instanceDoc {
 	}
 }
 
-// SecretAttributes are the layer attributes that only the layer's own
-// instances may read, and that reads show as models.Filtered.
-var SecretAttributes = []string{"HaproxyStatsPassword", "MysqlRootPassword", "GangliaPassword"}
-
-func isSecret(key string) bool {
-	for _, s := range SecretAttributes {
-		if s == key {
-			return true
-		}
-	}
-	return false
-}
-
 func publicAttributes(l models.Layer) map[string]string {
 	public := map[string]string{}
 	for k, v := range l.Attributes {
-		if !isSecret(k) {
+		if !slices.Contains(models.SecretAttributes, k) {
 			public[k] = v
 		}
 	}
@@ -148,7 +136,7 @@ func OwnAttributes(layers []models.Layer) map[string]any {
 	for _, l := range layers {
 		secret := map[string]any{}
 		for k, v := range l.Attributes {
-			if isSecret(k) && v != "" {
+			if slices.Contains(models.SecretAttributes, k) && v != "" {
 				secret[k] = v
 			}
 		}
@@ -230,7 +218,7 @@ func SecretsOf(layers []models.Layer, apps []models.App, cookbooks models.Source
 		}
 	}
 	for _, l := range layers {
-		for _, key := range SecretAttributes {
+		for _, key := range models.SecretAttributes {
 			add(l.Shortname+" "+key, l.Attributes[key])
 		}
 	}
