@@ -125,7 +125,7 @@ func (a *API) selectInstances(ctx context.Context, in *wire.DescribeInstancesReq
 		}
 		return a.Store.Instances.Shown(ctx, store.InstanceSelector{StackID: stack.ID})
 	case has(in.LayerId):
-		layer, err := seeOne(ctx, a, nounLayer, id[models.LayerID](in.LayerId), a.Store.Layers.ByIDs)
+		layer, err := seeOne(ctx, a, nounLayer, id[models.LayerID](in.LayerId), a.Store.Layers.Places)
 		if err != nil {
 			return nil, err
 		}

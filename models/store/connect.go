@@ -80,9 +80,10 @@ func (h *handle) connectSQLite(config *gorm.Config) error {
 		return fmt.Errorf("open the database: %w", err)
 	}
 	h.write = write
-	if h.read, err = openSQLite(h.path, "_pragma=query_only(1)", sqliteReaders, config); err != nil {
+	if h.read, err = openSQLite(h.path, readOnly, sqliteReaders, config); err != nil {
 		return errors.Join(err, h.db.Close())
 	}
+	h.memo = newMemo(h.path)
 	return nil
 }
 
@@ -91,6 +92,9 @@ func (h *handle) connectSQLite(config *gorm.Config) error {
 // would otherwise write and sync files beside the journal.
 const sqliteOptions = "_pragma=temp_store(2)&_pragma=wal_autocheckpoint(4000)&_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=synchronous(NORMAL)" +
 	"&_pragma=foreign_keys(1)&_pragma=cache_size(-8192)&_time_format=sqlite&_timezone=UTC&_texttotime=1"
+
+// readOnly is the option of connections that never write.
+const readOnly = "_pragma=query_only(1)"
 
 func sqliteDSN(path, option string) string {
 	return "file:" + escapePath(path) + "?" + sqliteOptions + "&" + option

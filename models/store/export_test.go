@@ -1,6 +1,9 @@
 package store
 
 import (
+	"context"
+	"strings"
+
 	"opsyard/models"
 
 	"gorm.io/gorm"
@@ -22,3 +25,33 @@ var HotPaths = []string{supersede, leaseNext}
 
 // Gorm is the handle that writes.
 func (s *Store) Gorm() *gorm.DB { return s.h.write }
+
+// Limits of what is remembered.
+const (
+	MemoAnswers = memoAnswers
+	MemoBytes   = memoBytes
+)
+
+// Remember is remember for a number.
+func (s *Store) Remember(ctx context.Context, name string, read func() (int, error)) (int, error) {
+	return remember(ctx, s.h, question{what: name}, read)
+}
+
+// RememberText remembers a text of a size.
+func (s *Store) RememberText(ctx context.Context, name string, size int) (string, error) {
+	return remember(ctx, s.h, question{what: name}, func() (string, error) { return strings.Repeat("x", size), nil })
+}
+
+// Remembered is how many answers are kept, and RememberedBytes their size.
+func (s *Store) Remembered() int {
+	s.h.memo.mu.Lock()
+	defer s.h.memo.mu.Unlock()
+	return len(s.h.memo.kept)
+}
+
+// RememberedBytes is the size of what is kept.
+func (s *Store) RememberedBytes() int {
+	s.h.memo.mu.Lock()
+	defer s.h.memo.mu.Unlock()
+	return s.h.memo.bytes
+}

@@ -23,8 +23,22 @@ type InstanceSelector struct {
 
 // Shown reads instances by hostname, or in the order of their ids, for clients
 // of the API. They ask over and over, so the columns that they see are read
-// without GORM, which takes three times as long; all others stay zero.
+// without GORM, which takes three times as long; all others stay zero. Several
+// callers may get the same instances: they must not be changed.
 func (s Instances) Shown(ctx context.Context, by InstanceSelector) ([]models.Instance, error) {
+	read := func() ([]models.Instance, error) { return s.readShown(ctx, by) }
+	switch {
+	case by.StackID != "":
+		return remember(ctx, s.handle, question{what: "instances", id: string(by.StackID), of: kindStack}, read)
+	case by.LayerID != "":
+		return remember(ctx, s.handle, question{what: "instances", id: string(by.LayerID), of: kindLayer}, read)
+	case len(by.IDs) == 1:
+		return remember(ctx, s.handle, question{what: "instances", id: string(by.IDs[0])}, read)
+	}
+	return read()
+}
+
+func (s Instances) readShown(ctx context.Context, by InstanceSelector) ([]models.Instance, error) {
 	db := s.r(ctx).Model(&models.Instance{}).Select(shownColumns)
 	switch {
 	case by.StackID != "":

@@ -2,8 +2,11 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"opsyard/models"
+
+	"gorm.io/gorm"
 )
 
 // Layers keeps models.Layer.
@@ -24,6 +27,20 @@ func (s Layers) InStack(ctx context.Context, stack models.StackID) ([]models.Lay
 // ByIDs reads layers in the order of ids; a missing one is a NotFound.
 func (s Layers) ByIDs(ctx context.Context, ids []models.LayerID) ([]models.Layer, error) {
 	return byIDs(s.r(ctx), kindLayer, ids, func(l *models.Layer) models.LayerID { return l.ID })
+}
+
+// Places reads layers in the order of ids with nothing but their ID and
+// StackID; a missing one is a NotFound.
+func (s Layers) Places(ctx context.Context, ids []models.LayerID) ([]models.Layer, error) {
+	read := func() ([]models.Layer, error) {
+		db := s.r(ctx).Select("id", "stack_id").Session(&gorm.Session{})
+		return byIDs(db, kindLayer, ids, func(l *models.Layer) models.LayerID { return l.ID })
+	}
+	if len(ids) != 1 {
+		return read()
+	}
+	list, err := remember(ctx, s.handle, question{what: "place of layer", id: string(ids[0])}, read)
+	return slices.Clone(list), err
 }
 
 // Create stores a new layer.

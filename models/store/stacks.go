@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"opsyard/models"
 )
@@ -14,7 +15,14 @@ const kindStack = "stack"
 
 // Get reads one stack.
 func (s Stacks) Get(ctx context.Context, id models.StackID) (*models.Stack, error) {
-	return get[models.Stack](s.r(ctx), kindStack, id)
+	stack, err := rememberRow(ctx, s.handle, question{what: kindStack, id: string(id)}, func() (*models.Stack, error) {
+		return get[models.Stack](s.r(ctx), kindStack, id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	stack.Attributes, stack.Tags = maps.Clone(stack.Attributes), maps.Clone(stack.Tags)
+	return stack, nil
 }
 
 // GetForUpdate reads one stack and keeps other transactions from changing it.

@@ -76,6 +76,7 @@ type handle struct {
 	now         func() time.Time
 	secrets     SecretBox
 	tx          *transaction
+	memo        *memo // nil in transactions and on PostgreSQL
 }
 
 type transaction struct {
@@ -181,6 +182,9 @@ func (s *Store) Close() error {
 		}
 		errs = append(errs, err)
 	}
+	if s.h.memo != nil {
+		errs = append(errs, s.h.memo.close())
+	}
 	return errors.Join(errs...)
 }
 
@@ -229,7 +233,7 @@ func (h *handle) inTx(ctx context.Context, f func(h *handle) error) error {
 	tx := &transaction{}
 	err := h.write.WithContext(ctx).Transaction(func(g *gorm.DB) error {
 		inner := *h
-		inner.write, inner.read, inner.tx = g, g, tx
+		inner.write, inner.read, inner.tx, inner.memo = g, g, tx, nil
 		return f(&inner)
 	})
 	if err != nil {

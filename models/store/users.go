@@ -25,7 +25,9 @@ const (
 
 // Get reads one user.
 func (s Users) Get(ctx context.Context, id models.UserID) (*models.User, error) {
-	return get[models.User](s.r(ctx), kindUser, id)
+	return rememberRow(ctx, s.handle, question{what: kindUser, id: string(id)}, func() (*models.User, error) {
+		return get[models.User](s.r(ctx), kindUser, id)
+	})
 }
 
 // GetForUpdate reads one user and keeps other transactions from changing it:
@@ -215,7 +217,14 @@ type AccessKeys struct{ *handle }
 
 // Get reads one key.
 func (s AccessKeys) Get(ctx context.Context, id string) (*models.AccessKey, error) {
-	return get[models.AccessKey](s.r(ctx), "access key", id)
+	key, err := rememberRow(ctx, s.handle, question{what: "access key", id: id}, func() (*models.AccessKey, error) {
+		return get[models.AccessKey](s.r(ctx), "access key", id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	key.LastUsed = stampPtr(key.LastUsed)
+	return key, nil
 }
 
 // OfUser reads a user's keys, oldest first.
@@ -244,11 +253,13 @@ type Permissions struct{ *handle }
 // Get reads a user's permission in a stack; NotFound when none was ever set,
 // which means models.LevelIAMOnly.
 func (s Permissions) Get(ctx context.Context, stack models.StackID, user models.UserID) (*models.Permission, error) {
-	var p models.Permission
-	if err := s.r(ctx).Where("stack_id = ? AND user_id = ?", stack, user).Take(&p).Error; err != nil {
-		return nil, found(err, "permission of user", user)
-	}
-	return &p, nil
+	return rememberRow(ctx, s.handle, question{what: "permission", id: string(stack), of: string(user)}, func() (*models.Permission, error) {
+		var p models.Permission
+		if err := s.r(ctx).Where("stack_id = ? AND user_id = ?", stack, user).Take(&p).Error; err != nil {
+			return nil, found(err, "permission of user", user)
+		}
+		return &p, nil
+	})
 }
 
 // OfUser reads a user's permissions in all stacks.
