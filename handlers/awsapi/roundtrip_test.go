@@ -20,6 +20,7 @@ type written struct {
 	read       reads
 	value      string   // of the id
 	drop       []string // members that are shown and not accepted
+	change     string   // members of an update, which are then shown
 	clear      string   // an update that clears the lists
 	cleared    string   // what is then shown of them
 }
@@ -27,7 +28,7 @@ type written struct {
 // full makes a stack in which nothing is left at its default.
 func (w *world) full(t *testing.T) []written {
 	t.Helper()
-	make := func(operation, body, member string) string {
+	try := func(operation, body, member string) string {
 		t.Helper()
 		status, answer := w.raw(t, w.key, operation, body)
 		out := map[string]string{}
@@ -39,62 +40,66 @@ func (w *world) full(t *testing.T) []written {
 		}
 		return out[member]
 	}
-	stack := make("CreateStack", `{"Name":"Shop","Region":"us-east-1","ServiceRoleArn":"`+someRole+`","DefaultInstanceProfileArn":"`+someProfile+`",
+	stack := try("CreateStack", `{"Name":"Shop","Region":"us-east-1","ServiceRoleArn":"`+someRole+`","DefaultInstanceProfileArn":"`+someProfile+`",
 		"DefaultOs":"Ubuntu 14.04 LTS","ConfigurationManager":{"Name":"Chef","Version":"11.10"},"ChefConfiguration":{"ManageBerkshelf":true,"BerkshelfVersion":"3.2.0"},
 		"HostnameTheme":"Baked_Goods","DefaultAvailabilityZone":"us-east-1b","CustomJson":"{\"a\":1}","DefaultSshKeyName":"key","DefaultRootDeviceType":"ebs",
 		"UseCustomCookbooks":true,"CustomCookbooksSource":{"Type":"git","Url":"https://git.example/books","Username":"ann","Password":"s3cret","Revision":"main"},
 		"UseOpsworksSecurityGroups":false,"Attributes":{"Color":"rgb(45, 114, 184)"}}`, "StackId")
-	layer := make("CreateLayer", `{"StackId":"`+stack+`","Type":"db-master","Name":"MySQL","Shortname":"db-master","Attributes":{"MysqlRootPassword":"r00t"},
+	layer := try("CreateLayer", `{"StackId":"`+stack+`","Type":"db-master","Name":"MySQL","Shortname":"db-master","Attributes":{"MysqlRootPassword":"r00t"},
 		"CustomInstanceProfileArn":"`+someProfile+`","CustomJson":"{\"b\":2}","CustomSecurityGroupIds":["sg-00000001"],"Packages":["git"],
 		"VolumeConfigurations":[{"MountPoint":"/vol/mysql","NumberOfDisks":1,"Size":10,"VolumeType":"gp2"}],"EnableAutoHealing":false,"AutoAssignElasticIps":true,
 		"CustomRecipes":{"Setup":["a::b"],"Configure":["a::c"],"Deploy":["a::d"],"Undeploy":["a::e"],"Shutdown":["a::f"]},"InstallUpdatesOnBoot":false,
 		"UseEbsOptimizedInstances":true,"LifecycleEventConfiguration":{"Shutdown":{"ExecutionTimeout":300,"DelayUntilElbConnectionsDrained":false}},
 		"CloudWatchLogsConfiguration":{"Enabled":true,"LogStreams":[{"LogGroupName":"g","File":"/var/log/x","TimeZone":"UTC"}]}}`, "LayerId")
-	second := make("CreateLayer", `{"StackId":"`+stack+`","Type":"custom","Name":"Workers","Shortname":"workers","CustomSecurityGroupIds":["sg-00000002"]}`, "LayerId")
-	instance := make("CreateInstance", `{"StackId":"`+stack+`","LayerIds":["`+layer+`","`+second+`"],"InstanceType":"m3.medium","AutoScalingType":"timer","Hostname":"db1",
+	second := try("CreateLayer", `{"StackId":"`+stack+`","Type":"custom","Name":"Workers","Shortname":"workers","CustomSecurityGroupIds":["sg-00000002"]}`, "LayerId")
+	instance := try("CreateInstance", `{"StackId":"`+stack+`","LayerIds":["`+layer+`","`+second+`"],"InstanceType":"m3.medium","AutoScalingType":"timer","Hostname":"db1",
 		"SshKeyName":"other","AvailabilityZone":"us-east-1c","InstallUpdatesOnBoot":false,"EbsOptimized":true}`, "InstanceId")
-	app := make("CreateApp", `{"StackId":"`+stack+`","Shortname":"shop","Name":"Shop","Description":"d","Type":"rails","AppSource":{"Type":"git","Url":"git@git.example:shop","SshKey":"k3y"},
+	app := try("CreateApp", `{"StackId":"`+stack+`","Shortname":"shop","Name":"Shop","Description":"d","Type":"rails","AppSource":{"Type":"git","Url":"git@git.example:shop","SshKey":"k3y"},
 		"Domains":["shop.example"],"EnableSsl":true,"SslConfiguration":{"Certificate":"`+pemOf("CERTIFICATE")+`","PrivateKey":"`+pemOf("PRIVATE KEY")+`","Chain":"`+pemOf("CERTIFICATE")+`"},
 		"Attributes":{"DocumentRoot":"public","RailsEnv":"production","AutoBundleOnDeploy":"true"},"DataSources":[{"Type":"AutoSelectOpsworksMysqlInstance","DatabaseName":"shop"}],
 		"Environment":[{"Key":"A","Value":"1","Secure":false},{"Key":"B","Value":"2","Secure":true}]}`, "AppId")
-	make("RegisterElasticIp", `{"StackId":"`+stack+`","ElasticIp":"198.51.100.7"}`, "")
-	make("UpdateElasticIp", `{"ElasticIp":"198.51.100.7","Name":"front"}`, "")
-	volume := make("RegisterVolume", `{"StackId":"`+stack+`","Ec2VolumeId":"vol-12345678"}`, "VolumeId")
-	make("UpdateVolume", `{"VolumeId":"`+volume+`","Name":"data","MountPoint":"/data"}`, "")
+	try("RegisterElasticIp", `{"StackId":"`+stack+`","ElasticIp":"198.51.100.7"}`, "")
+	try("UpdateElasticIp", `{"ElasticIp":"198.51.100.7","Name":"front"}`, "")
+	volume := try("RegisterVolume", `{"StackId":"`+stack+`","Ec2VolumeId":"vol-12345678"}`, "VolumeId")
+	try("UpdateVolume", `{"VolumeId":"`+volume+`","Name":"data","MountPoint":"/data"}`, "")
 	const database = "arn:aws:rds:us-east-1:123456789012:db:shop"
-	make("RegisterRdsDbInstance", `{"StackId":"`+stack+`","RdsDbInstanceArn":"`+database+`","DbUser":"u","DbPassword":"pa55"}`, "")
-	make("SetLoadBasedAutoScaling", `{"LayerId":"`+layer+`","Enable":true,"UpScaling":{"InstanceCount":2,"ThresholdsWaitTime":3,"IgnoreMetricsTime":4,"CpuThreshold":70.5,
+	try("RegisterRdsDbInstance", `{"StackId":"`+stack+`","RdsDbInstanceArn":"`+database+`","DbUser":"u","DbPassword":"pa55"}`, "")
+	try("SetLoadBasedAutoScaling", `{"LayerId":"`+layer+`","Enable":true,"UpScaling":{"InstanceCount":2,"ThresholdsWaitTime":3,"IgnoreMetricsTime":4,"CpuThreshold":70.5,
 		"MemoryThreshold":60,"LoadThreshold":5,"Alarms":["x"]},"DownScaling":{"InstanceCount":1,"ThresholdsWaitTime":9,"IgnoreMetricsTime":8,"CpuThreshold":10}}`, "")
-	make("SetTimeBasedAutoScaling", `{"InstanceId":"`+instance+`","AutoScalingSchedule":{"Monday":{"9":"on","10":"on"},"Sunday":{"0":"on"}}}`, "")
+	try("SetTimeBasedAutoScaling", `{"InstanceId":"`+instance+`","AutoScalingSchedule":{"Monday":{"9":"on","10":"on"},"Sunday":{"0":"on"}}}`, "")
 	user := must(w.engine.CreateUser(w.ctx, models.User{Name: "ben"}, ""))(t).IamUserArn
-	make("SetPermission", `{"StackId":"`+stack+`","IamUserArn":"`+user+`","Level":"deploy","AllowSsh":true,"AllowSudo":true}`, "")
-	make("UpdateUserProfile", `{"IamUserArn":"`+user+`","SshUsername":"benny","AllowSelfManagement":true}`, "")
+	try("SetPermission", `{"StackId":"`+stack+`","IamUserArn":"`+user+`","Level":"deploy","AllowSsh":true,"AllowSudo":true}`, "")
+	try("UpdateUserProfile", `{"IamUserArn":"`+user+`","SshUsername":"benny","AllowSelfManagement":true}`, "")
 	return []written{
-		{update: "UpdateStack", id: "StackId", value: stack, read: reads{"DescribeStacks", `{"StackIds":["` + stack + `"]}`, "Stacks"}, drop: []string{"Arn", "CreatedAt", "Region", "VpcId"}},
+		{update: "UpdateStack", id: "StackId", value: stack, read: reads{"DescribeStacks", `{"StackIds":["` + stack + `"]}`, "Stacks"}, drop: []string{"Arn", "CreatedAt", "Region", "VpcId"}, change: `{"Name":"Other","HostnameTheme":"Roman_Deities","UseCustomCookbooks":false,"DefaultAvailabilityZone":"us-east-1d"}`},
 		{
 			update: "UpdateLayer", id: "LayerId", value: layer, read: reads{"DescribeLayers", `{"LayerIds":["` + layer + `"]}`, "Layers"},
 			drop:    []string{"Arn", "CreatedAt", "StackId", "Type", "DefaultRecipes", "DefaultSecurityGroupNames"},
+			change:  `{"Name":"Database","EnableAutoHealing":true,"Packages":["git","vim"]}`,
 			clear:   `"Packages":[],"VolumeConfigurations":[],"CustomRecipes":{"Setup":[]},"CloudWatchLogsConfiguration":{"LogStreams":[]}`,
 			cleared: `{"Packages":[],"VolumeConfigurations":[],"CustomRecipes":{"Setup":[],"Configure":["a::c"],"Deploy":["a::d"],"Undeploy":["a::e"],"Shutdown":["a::f"]},"CloudWatchLogsConfiguration":{"Enabled":true,"LogStreams":[]}}`,
 		},
 		{
 			update: "UpdateInstance", id: "InstanceId", value: instance, read: reads{"DescribeInstances", `{"InstanceIds":["` + instance + `"]}`, "Instances"},
-			clear: `"LayerIds":["` + second + `"]`, cleared: `{"LayerIds":["` + second + `"]}`,
+			change: `{"Hostname":"db2","InstanceType":"m3.large","InstallUpdatesOnBoot":true}`,
+			clear:  `"LayerIds":["` + second + `"]`, cleared: `{"LayerIds":["` + second + `"]}`,
 		},
 		{
 			update: "UpdateApp", id: "AppId", value: app, read: reads{"DescribeApps", `{"AppIds":["` + app + `"]}`, "Apps"}, drop: []string{"CreatedAt", "StackId", "Shortname"},
-			clear: `"Domains":[],"DataSources":[],"Environment":[]`, cleared: `{"Domains":[],"DataSources":[],"Environment":[]}`,
+			change: `{"Name":"Store","Description":"e","Domains":["a.example","b.example"],"EnableSsl":false}`,
+			clear:  `"Domains":[],"DataSources":[],"Environment":[]`, cleared: `{"Domains":[],"DataSources":[],"Environment":[]}`,
 		},
-		{update: "UpdateElasticIp", id: "ElasticIp", value: "198.51.100.7", read: reads{"DescribeElasticIps", `{"Ips":["198.51.100.7"]}`, "ElasticIps"}},
-		{update: "UpdateVolume", id: "VolumeId", value: volume, read: reads{"DescribeVolumes", `{"VolumeIds":["` + volume + `"]}`, "Volumes"}},
-		{update: "UpdateRdsDbInstance", id: "RdsDbInstanceArn", value: database, read: reads{"DescribeRdsDbInstances", `{"StackId":"` + stack + `"}`, "RdsDbInstances"}},
+		{update: "UpdateElasticIp", id: "ElasticIp", value: "198.51.100.7", read: reads{"DescribeElasticIps", `{"Ips":["198.51.100.7"]}`, "ElasticIps"}, change: `{"Name":"back"}`},
+		{update: "UpdateVolume", id: "VolumeId", value: volume, read: reads{"DescribeVolumes", `{"VolumeIds":["` + volume + `"]}`, "Volumes"}, change: `{"Name":"old","MountPoint":"/old"}`},
+		{update: "UpdateRdsDbInstance", id: "RdsDbInstanceArn", value: database, read: reads{"DescribeRdsDbInstances", `{"StackId":"` + stack + `"}`, "RdsDbInstances"}, change: `{"DbUser":"v"}`},
 		{
 			update: "SetLoadBasedAutoScaling", id: "LayerId", value: layer, read: reads{"DescribeLoadBasedAutoScaling", `{"LayerIds":["` + layer + `"]}`, "LoadBasedAutoScalingConfigurations"},
+			change:  `{"Enable":false}`,
 			clear:   `"UpScaling":{"Alarms":[]}`,
 			cleared: `{"UpScaling":{"Alarms":[],"InstanceCount":2,"ThresholdsWaitTime":3,"IgnoreMetricsTime":4,"CpuThreshold":70.5,"MemoryThreshold":60,"LoadThreshold":5}}`,
 		},
-		{update: "UpdateUserProfile", id: "IamUserArn", value: user, read: reads{"DescribeUserProfiles", `{"IamUserArns":["` + user + `"]}`, "UserProfiles"}},
-		{update: "SetPermission", id: "IamUserArn", value: user, read: reads{"DescribePermissions", `{"StackId":"` + stack + `","IamUserArn":"` + user + `"}`, "Permissions"}},
+		{update: "UpdateUserProfile", id: "IamUserArn", value: user, read: reads{"DescribeUserProfiles", `{"IamUserArns":["` + user + `"]}`, "UserProfiles"}, change: `{"SshUsername":"bob","AllowSelfManagement":false}`},
+		{update: "SetPermission", id: "IamUserArn", value: user, read: reads{"DescribePermissions", `{"StackId":"` + stack + `","IamUserArn":"` + user + `"}`, "Permissions"}, change: `{"Level":"manage","AllowSudo":false}`},
 	}
 }
 
@@ -163,6 +168,28 @@ func TestUpdatesLeaveWhatTheyDoNotName(t *testing.T) {
 	}
 	if now := w.secrets(t, all); now != secrets {
 		t.Errorf("the secrets are %s, were %s", now, secrets)
+	}
+}
+
+// An update changes what it names, and nothing else.
+func TestUpdatesChangeWhatTheyName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, tc := range w.full(t) {
+		want := w.shownBy(t, tc.read)
+		body := map[string]any{tc.id: tc.value}
+		if tc.update == "SetPermission" {
+			body["StackId"] = want["StackId"]
+		}
+		var change map[string]any
+		check(t, json.Unmarshal([]byte(tc.change), &change))
+		for member, value := range change {
+			body[member], want[member] = value, value
+		}
+		status, answer := w.raw(t, w.key, tc.update, string(must(json.Marshal(body))(t)))
+		if now := w.shownBy(t, tc.read); status != 200 || !reflect.DeepEqual(now, want) {
+			t.Errorf("%s: %s\ngot  %v\nwant %v", tc.update, answer, now, want)
+		}
 	}
 }
 
