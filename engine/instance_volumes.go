@@ -19,7 +19,7 @@ import (
 func (e *Engine) disksFor(ctx context.Context, stack *models.Stack, i *models.Instance) ([]compute.Volume, error) {
 	var disks []compute.Volume
 	err := e.tx(ctx, func(t *tx) error {
-		if i.Ec2InstanceID == "" && !isWindows(i) {
+		if i.Ec2InstanceID == "" && !models.IsWindows(i.Os) {
 			if err := t.makeLayerVolumes(ctx, stack, i); err != nil {
 				return err
 			}

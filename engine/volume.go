@@ -109,7 +109,7 @@ func (t *tx) canAssign(ctx context.Context, v *models.Volume, i *models.Instance
 		return models.InvalidField("MountPoint", "Mount point: is missing: set the mount point of volume %s before it is assigned.", name)
 	case i.InfrastructureClass == models.InfrastructureOnPremises:
 		return models.Invalid("Instance %s is on-premises: it cannot have volumes.", i.Hostname)
-	case isWindows(i):
+	case models.IsWindows(i.Os):
 		return models.Invalid("Instance %s runs Windows: volumes can be assigned to Linux instances only.", i.Hostname)
 	case i.Status != models.InstanceStopped:
 		return models.Invalid("Instance %s is %s: a volume can be assigned to a stopped instance only.", i.Hostname, i.Status)
@@ -141,10 +141,6 @@ func (t *tx) mountPoints(ctx context.Context, id models.InstanceID) ([]string, e
 		taken = append(taken, a.MountPoint)
 	}
 	return taken, err
-}
-
-func isWindows(i *models.Instance) bool {
-	return strings.Contains(strings.ToLower(i.Os+" "+i.Platform), "windows")
 }
 
 // UnassignVolume takes a disk from a stopped instance; it stays registered
