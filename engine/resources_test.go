@@ -212,7 +212,7 @@ func TestMachinesGetTheirDisks(t *testing.T) {
 		}
 
 		windows := must(w.engine.CreateInstance(w.ctx, models.Instance{StackID: w.stack.ID, LayerIDs: []models.LayerID{w.lb.ID}}))(t)
-		if err := w.store.SQL().QueryRowContext(w.ctx, "UPDATE instances SET platform = 'windows' WHERE hostname = '"+windows.Hostname+"' RETURNING id").Scan(new(string)); err != nil {
+		if err := w.store.SQL().QueryRowContext(w.ctx, "UPDATE instances SET os = 'Microsoft Windows Server 2012 R2 Base' WHERE hostname = '"+windows.Hostname+"' RETURNING id").Scan(new(string)); err != nil {
 			t.Fatal(err)
 		}
 		wantRefusal(t, w.engine.AssignVolume(w.ctx, spare.ID, windows.ID), models.CodeInvalid, "Linux instances only")
