@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,6 +139,11 @@ func TestThingsOfOtherStacks(t *testing.T) {
 	commands := must(w.store.Commands.OfInstance(w.ctx, models.InstanceID(other.online()), 1))(t)
 	other.values["COMMAND"], other.values["DEPLOYMENT"] = string(commands[0].ID), string(commands[0].DeploymentID)
 	other.values["LAYERARN"] = must(w.store.Layers.Get(w.ctx, models.LayerID(other.value("LAYER"))))(t).Arn
+	for operation, g := range grades {
+		if slices.Contains([]grade{needShow, needDeploy, needManage, needSource}, g.grade) && strangers[operation] == nil {
+			t.Errorf("strangers does not say how %s is asked for a thing of another stack", operation)
+		}
+	}
 	for operation, bodies := range strangers {
 		for _, body := range bodies {
 			t.Run(operation+" "+body, func(t *testing.T) {
