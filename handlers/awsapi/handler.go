@@ -102,6 +102,9 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if !known {
 		s = a.services[stacksTarget]
 	}
+	if strings.HasPrefix(name, "Describe") {
+		r = r.WithContext(a.Store.Reading(r.Context()))
+	}
 	key, err := a.authenticate(r, body, s.signingName)
 	if err != nil {
 		return nil, err

@@ -53,7 +53,12 @@ type world struct {
 // newWorld starts a server that stops with the test.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, store: storetest.Open(t)}
+	return newWorldOn(t, storetest.Open(t))
+}
+
+func newWorldOn(t *testing.T, st *store.Store) *world {
+	t.Helper()
+	w := &world{t: t, store: st}
 	w.ctx = models.WithActor(context.Background(), models.Actor{Kind: models.ActorSetup, Name: "test", Admin: true})
 	log := logTo(testWriter{t})
 	dir, err := os.MkdirTemp("", "awsapi")

@@ -184,6 +184,7 @@ func (h *handle) insertRows(ctx context.Context, into string, width, rows int, r
 }
 
 func (h *handle) prepared(ctx context.Context, query string, use func(exec func(args ...any) error) error) error {
+	h.memo.wrote(ctx)
 	statement, err := pool(h.write).PrepareContext(ctx, query)
 	if err != nil {
 		return wrap(err, "prepare a statement")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -56,7 +57,7 @@ func remember[T any](ctx context.Context, h *handle, q question, read func() (T,
 	if h.memo == nil {
 		return read()
 	}
-	a, first := h.memo.take(q)
+	a, first := h.memo.take(ctx, q)
 	switch {
 	case a == nil:
 		return read()
@@ -93,19 +94,21 @@ func rememberRow[T any](ctx context.Context, h *handle, q question, read func() 
 //
 // The version is asked before anything is read. So what is kept may be newer
 // than its version, and is then forgotten too early, but it is never older.
-func (m *memo) take(q question) (a *answer, first bool) {
+func (m *memo) take(ctx context.Context, q question) (a *answer, first bool) {
+	begun, _ := ctx.Value(m).(*reading)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	version, err := m.ask()
-	if err != nil || version != m.version || len(m.kept) >= memoAnswers {
-		m.forget()
+	if !begun.on() {
+		if err := m.catchUp(); err != nil {
+			return nil, false
+		}
+		begun.goOn()
 	}
-	if err != nil {
-		return nil, false
-	}
-	m.version = version
 	if a := m.kept[q]; a != nil {
 		return a, false
+	}
+	if len(m.kept) >= memoAnswers {
+		m.forget()
 	}
 	a = &answer{done: make(chan struct{})}
 	m.kept[q] = a
@@ -137,6 +140,17 @@ func (m *memo) forget() {
 	m.bytes = 0
 }
 
+// catchUp forgets what is older than the last commit.
+func (m *memo) catchUp() error {
+	other := m.conn == nil // than the one that told the version
+	version, err := m.ask()
+	if err != nil || other || version != m.version {
+		m.forget()
+	}
+	m.version = version
+	return err
+}
+
 // ask reads the version. It takes no longer than the lock may be held, and has
 // nobody's context: watching one costs more than the reading.
 func (m *memo) ask() (version int64, err error) {
@@ -162,6 +176,43 @@ func (m *memo) close() error {
 		m.conn = nil
 	}
 	return m.pool.Close()
+}
+
+// reading is the state of what Reading makes. A nil one is never on.
+type reading struct{ state atomic.Int32 }
+
+const (
+	readingBegun int32 = iota
+	readingOn          // the version has been asked
+	readingOver        // something is written: it is asked each time
+)
+
+func (r *reading) on() bool { return r != nil && r.state.Load() == readingOn }
+
+func (r *reading) goOn() {
+	if r != nil {
+		r.state.CompareAndSwap(readingBegun, readingOn)
+	}
+}
+
+// wrote ends a reading, since who writes wants to see it.
+func (m *memo) wrote(ctx context.Context) {
+	if m == nil {
+		return
+	}
+	if r, ok := ctx.Value(m).(*reading); ok {
+		r.state.Store(readingOver)
+	}
+}
+
+// Reading is a context for a request that reads several things and is content
+// with all that was committed before it read the first one. With another
+// context, each read sees all that was committed before itself.
+func (s *Store) Reading(ctx context.Context) context.Context {
+	if s.h.memo == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, s.h.memo, &reading{})
 }
 
 // sizeOf is about what a value takes, with all that it refers to.

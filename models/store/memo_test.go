@@ -214,7 +214,9 @@ func TestRememberReadsOnce(t *testing.T) {
 	st := storetest.Open(t)
 	storetest.Stack(t, st)
 	var reads atomic.Int64
-	ask := func(ctx context.Context, read func() (int, error)) (int, error) { return st.Remember(ctx, "answer", read) }
+	ask := func(ctx context.Context, read func() (int, error)) (int, error) {
+		return st.Remember(ctx, "answer", read)
+	}
 	begun, fail := make(chan struct{}), make(chan struct{})
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -272,4 +274,39 @@ func TestRememberIsBounded(t *testing.T) {
 	_, err := st.RememberText(t.Context(), "endless", store.MemoBytes)
 	must(t, err)
 	equal(t, st.Remembered(), before)
+}
+
+// A request that only reads sees all that was there before it, and all that it
+// writes after all.
+func TestReading(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		st, other := storetest.OpenURL(t, url), storetest.OpenURL(t, url)
+		stack := storetest.Stack(t, st)
+		version := func(ctx context.Context) int64 {
+			t.Helper()
+			s, err := st.Stacks.Get(ctx, stack.ID)
+			must(t, err)
+			return s.Version
+		}
+		bump := func(ctx context.Context, s *store.Store) {
+			t.Helper()
+			_, err := s.Stacks.BumpVersion(ctx, stack.ID)
+			must(t, err)
+		}
+		equal(t, version(t.Context()), 0)
+		bump(t.Context(), other)
+		first := st.Reading(t.Context())
+		equal(t, version(first), 1)
+		bump(t.Context(), other)
+		second := st.Reading(t.Context())
+		equal(t, version(second), 2)
+		equal(t, version(first), 2) // newer than it has to be
+		bump(second, st)
+		equal(t, version(second), 3)
+		must(t, other.Tx(t.Context(), func(tx *store.Store) error { bump(t.Context(), tx); return nil }))
+		equal(t, version(second), 4) // who has written sees all
+		must(t, st.Tx(first, func(tx *store.Store) error { bump(first, tx); return nil }))
+		equal(t, version(first), 5)
+	})
 }

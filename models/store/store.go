@@ -230,6 +230,7 @@ func (h *handle) inTx(ctx context.Context, f func(h *handle) error) error {
 	if h.tx != nil {
 		return f(h)
 	}
+	h.memo.wrote(ctx)
 	tx := &transaction{}
 	err := h.write.WithContext(ctx).Transaction(func(g *gorm.DB) error {
 		inner := *h
@@ -246,7 +247,11 @@ func (h *handle) inTx(ctx context.Context, f func(h *handle) error) error {
 }
 
 // w and r are the writing and the reading handle for one statement.
-func (h *handle) w(ctx context.Context) *gorm.DB { return h.write.WithContext(withBox(ctx, h.secrets)) }
+func (h *handle) w(ctx context.Context) *gorm.DB {
+	h.memo.wrote(ctx)
+	return h.write.WithContext(withBox(ctx, h.secrets))
+}
+
 func (h *handle) r(ctx context.Context) *gorm.DB { return h.read.WithContext(withBox(ctx, h.secrets)) }
 
 // clock is the time as the database keeps it.
