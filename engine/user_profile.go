@@ -46,13 +46,13 @@ func (e *Engine) CreateUserProfile(ctx context.Context, u models.User) (*models.
 // free for somebody who has not chosen (OpsWorks: SshUsername).
 func (t *tx) nameOnInstances(ctx context.Context, u *models.User) error {
 	if u.SSHUsername = models.CleanSSHUsername(u.SSHUsername); u.SSHUsername != "" {
-		return nil // the index refuses what is taken
+		return notRoot(u.SSHUsername) // the index refuses what is taken
 	}
 	all, err := t.Users.List(ctx)
 	if err != nil {
 		return err
 	}
-	taken := make(map[string]bool, len(all))
+	taken := map[string]bool{machinesRoot: true}
 	for _, other := range all {
 		taken[other.SSHUsername] = other.ID != u.ID
 	}
@@ -68,6 +68,17 @@ func (t *tx) nameOnInstances(ctx context.Context, u *models.User) error {
 	for n := 2; taken[u.SSHUsername]; n++ {
 		suffix := fmt.Sprint(n)
 		u.SSHUsername = clip(base, 32-len(suffix)) + suffix
+	}
+	return nil
+}
+
+// machinesRoot is nobody's name: recipes that make an account for each user
+// would give theirs the whole machine, sudo or not.
+const machinesRoot = "root"
+
+func notRoot(name string) error {
+	if strings.EqualFold(name, machinesRoot) {
+		return models.InvalidField("SshUsername", "Ssh username: root is the machine's own; choose another name.")
 	}
 	return nil
 }
@@ -150,6 +161,11 @@ func (t *tx) updateUser(ctx context.Context, id models.UserID, action string, ch
 	}
 	if u.SSHUsername = models.CleanSSHUsername(u.SSHUsername); u.SSHUsername == "" {
 		u.SSHUsername = before.SSHUsername
+	}
+	if u.SSHUsername != before.SSHUsername {
+		if err := notRoot(u.SSHUsername); err != nil {
+			return err
+		}
 	}
 	if before.Admin && !u.Admin {
 		if err := t.keepAnAdmin(ctx, before); err != nil {

@@ -119,6 +119,9 @@ func TestInstanceOperations(t *testing.T) {
 	}
 	_, err = w.admin.RebootInstance(&opsworks.RebootInstanceInput{InstanceId: least})
 	check(t, err)
+	if path := w.path(t, must(w.store.Instances.Get(w.ctx, models.InstanceID(*least)))(t)); !slices.Contains(path, "rebooting") {
+		t.Errorf("it was not rebooted: %v", path)
+	}
 	w.becomes(t, models.InstanceID(*least), models.InstanceOnline)
 	wantError(t, start(least), invalid, "only a stopped instance")
 	_, err = w.admin.UpdateInstance(&opsworks.UpdateInstanceInput{InstanceId: least, Hostname: aws.String("other")})

@@ -70,7 +70,7 @@ func TestCreateUserProfileNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for arn, want := range map[string][2]string{
-		"arn:aws:iam::111122223333:root":                           {"root", "root"},
+		"arn:aws:iam::111122223333:root":                           {"root", "root2"}, // not the machines' root
 		"arn:aws-cn:iam::111122223333:role/service/build=1":        {"build-1", "build1"},
 		"arn:aws:sts::111122223333:federated-user/Bob":             {"Bob", "bob"},
 		"arn:aws:sts::111122223333:assumed-role/Admin/bob@example": {"bob@example", "bobexample"},
@@ -99,6 +99,7 @@ func TestUserProfilesRefused(t *testing.T) {
 		"no ARN":     {opsworks.CreateUserProfileInput{IamUserArn: aws.String("jane")}, "not the ARN"},
 		"a group":    {opsworks.CreateUserProfileInput{IamUserArn: aws.String("arn:aws:iam::123456789012:group/ops")}, "not the ARN"},
 		"name taken": {opsworks.CreateUserProfileInput{IamUserArn: aws.String(jane + "2"), SshUsername: aws.String("jane.doe")}, `"janedoe" is another user's`},
+		"root":       {opsworks.CreateUserProfileInput{IamUserArn: aws.String(jane + "2"), SshUsername: aws.String("ro.ot")}, "root is the machine's own"},
 		"bad key":    {opsworks.CreateUserProfileInput{IamUserArn: aws.String(jane + "2"), SshPublicKey: aws.String("ssh-rsa x")}, "Ssh public key"},
 		"two keys":   {opsworks.CreateUserProfileInput{IamUserArn: aws.String(jane + "2"), SshPublicKey: aws.String(sshKey(t) + "\n" + sshKey(t))}, "Ssh public key"},
 		"options":    {opsworks.CreateUserProfileInput{IamUserArn: aws.String(jane + "2"), SshPublicKey: aws.String(`command="sh" ` + sshKey(t))}, "Ssh public key"},
@@ -110,6 +111,8 @@ func TestUserProfilesRefused(t *testing.T) {
 	}
 	_, err := w.admin.UpdateUserProfile(&opsworks.UpdateUserProfileInput{IamUserArn: aws.String(jane), SshPublicKey: aws.String("x")})
 	wantError(t, err, "ValidationException", "Ssh public key")
+	_, err = w.admin.UpdateUserProfile(&opsworks.UpdateUserProfileInput{IamUserArn: aws.String(jane), SshUsername: aws.String("Root")})
+	wantError(t, err, "ValidationException", "root is the machine's own")
 	_, err = w.admin.UpdateUserProfile(&opsworks.UpdateUserProfileInput{IamUserArn: aws.String("arn:none")})
 	wantError(t, err, "ResourceNotFoundException", "Unable to find user with ARN arn:none")
 	_, err = w.admin.DeleteUserProfile(&opsworks.DeleteUserProfileInput{IamUserArn: aws.String("arn:none")})
