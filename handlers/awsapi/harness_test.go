@@ -143,10 +143,12 @@ func (w *world) user(t testing.TB, name string, level models.Level, stack *model
 	return w.client(t, key)
 }
 
-// client is AWS' client with a key of ours. It does not repeat what fails.
+// client is AWS' client with a key of ours. It does not repeat what fails. A
+// session without a client of its own would change that of all sessions where
+// the environment names a bundle of certificates.
 func (w *world) client(t testing.TB, key *models.AccessKey) *opsworks.OpsWorks {
 	t.Helper()
-	return opsworks.New(must(session.NewSession())(t), &aws.Config{
+	return opsworks.New(must(session.NewSession(&aws.Config{HTTPClient: &http.Client{}}))(t), &aws.Config{
 		Region: aws.String("us-east-1"), Endpoint: &w.url, MaxRetries: aws.Int(0), HTTPClient: w.http(t),
 		Credentials: credentials.NewStaticCredentials(key.ID, key.Secret, ""),
 	})

@@ -296,7 +296,7 @@ func TestSDK(t *testing.T) {
 	url := server(t)
 	client := func(id, secret string) *opsworks.OpsWorks {
 		return opsworks.New(session.Must(session.NewSession(&aws.Config{
-			Region: aws.String("somewhere"), Endpoint: aws.String(url), MaxRetries: aws.Int(0),
+			Region: aws.String("somewhere"), Endpoint: aws.String(url), MaxRetries: aws.Int(0), HTTPClient: &http.Client{},
 			Credentials: credentials.NewStaticCredentials(id, secret, ""),
 		})))
 	}
