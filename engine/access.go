@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,8 +27,12 @@ func (e *Engine) GrantAccess(ctx context.Context, id models.InstanceID, minutes 
 		return nil, err
 	}
 	actor := models.ActorFrom(ctx)
+	name, err := e.windowsUser(ctx, actor)
+	if err != nil {
+		return nil, err
+	}
 	access := models.RemoteAccess{
-		InstanceID: id, StackID: i.StackID, Username: windowsUser(actor.Name), Password: windowsPassword(), GrantedBy: actor.Name,
+		InstanceID: id, StackID: i.StackID, Username: name, Password: windowsPassword(), GrantedBy: actor.Name,
 		CreatedAt: e.Clock(), ExpiresAt: e.Clock().Add(time.Duration(minutes) * time.Minute),
 	}
 	err = e.tx(ctx, func(t *tx) error {
@@ -98,9 +103,26 @@ func (t *tx) accessCommand(ctx context.Context, i *models.Instance, d *models.De
 // maxWindowsUser is the longest name of a local user on Windows.
 const maxWindowsUser = 20
 
-func windowsUser(name string) string {
-	name = models.SSHUsernameFor(name)
-	return name[:min(len(name), maxWindowsUser)]
+// windowsOwn are accounts that Windows itself has.
+var windowsOwn = []string{"administrator", "guest", "defaultaccount", "wdagutilityaccount", "system"}
+
+// windowsUser is the name of the asker's account: the one name of theirs that
+// nobody else has, and with their id where it is too long or Windows' own.
+func (e *Engine) windowsUser(ctx context.Context, actor models.Actor) (string, error) {
+	if actor.Kind != models.ActorUser {
+		return models.SSHUsernameFor("opsyard-" + string(actor.Kind)), nil
+	}
+	u, err := e.store.Users.Get(ctx, actor.UserID)
+	if err != nil {
+		return "", err
+	}
+	name := strings.ToLower(u.SSHUsername)
+	if name != "" && len(name) <= maxWindowsUser && !slices.Contains(windowsOwn, name) {
+		return name, nil
+	}
+	id := string(u.ID)
+	id = id[max(0, len(id)-8):]
+	return name[:min(len(name), maxWindowsUser-1-len(id))] + "-" + id, nil
 }
 
 // windowsPassword has 130 bits of chance and characters of all the kinds that

@@ -79,6 +79,22 @@ func TestAccessGrantedAgainStays(t *testing.T) {
 	})
 }
 
+// Whoever asks gets an account that is nobody else's, nor Windows' own.
+func TestAccessNamesAreEverybodysOwn(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		i := w.windows()
+		seen := map[string]string{"administrator": "Windows", "guest": "Windows"}
+		for _, name := range []string{"administrator", "Guest", "al.ice", "alice", "eve", "franziska.from.the.first.floor", "franziska.from.the.second.floor"} {
+			u := must(w.engine.CreateUser(w.ctx, models.User{Name: name, Admin: true}, ""))(t)
+			given := must(w.engine.GrantAccess(models.WithActor(w.ctx, models.Actor{Kind: models.ActorUser, UserID: u.ID, Name: u.Name, Admin: true}), i.ID, 60))(t)
+			if other := seen[given.Username]; other != "" || given.Username == "" || len(given.Username) > maxWindowsUser {
+				t.Errorf("%s got %q, which %q has", name, given.Username, other)
+			}
+			seen[given.Username] = name
+		}
+	})
+}
+
 // The password is in nothing that others may read.
 func TestAccessPasswordIsKeptNowhere(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {

@@ -80,7 +80,11 @@ func (t *tx) usableToken(ctx context.Context, r protocol.EnrollRequest) (*models
 // or else a new one.
 func (t *tx) enrolling(ctx context.Context, token *models.EnrollToken, r protocol.EnrollRequest) (*models.Instance, error) {
 	if token.InstanceID != "" {
-		return t.Instances.GetForUpdate(ctx, token.InstanceID)
+		i, err := t.Instances.GetForUpdate(ctx, token.InstanceID)
+		if err == nil && i.Registered() && len(i.AgentKey) > 0 && token.UsedAt == nil {
+			return nil, errToken() // a host has enrolled meanwhile, with another token
+		}
+		return i, err
 	}
 	i, err := t.Instances.Awaited(ctx, token.StackID, r.Facts.Hostname)
 	if err != nil {

@@ -83,6 +83,25 @@ func TestRegisteredHostIsWhoWasAnnounced(t *testing.T) {
 	})
 }
 
+// Of two tokens for one instance the first one's host is it.
+func TestInstanceEnrolsOnce(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		i := must(w.engine.RegisterInstance(w.ctx, Registration{StackID: w.stack.ID}))(t)
+		first := must(w.engine.CreateInstanceToken(w.ctx, i.ID, time.Hour))(t)
+		second := must(w.engine.CreateInstanceToken(w.ctx, i.ID, time.Hour))(t)
+		w.enrol(first, "rack-7")
+		request := protocol.EnrollRequest{Token: second, PublicKey: make([]byte, 32), Facts: protocol.Facts{Hostname: "rack-8"}}
+		if got, err := w.engine.EnrollAgent(w.ctx, request); models.CodeOf(err) != models.CodeUnauthenticated {
+			t.Errorf("a second host: %v, %v", got, err)
+		}
+		request.Token = first
+		if _, err := w.engine.EnrollAgent(w.ctx, request); err != nil {
+			t.Errorf("the same host again: %v", err) // its first answer may have been lost
+		}
+		w.drain()
+	})
+}
+
 func TestRegisterInstanceRefuses(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		for name, r := range map[string]Registration{
