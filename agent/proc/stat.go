@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // ID names a process beyond the reuse of its number.
@@ -29,27 +30,46 @@ func (id ID) Alive() bool {
 	return err == nil && s.start == id.Start && s.state != 'Z' && s.state != 'X'
 }
 
+// killWait is how long KillSession waits for the dead: one that the kernel
+// holds up, on a disk that does not answer, must not hold up the agent as well.
+const killWait = 10 * time.Second
+
 // KillSession sends KILL to every process of the session that sid leads or
-// led, except to the caller, and returns how many there were. It finds what a
-// dead leader left behind; a daemon has a session of its own.
+// led, except to the caller, waits until they are gone and returns how many
+// there were. It finds what a dead leader left behind; a daemon has a session
+// of its own.
 func KillSession(sid int) int {
+	killed := map[ID]bool{}
+	for deadline := time.Now().Add(killWait); ; time.Sleep(5 * time.Millisecond) {
+		left := 0
+		for _, id := range session(sid) {
+			if syscall.Kill(id.PID, syscall.SIGKILL) == nil {
+				killed[id] = true
+				left++
+			}
+		}
+		if left == 0 || time.Now().After(deadline) {
+			return len(killed)
+		}
+	}
+}
+
+// session lists the living processes of a session without the caller.
+func session(sid int) (members []ID) {
 	dirs, err := os.ReadDir("/proc")
 	if err != nil {
-		return 0
+		return nil
 	}
-	n := 0
 	for _, d := range dirs {
 		pid, err := strconv.Atoi(d.Name())
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		if s, err := readStat(pid); err == nil && s.session == sid && s.state != 'Z' {
-			if syscall.Kill(pid, syscall.SIGKILL) == nil {
-				n++
-			}
+		if s, err := readStat(pid); err == nil && s.session == sid && s.state != 'Z' && s.state != 'X' {
+			members = append(members, ID{PID: pid, Start: s.start})
 		}
 	}
-	return n
+	return members
 }
 
 type stat struct {
