@@ -177,15 +177,15 @@ func (s *scene) make(word string) string {
 		check(s.t, w.engine.RegisterElasticIP(w.ctx, s.stack.ID, address))
 		return address
 	case "DATABASE":
-		r := models.RdsDbInstance{StackID: s.stack.ID, Arn: fmt.Sprintf("arn:aws:rds:us-east-1:123456789012:db:db%d", n), DbUser: "u", DbPassword: "p"}
+		r := models.RdsDbInstance{StackID: s.stack.ID, Arn: fmt.Sprintf("arn:aws:rds:us-east-1:123456789012:db:base-%d", n), DbUser: "u", DbPassword: "p"}
 		check(s.t, w.engine.RegisterRdsDbInstance(w.ctx, r))
 		return r.Arn
 	case "BALANCER":
-		name := fmt.Sprintf("lb-%d", n)
+		name := fmt.Sprintf("balancer-%d", n)
 		check(s.t, w.engine.AttachElasticLoadBalancer(w.ctx, name, layer()))
 		return name
 	case "CLUSTER":
-		arn := fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:cluster/c%d", n)
+		arn := fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:cluster/cluster-%d", n)
 		check(s.t, w.engine.RegisterEcsCluster(w.ctx, s.stack.ID, arn))
 		return arn
 	case "USER":
