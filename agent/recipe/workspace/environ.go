@@ -1,4 +1,4 @@
-package shell
+package workspace
 
 import (
 	"bufio"
@@ -22,9 +22,10 @@ var passedOn = []string{
 	"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "OPSYARD_ROOT", "OPSYARD_INSTANCE_DIR",
 }
 
-// environ is a recipe's whole environment. Variables of the job come last and win.
-func environ(job recipe.Job, item recipe.Item, socket string) []string {
-	path, env := systemPath, slices.Clone(job.Env)
+// path is the search path that the job gives or the system's, and the rest of
+// the job's variables.
+func (w *Workspace) path() (path string, env []string) {
+	path, env = systemPath, slices.Clone(w.Env)
 	env = slices.DeleteFunc(env, func(v string) bool {
 		value, ok := strings.CutPrefix(v, "PATH=")
 		if ok {
@@ -32,6 +33,13 @@ func environ(job recipe.Job, item recipe.Item, socket string) []string {
 		}
 		return ok
 	})
+	return path, env
+}
+
+// environ is a recipe's whole environment. Variables of the job come last and win.
+func (w *Workspace) environ(item recipe.Item, socket string) []string {
+	path, env := w.path()
+	job := w.Job
 	home, name := owner()
 	dryRun := ""
 	if job.DryRun {
