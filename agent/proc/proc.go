@@ -1,5 +1,5 @@
-// Package proc runs a program and everything it starts as one thing: in a
-// process group of its own, which ends as a whole.
+// Package proc runs a program and everything it starts as one thing, which ends
+// as a whole.
 package proc
 
 import (
@@ -15,8 +15,8 @@ import (
 const Grace = 2 * time.Second
 
 // Run starts cmd in its own process group and waits for its end. When ctx ends
-// first, the group is sent TERM and, if any of it still lives after delay,
-// KILL; Run then returns context.Cause(ctx). Children that outlive a program
+// first, the group, and what has left it and is still a child of it, is sent TERM
+// and, if any of it still lives after delay, KILL; Run then returns context.Cause(ctx). Children that outlive a program
 // which ended by itself are left alone.
 func Run(ctx context.Context, cmd *exec.Cmd, delay time.Duration) error {
 	if ctx.Err() != nil {
@@ -32,6 +32,10 @@ func Run(ctx context.Context, cmd *exec.Cmd, delay time.Duration) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	leader, err := Identify(cmd.Process.Pid)
+	if err != nil { // it is ours, so even a dead one is there
+		leader = ID{PID: cmd.Process.Pid}
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	select {
@@ -41,23 +45,33 @@ func Run(ctx context.Context, cmd *exec.Cmd, delay time.Duration) error {
 		}
 		return err
 	case <-ctx.Done():
-		endGroup(cmd.Process.Pid, delay)
+		end(leader, delay)
 		<-ended
 		return context.Cause(ctx)
 	}
 }
 
-// endGroup returns when the group is gone or has been sent KILL.
-func endGroup(pgid int, delay time.Duration) {
-	_ = syscall.Kill(-pgid, syscall.SIGTERM) // who has gone needs none
+// end returns when the group and everything that the program started is gone or
+// has been sent KILL.
+func end(leader ID, delay time.Duration) {
+	started := tree{leader: true}
+	started.grow()
+	_ = syscall.Kill(-leader.PID, syscall.SIGTERM) // who has gone needs none
+	for id := range started {
+		if pgid, err := syscall.Getpgid(id.PID); err == nil && pgid != leader.PID && id.Alive() {
+			_ = syscall.Kill(id.PID, syscall.SIGTERM)
+		}
+	}
 	deadline := time.NewTimer(delay)
 	defer deadline.Stop()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
-	for groupLives(pgid) {
+	for groupLives(leader.PID) || started.lives() {
+		started.grow()
 		select {
 		case <-deadline.C:
-			_ = syscall.Kill(-pgid, syscall.SIGKILL)
+			_ = syscall.Kill(-leader.PID, syscall.SIGKILL)
+			started.kill()
 			return
 		case <-poll.C:
 		}

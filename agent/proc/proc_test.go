@@ -72,6 +72,37 @@ func TestWholeGroupEnds(t *testing.T) {
 	}
 }
 
+// TestWholeTreeEnds: a child with a session of its own, which does not listen to TERM.
+func TestWholeTreeEnds(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd := exec.Command("sh", "-c", `setsid sh -c "trap '' TERM; echo ready; while :; do sleep 1000; done"; true`)
+	cmd.Stdout = w
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stopped := errors.New("stopped")
+	go func() {
+		r.Read(make([]byte, 1)) // it is ready
+		cancel(stopped)
+	}()
+	if err := proc.Run(ctx, cmd, 100*time.Millisecond); !errors.Is(err, stopped) {
+		t.Errorf("got %v", err)
+	}
+	w.Close()
+	r.SetReadDeadline(time.Now().Add(30 * time.Second))
+	for { // the pipe ends when the last process that holds it has
+		if _, err := r.Read(make([]byte, 64)); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("a child lives on")
+			}
+			return
+		}
+	}
+}
+
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("sleep", "1000")

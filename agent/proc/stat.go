@@ -74,6 +74,7 @@ func session(sid int) (members []ID) {
 
 type stat struct {
 	state   byte
+	parent  int
 	session int
 	start   uint64
 }
@@ -92,6 +93,10 @@ func readStat(pid int) (stat, error) {
 	if len(f) < 20 {
 		return stat{}, fmt.Errorf("read /proc/%d/stat: %d fields", pid, len(f))
 	}
+	parent, err := strconv.Atoi(f[1])
+	if err != nil {
+		return stat{}, fmt.Errorf("read /proc/%d/stat: %w", pid, err)
+	}
 	session, err := strconv.Atoi(f[3])
 	if err != nil {
 		return stat{}, fmt.Errorf("read /proc/%d/stat: %w", pid, err)
@@ -100,5 +105,5 @@ func readStat(pid int) (stat, error) {
 	if err != nil {
 		return stat{}, fmt.Errorf("read /proc/%d/stat: %w", pid, err)
 	}
-	return stat{state: f[0][0], session: session, start: start}, nil
+	return stat{state: f[0][0], parent: parent, session: session, start: start}, nil
 }

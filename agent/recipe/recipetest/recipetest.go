@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +43,10 @@ const (
 )
 
 // Lines is how much a Big recipe prints.
-const Lines = 200_000
+const Lines = 100_000
+
+// Secret is a value in the private document that no recipe prints.
+const Secret = "correct-horse-battery-staple"
 
 // Fixtures adapt the suite to a runner.
 type Fixtures struct {
@@ -49,6 +54,8 @@ type Fixtures struct {
 	Agent string
 	// Write makes a recipe in a cookbook root.
 	Write func(t *testing.T, root string, name recipe.Name, does Behaviour)
+	// Env is added to the job's environment.
+	Env []string
 	// Noisy tells that the configuration manager prints lines of its own among
 	// the recipe's, so that output is searched and not compared.
 	Noisy bool
@@ -74,10 +81,11 @@ func (f Fixtures) setup(t *testing.T, runner recipe.Runner) *suite {
 	s.job = recipe.Job{
 		CommandID: "c-1", Type: "execute_recipes", Dir: filepath.Join(dir, "run"), Cookbooks: []string{s.root},
 		Attributes: filepath.Join(dir, "attributes.json"), Private: filepath.Join(dir, "private.json"), Agent: f.Agent,
+		Env: slices.Clone(f.Env),
 	}
 	for path, content := range map[string]string{
 		s.job.Attributes: `{"suite": {"greeting": "good morning"}}`,
-		s.job.Private:    `{"apps": [], "args": {}}`,
+		s.job.Private:    `{"apps": [{"shortname": "hello", "environment": {"PASSWORD": "` + Secret + `"}}], "args": {}}`,
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -124,7 +132,7 @@ func Exercise(t *testing.T, runner recipe.Runner, f Fixtures) {
 		"OK": testOK, "Order": testOrder, "Empty": testEmpty, "Failure": testFailure, "Missing": testMissing,
 		"Cancel": testCancel, "CanceledBefore": testCanceledBefore, "DryRun": testDryRun,
 		"Interleaving": testInterleaving, "BigOutput": testBigOutput, "Steps": testSteps,
-		"Override": testOverride, "Attributes": testAttributes,
+		"Override": testOverride, "Attributes": testAttributes, "Timeout": testTimeout, "Secret": testSecret,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, f.setup(t, runner)) })
 	}
@@ -258,6 +266,49 @@ func testCanceledBefore(t *testing.T, s *suite) {
 	}
 }
 
+var errLate = errors.New("it took too long")
+
+// testTimeout: whatever the manager is at when the time is over, it ends.
+func testTimeout(t *testing.T, s *suite) {
+	s.add(t, "mule", Stubborn)
+	s.add(t, "later", Say)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 700*time.Millisecond, errLate)
+	defer cancel()
+	if err := s.runner.Run(ctx, s.job, s.out); !errors.Is(err, errLate) {
+		t.Errorf("got %v, want the cause\n%s", err, s.out.Output())
+	}
+	for _, step := range s.out.Steps("recipe") {
+		if !step.Ended || step.Name == "later::default" {
+			t.Errorf("step is %+v", step)
+		}
+	}
+}
+
+// testSecret: the private document is neither printed nor copied to where
+// others could read it.
+func testSecret(t *testing.T, s *suite) {
+	s.job.Env = append(s.job.Env, "TARGET="+filepath.Join(filepath.Dir(s.root), "target"))
+	s.add(t, "changer", Change)
+	s.add(t, "bad", Fail)
+	if err := s.run(t); err == nil || strings.Contains(err.Error()+s.out.Output()+s.out.Outline(), Secret) {
+		t.Errorf("got %v\n%s", err, s.out.Output())
+	}
+	err := filepath.WalkDir(s.job.Dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		info, statErr := d.Info()
+		if statErr == nil && bytes.Contains(content, []byte(Secret)) && info.Mode()&0o077 != 0 {
+			t.Errorf("%s holds the secret and has mode %s", path, info.Mode())
+		}
+		return errors.Join(err, statErr)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func testDryRun(t *testing.T, s *suite) {
 	target := filepath.Join(filepath.Dir(s.root), "target")
 	s.job.Env = append(s.job.Env, "TARGET="+target)
@@ -293,8 +344,16 @@ func testBigOutput(t *testing.T, s *suite) {
 	s.add(t, "big", Big)
 	s.mustRun(t)
 	got := s.out.Output()
-	if want := bigOutput(); s.Noisy && !strings.Contains(got, want) || !s.Noisy && got != want {
+	if want := bigOutput(); !s.Noisy && got != want {
 		t.Errorf("%d bytes differ from the %d that were printed", len(got), len(want))
+	}
+	for i := 1; i <= Lines; i++ {
+		line := fmt.Sprintf("line %d\n", i)
+		_, after, found := strings.Cut(got, line)
+		if !found {
+			t.Fatalf("%q is missing or out of order", line)
+		}
+		got = after
 	}
 }
 
