@@ -20,6 +20,9 @@ import (
 
 	"opsyard/agent"
 	"opsyard/agent/recipe"
+	"opsyard/agent/recipe/ansible"
+	"opsyard/agent/recipe/chef"
+	"opsyard/agent/recipe/puppet"
 	"opsyard/agent/recipe/shell"
 	"opsyard/agent/resource"
 	"opsyard/agent/supervise"
@@ -198,7 +201,7 @@ func (c *superviseCmd) Run() error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	runners := map[string]recipe.Runner{}
-	for _, r := range []recipe.Runner{shell.New()} {
+	for _, r := range []recipe.Runner{shell.New(), chef.New(), puppet.New(), ansible.New()} {
 		runners[r.Name()] = r
 	}
 	return supervise.Run(c.Dir, supervise.Config{Runners: runners, AgentPath: program, Now: time.Now})

@@ -37,14 +37,15 @@ func (w *Workspace) item(ctx context.Context, item recipe.Item, command func(rec
 		end(recipe.Result{Err: err})
 		return err
 	}
-	code, result, err := w.process(ctx, item, cmd)
+	code, result, err := w.Process(ctx, item, cmd)
 	result.Err = codes.failure(ctx, item.Recipe, code, err, result.Err)
 	end(result)
 	return result.Err
 }
 
-// process runs a program in the recipe's environment and takes its steps.
-func (w *Workspace) process(ctx context.Context, item recipe.Item, cmd *exec.Cmd) (int, recipe.Result, error) {
+// Process runs a program in the recipe's environment and takes its steps. It
+// returns the exit code; the error is set where there is none.
+func (w *Workspace) Process(ctx context.Context, item recipe.Item, cmd *exec.Cmd) (int, recipe.Result, error) {
 	socket := filepath.Join(w.Dir, "steps.sock")
 	server, err := steps.Listen(socket, w.out)
 	if err != nil {

@@ -93,7 +93,7 @@ func (w *Workspace) install(ctx context.Context, p Program, command string) erro
 // 0 is an error.
 func (w *Workspace) Step(ctx context.Context, name string, cmd *exec.Cmd) error {
 	end := w.out.Begin("resource", name)
-	code, _, err := w.process(ctx, recipe.Item{}, cmd)
+	code, _, err := w.Process(ctx, recipe.Item{}, cmd)
 	if err == nil && code != 0 {
 		err = fmt.Errorf("%s: ended with exit code %d", name, code)
 	}

@@ -39,6 +39,18 @@ func Prepare(ctx context.Context, job recipe.Job, delay time.Duration, out recip
 	return w, nil
 }
 
+// Under lays one more root below the others.
+func (w *Workspace) Under(ctx context.Context, root string) error {
+	w.Cookbooks = append([]string{root}, w.Cookbooks...)
+	if err := merge(ctx, w.Cookbooks, w.Tree); err != nil {
+		return fmt.Errorf("put the cookbooks together: %w", err)
+	}
+	return nil
+}
+
+// Note writes a line of the runner's own to the log.
+func (w *Workspace) Note(line string) { w.out.note(line) }
+
 // Check finds out before the run, and not halfway through it, whether a recipe
 // is missing: files gives the paths within the tree at which it may be, of
 // which recipe "*" stands for all.
@@ -78,11 +90,12 @@ func (w *Workspace) missing(name recipe.Name, files func(recipe.Name) []string) 
 		return failure
 	}
 	failure.Reason = fmt.Sprintf("not found: searched %s and found no cookbook %s, only %s",
-		strings.Join(w.Cookbooks, ", "), name.Cookbook, list("cookbook", subdirectories(w.Tree)))
+		strings.Join(w.Cookbooks, ", "), name.Cookbook, list("cookbook", Subdirectories(w.Tree)))
 	return failure
 }
 
-func subdirectories(dir string) (names []string) {
+// Subdirectories are the names of a directory's directories.
+func Subdirectories(dir string) (names []string) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		if e.IsDir() {
