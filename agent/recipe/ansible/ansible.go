@@ -40,7 +40,7 @@ func (r *Runner) Name() string { return "ansible" }
 var (
 	program = workspace.Program{
 		Manager: "ansible", Names: []string{"ansible-playbook"},
-		Advice: "install the package ansible-core (or ansible), or give the command that does in the custom JSON, at opsyard.ansible.install_command.",
+		Advice: "Install the package ansible-core or ansible.",
 	}
 	codes = workspace.Codes{Reason: map[int]string{
 		2: "a task failed",

@@ -64,3 +64,96 @@ func TestRunner(t *testing.T) {
 		},
 	})
 }
+
+// bundle is a job over one directory of cookbooks.
+type bundle struct {
+	job  recipe.Job
+	root string
+	out  *recipetest.Recorder
+}
+
+func setup(t *testing.T, attributes, name string) *bundle {
+	t.Helper()
+	t.Parallel()
+	runner(t) // or skip
+	dir := t.TempDir()
+	b := &bundle{root: filepath.Join(dir, "books"), out: &recipetest.Recorder{}}
+	parsed, err := recipe.ParseName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.job = recipe.Job{
+		Dir: filepath.Join(dir, "run"), Type: "setup", Cookbooks: []string{b.root}, Agent: "/bin/true",
+		Attributes: filepath.Join(dir, "attributes.json"), Private: filepath.Join(dir, "private.json"),
+		Items: []recipe.Item{{Recipe: parsed}},
+	}
+	write(t, b.job.Attributes, attributes)
+	write(t, b.job.Private, `{"apps": []}`)
+	if err := os.Mkdir(b.job.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *bundle) mustRun(t *testing.T, want ...string) {
+	t.Helper()
+	if err := runner(t).Run(t.Context(), b.job, b.out); err != nil {
+		t.Fatalf("%v\n%s", err, b.out.Output())
+	}
+	for _, w := range want {
+		if !strings.Contains(b.out.Output(), w) {
+			t.Errorf("%q is missing in\n%s", w, b.out.Output())
+		}
+	}
+}
+
+// TestAttributesAreNoTemplates: what comes from elsewhere runs nothing here.
+func TestAttributesAreNoTemplates(t *testing.T) {
+	b := setup(t, `{"evil": "{{ lookup('pipe', 'echo ran it') }}", "sly": ["\u007b\u007b 1 + 1 }}"], "plain": {"{{ key }}": 12345678901234567890}}`, "book")
+	writePlaybook(t, b.root, b.job.Items[0].Recipe, `- debug: {msg: "{{ evil }} {{ sly[0] }} {{ plain }}"}`)
+	b.mustRun(t, `{{ lookup('pipe', 'echo ran it') }} {{ 1 + 1 }}`, "12345678901234567890")
+	if strings.Contains(b.out.Output(), "\nran it") || strings.Contains(b.out.Output(), " 2 ") {
+		t.Errorf("output is\n%s", b.out.Output())
+	}
+}
+
+// TestGroups: a playbook for a layer's group runs on its instances alone.
+func TestGroups(t *testing.T) {
+	b := setup(t, `{"opsworks": {"instance": {"layers": ["php-app", "[bad]\nx"]}}}`, "site")
+	write(t, filepath.Join(b.root, "site.yml"), `
+- hosts: php-app
+  gather_facts: false
+  tasks: [{debug: {msg: for the app servers}}]
+- hosts: db
+  gather_facts: false
+  tasks: [{debug: {msg: for the databases}}]`)
+	b.mustRun(t, "for the app servers")
+	if strings.Contains(b.out.Output(), "for the databases\n") {
+		t.Errorf("output is\n%s", b.out.Output())
+	}
+}
+
+// TestRole: a role's tasks with handler, loop, failure that is ignored, skip,
+// and a secret that no_log hides.
+func TestRole(t *testing.T) {
+	b := setup(t, `{"password": "`+recipetest.Secret+`"}`, "web::config")
+	target := filepath.Join(t.TempDir(), "web.conf")
+	write(t, filepath.Join(b.root, "roles", "web", "handlers", "main.yml"), "- name: restart\n  debug: {msg: restarted}\n  changed_when: true")
+	write(t, filepath.Join(b.root, "roles", "web", "tasks", "config.yml"), `
+- {name: configure, copy: {dest: `+target+`, content: "{{ password }}"}, no_log: true, notify: restart}
+- {name: ignored, command: "false", ignore_errors: true}
+- {name: skipped, command: "false", when: false}
+- {name: loop, command: "echo item {{ item }}", loop: [1, 2]}`)
+	b.mustRun(t, "item 1\n", "item 2\n", "restarted\n", "hidden by no_log")
+	if strings.Contains(b.out.Output(), recipetest.Secret) {
+		t.Errorf("the secret is in\n%s", b.out.Output())
+	}
+	for _, want := range []string{
+		"recipe web::config: 3 changed, 1 unchanged\n", "resource web : ignored: 0 changed, 1 unchanged\n", "resource web : skipped: skipped\n",
+		"resource web : loop: 1 changed", "resource web : restart: 1 changed",
+	} {
+		if !strings.Contains(b.out.Outline(), want) {
+			t.Errorf("%q is missing in\n%s", want, b.out.Outline())
+		}
+	}
+}

@@ -92,17 +92,13 @@ func client(ctx context.Context, w *workspace.Workspace) (*exec.Cmd, error) {
 	about := ""
 	path, err := w.Need(ctx, workspace.Program{
 		Manager: "chef", Names: []string{"cinc-client", "chef-client", "cinc-solo", "chef-solo"}, Dirs: directories,
-		Advice: "install Cinc Client (https://cinc.sh) or Chef Infra Client, or give the command that does in the custom JSON, at opsyard.chef.install_command.",
+		Advice: "Install Cinc Client (https://cinc.sh) or Chef Infra Client.",
 		Fits:   func(path string) (err error) { about, err = version(ctx, path); return err },
 	})
 	if err != nil {
 		return nil, err
 	}
 	w.Note(about)
-	settings, err := w.Settings("chef")
-	if err != nil {
-		return nil, err
-	}
 	solo := strings.HasSuffix(path, "-solo")
 	if err := tidy(w.Tree); err != nil {
 		return nil, err
@@ -120,9 +116,6 @@ func client(ctx context.Context, w *workspace.Workspace) (*exec.Cmd, error) {
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Dir = w.Tree
-	if settings.License != "" {
-		cmd.Env = append(cmd.Env, "CHEF_LICENSE="+settings.License)
-	}
 	return cmd, nil
 }
 

@@ -118,7 +118,7 @@ func job(t *testing.T, path, attributes string) recipe.Job {
 func TestNoClient(t *testing.T) {
 	t.Parallel()
 	err := runner().Run(t.Context(), job(t, t.TempDir(), `{}`), &recipetest.Recorder{})
-	if err == nil || !strings.Contains(err.Error(), "install Cinc Client") || !strings.Contains(err.Error(), "opsyard.chef.install_command") {
+	if err == nil || !strings.Contains(err.Error(), "Install Cinc Client") || !strings.Contains(err.Error(), "OPSYARD_INSTALL_CHEF") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -126,7 +126,8 @@ func TestNoClient(t *testing.T) {
 func TestInstallCommand(t *testing.T) {
 	t.Parallel()
 	from, to := program(t, "chef-client"), t.TempDir()
-	j := job(t, to+":/usr/bin:/bin", fmt.Sprintf(`{"opsyard": {"chef": {"install_command": "cp -P %s/chef-client %s/"}}}`, from, to))
+	j := job(t, to+":/usr/bin:/bin", `{}`)
+	j.Env = append(j.Env, fmt.Sprintf("OPSYARD_INSTALL_CHEF=cp -P %s/chef-client %s/", from, to))
 	j.DryRun = true
 	if err := runner().Run(t.Context(), j, &recipetest.Recorder{}); err == nil {
 		t.Error("a dry run installed a client")

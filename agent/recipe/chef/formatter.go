@@ -41,9 +41,6 @@ type step struct {
 	result recipe.Result
 }
 
-// errUnfinished is how a step ends that was open when the client died.
-var errUnfinished = errors.New("not finished")
-
 // Begin implements recipe.Reporter. Helpers that a recipe calls are part of the
 // resource that calls them: two sources of steps would not nest.
 func (f *formatter) Begin(kind, name string) func(recipe.Result) {

@@ -41,11 +41,11 @@ var (
 	directories = []string{"/opt/puppetlabs/bin", "/opt/puppetlabs/puppet/bin"}
 	program     = workspace.Program{
 		Manager: "puppet", Names: []string{"puppet"}, Dirs: directories,
-		Advice: "install the package puppet-agent (or openvox-agent), or give the command that does in the custom JSON, at opsyard.puppet.install_command.",
+		Advice: "Install the package puppet-agent or openvox-agent.",
 	}
 	r10k = workspace.Program{
 		Manager: "r10k", Names: []string{"r10k"}, Dirs: directories,
-		Advice: "the Puppetfile asks for it. Install the package r10k, or give the command that does in the custom JSON, at opsyard.r10k.install_command.",
+		Advice: "The Puppetfile asks for it: install the package r10k.",
 	}
 	// codes of --detailed-exitcodes.
 	codes = workspace.Codes{Fine: []int{2}, Reason: map[int]string{

@@ -71,3 +71,124 @@ func TestRunner(t *testing.T) {
 		},
 	})
 }
+
+// bundle is a job over one directory of cookbooks.
+type bundle struct {
+	job  recipe.Job
+	root string
+	out  *recipetest.Recorder
+}
+
+func setup(t *testing.T, attributes string, recipes ...string) *bundle {
+	t.Helper()
+	t.Parallel()
+	runner(t) // or skip
+	dir := t.TempDir()
+	b := &bundle{root: filepath.Join(dir, "books"), out: &recipetest.Recorder{}}
+	b.job = recipe.Job{
+		Dir: filepath.Join(dir, "run"), Type: "setup", Cookbooks: []string{b.root}, Agent: "/bin/true",
+		Attributes: filepath.Join(dir, "attributes.json"), Private: filepath.Join(dir, "private.json"),
+	}
+	for _, r := range recipes {
+		name, err := recipe.ParseName(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.job.Items = append(b.job.Items, recipe.Item{Recipe: name})
+	}
+	write(t, b.job.Attributes, attributes)
+	write(t, b.job.Private, `{"apps": [{"shortname": "hello", "environment": {"KEY": "`+recipetest.Secret+`"}}]}`)
+	if err := os.Mkdir(b.job.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *bundle) run(t *testing.T) error {
+	t.Helper()
+	return runner(t).Run(t.Context(), b.job, b.out)
+}
+
+// TestData: class parameters, Hiera, the fact, the repository's own Hiera data
+// below the attributes, a plain manifest, private values.
+func TestData(t *testing.T) {
+	b := setup(t, `{"web": {"port": 8080}, "odd": "%{facts.kernel}", "opsworks": {"stack": {"name": "shop"}}}`, "web", "web::plain")
+	writeClass(t, b.root, b.job.Items[0].Recipe, `class web(Integer $port, String $colour) {
+		notice("port ${port} colour ${colour} odd ${lookup('odd')} stack ${facts['opsyard']['opsworks']['stack']['name']}")
+	}`)
+	write(t, filepath.Join(b.root, "hiera.yaml"), "version: 5\nhierarchy: [{name: common, path: common.yaml, datadir: data}]")
+	write(t, filepath.Join(b.root, "data", "common.yaml"), "web::port: 1\nweb::colour: blue")
+	target := filepath.Join(t.TempDir(), "key")
+	write(t, filepath.Join(b.root, "web", "recipes", "plain.pp"),
+		"$key = opsyard_agent::private('apps.hello.environment')\nnotice(\"key ${key}\")\n"+
+			"file { '"+target+"': content => Sensitive($key.unwrap['KEY']) }")
+	if err := b.run(t); err != nil {
+		t.Fatalf("%v\n%s", err, b.out.Output())
+	}
+	if want := "port 8080 colour blue odd %{facts.kernel} stack shop\n"; !strings.Contains(b.out.Output(), want) {
+		t.Errorf("%q is missing in\n%s", want, b.out.Output())
+	}
+	if got, err := os.ReadFile(target); err != nil || string(got) != recipetest.Secret {
+		t.Errorf("file holds %q, %v", got, err)
+	}
+	if strings.Contains(b.out.Output(), recipetest.Secret) {
+		t.Errorf("the secret is in\n%s", b.out.Output())
+	}
+}
+
+// TestOutcomes: resources that change, fail, and wait for one that failed.
+func TestOutcomes(t *testing.T) {
+	b := setup(t, `{}`, "mixed", "broken")
+	dir := t.TempDir()
+	writeClass(t, b.root, b.job.Items[0].Recipe, `
+		file { '`+dir+`/a': ensure => directory }
+		-> exec { '/bin/false': }
+		-> file { '`+dir+`/b': ensure => directory }`)
+	writeClass(t, b.root, b.job.Items[1].Recipe, `nonsense {`)
+	b.job.DryRun = true
+	b.job.Items = b.job.Items[:1]
+	if err := b.run(t); err != nil {
+		t.Errorf("dry run: %v", err)
+	}
+	want := "recipe mixed::default: 3 changed, 0 unchanged\n"
+	if !strings.HasPrefix(b.out.Outline(), want) {
+		t.Errorf("a dry run says\n%s, want %s", b.out.Outline(), want)
+	}
+	b.job.DryRun, b.out = false, &recipetest.Recorder{}
+	err := b.run(t)
+	if err == nil || !strings.Contains(err.Error(), "Exec[/bin/false]") && !strings.Contains(err.Error(), "resources were changed and others failed") {
+		t.Errorf("got %v", err)
+	}
+	want = "recipe mixed::default: failed\n  resource File[" + dir + "/a]: 1 changed, 0 unchanged\n  resource Exec[/bin/false]: failed\n"
+	if !strings.HasPrefix(b.out.Outline(), want) {
+		t.Errorf("steps are\n%swant\n%s", b.out.Outline(), want)
+	}
+	b.job.Items[0].Recipe.Cookbook, b.out = "broken", &recipetest.Recorder{}
+	if err := b.run(t); err == nil || !strings.Contains(err.Error(), "could not be compiled") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestPuppetfile installs a module from a Git repository with the real r10k.
+func TestPuppetfile(t *testing.T) {
+	b := setup(t, `{}`, "greeter")
+	if _, err := exec.LookPath("r10k"); err != nil {
+		t.Skip("r10k is not installed: make test installs it on Debian")
+	}
+	repo := filepath.Join(t.TempDir(), "greeter")
+	write(t, filepath.Join(repo, "manifests", "init.pp"), `class greeter { notice('hello from the module') }`)
+	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "."}, {"-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "x"}} {
+		if out, err := exec.Command("git", append([]string{"-C", repo}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("git: %v\n%s", err, out)
+		}
+	}
+	write(t, filepath.Join(b.root, "Puppetfile"), "mod 'greeter', git: 'file://"+repo+"', branch: 'main'")
+	b.job.Env = []string{"HOME=" + t.TempDir()}
+	if err := b.run(t); err != nil || !strings.Contains(b.out.Output(), "hello from the module\n") {
+		t.Errorf("%v\n%s", err, b.out.Output())
+	}
+	b.job.Env, b.out = []string{"PATH=" + t.TempDir()}, &recipetest.Recorder{}
+	if err := b.run(t); err == nil || !strings.Contains(err.Error(), "no r10k. The Puppetfile asks for it") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -13,7 +13,7 @@ import (
 
 // Program is a configuration manager's executable.
 type Program struct {
-	Manager string   // "chef"; the key of its settings below opsyard in the attributes
+	Manager string   // "chef"
 	Names   []string // the first that is found is taken
 	Dirs    []string // beside the PATH
 	Advice  string   // what to install, a sentence
@@ -21,36 +21,20 @@ type Program struct {
 	Fits func(path string) error
 }
 
-// Settings are what custom JSON may say about a configuration manager, as in
-// {"opsyard": {"chef": {"install_command": "…"}}}.
-type Settings struct {
-	InstallCommand string `json:"install_command"`
-	License        string `json:"license"`
-}
+// installVariable names the command that installs a manager. It comes from the
+// agent's own environment and not from the attributes: custom JSON is given by
+// people who may deploy, and they may not run what they like.
+func (p Program) installVariable() string { return "OPSYARD_INSTALL_" + strings.ToUpper(p.Manager) }
 
-// Settings reads those of one manager.
-func (w *Workspace) Settings(manager string) (Settings, error) {
-	var doc struct {
-		Opsyard map[string]Settings `json:"opsyard"`
-	}
-	err := w.ReadAttributes(&doc)
-	return doc.Opsyard[manager], err
-}
-
-// Need returns the program's path. Where it is missing, the stack's install
-// command is run, unless this is a dry run; failing that, the error says what
-// to install.
+// Need returns the program's path. Where it is missing, the install command is
+// run, unless this is a dry run; failing that, the error says what to install.
 func (w *Workspace) Need(ctx context.Context, p Program) (string, error) {
 	path, refused := w.look(p)
 	if path != "" {
 		return path, nil
 	}
-	settings, err := w.Settings(p.Manager)
-	if err != nil {
-		return "", err
-	}
-	if settings.InstallCommand != "" && !w.DryRun {
-		if err := w.install(ctx, p, settings.InstallCommand); err != nil {
+	if command := w.variable(p.installVariable()); command != "" && !w.DryRun {
+		if err := w.Step(ctx, "install "+p.Manager, exec.Command("bash", "-euo", "pipefail", "-c", command)); err != nil {
 			return "", err
 		}
 		if path, refused = w.look(p); path != "" {
@@ -60,7 +44,18 @@ func (w *Workspace) Need(ctx context.Context, p Program) (string, error) {
 	if refused != nil {
 		return "", refused
 	}
-	return "", fmt.Errorf("This instance has no %s: %s", strings.Join(p.Names, " or "), p.Advice) //nolint:staticcheck // a sentence for people
+	//nolint:staticcheck // sentences for people
+	return "", fmt.Errorf("This instance has no %s. %s Or give the agent the command that does, in %s.", strings.Join(p.Names, " or "), p.Advice, p.installVariable())
+}
+
+// variable is the value of one of the job's variables.
+func (w *Workspace) variable(name string) (value string) {
+	for _, v := range w.Env {
+		if after, ok := strings.CutPrefix(v, name+"="); ok {
+			value = after
+		}
+	}
+	return value
 }
 
 // look searches the recipes' PATH, and then where installers put things.
@@ -83,10 +78,6 @@ func (w *Workspace) look(p Program) (path string, refused error) {
 		}
 	}
 	return "", refused
-}
-
-func (w *Workspace) install(ctx context.Context, p Program, command string) error {
-	return w.Step(ctx, "install "+p.Manager, exec.Command("bash", "-euo", "pipefail", "-c", command))
 }
 
 // Step runs a program as a step outside of any recipe; an exit code other than
