@@ -2,7 +2,6 @@ package ansible_test
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -33,12 +32,7 @@ var tasks = map[recipetest.Behaviour]string{
 
 func write(t *testing.T, path, content string) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content+"\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	recipetest.WriteFile(t, path, content, 0o644)
 }
 
 func writePlaybook(t *testing.T, root string, name recipe.Name, tasks string) {
@@ -76,22 +70,8 @@ func setup(t *testing.T, attributes, name string) *bundle {
 	t.Helper()
 	t.Parallel()
 	runner(t) // or skip
-	dir := t.TempDir()
-	b := &bundle{root: filepath.Join(dir, "books"), out: &recipetest.Recorder{}}
-	parsed, err := recipe.ParseName(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.job = recipe.Job{
-		Dir: filepath.Join(dir, "run"), Type: "setup", Cookbooks: []string{b.root}, Agent: "/bin/true",
-		Attributes: filepath.Join(dir, "attributes.json"), Private: filepath.Join(dir, "private.json"),
-		Items: []recipe.Item{{Recipe: parsed}},
-	}
-	write(t, b.job.Attributes, attributes)
-	write(t, b.job.Private, `{"apps": []}`)
-	if err := os.Mkdir(b.job.Dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	b := &bundle{out: &recipetest.Recorder{}, job: recipetest.NewJob(t, attributes, `{"apps": []}`, name)}
+	b.root = b.job.Cookbooks[0]
 	return b
 }
 

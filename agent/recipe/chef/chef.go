@@ -124,11 +124,14 @@ var number = regexp.MustCompile(`(\d+)\.(\d+)(\.\d+)*`)
 // version asks a client for its version, "Chef Infra Client: 18.2.7", and
 // refuses one that knows no local mode.
 func version(ctx context.Context, path string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	limited, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "--version")
+	cmd := exec.CommandContext(limited, path, "--version")
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
 	if err != nil {
 		return "", fmt.Errorf("%s --version: %w", path, err)
 	}

@@ -41,12 +41,7 @@ end`,
 
 func write(t *testing.T, path, content string) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content+"\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	recipetest.WriteFile(t, path, content, 0o644)
 }
 
 func fixtures(path string) recipetest.Fixtures {
@@ -99,17 +94,8 @@ func TestRealClient(t *testing.T) {
 // job is one with a recipe, web::default.
 func job(t *testing.T, path, attributes string) recipe.Job {
 	t.Helper()
-	dir := t.TempDir()
-	j := recipe.Job{
-		Dir: filepath.Join(dir, "run"), Type: "setup", Cookbooks: []string{filepath.Join(dir, "books")}, Agent: "/bin/true",
-		Attributes: filepath.Join(dir, "attributes.json"), Private: filepath.Join(dir, "private.json"), Env: []string{"PATH=" + path},
-		Items: []recipe.Item{{Recipe: recipe.Name{Cookbook: "web", Recipe: "default"}}},
-	}
-	if err := os.Mkdir(j.Dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	write(t, j.Attributes, attributes)
-	write(t, j.Private, `{"data_bags": {"aws_opsworks_app": {"hello": {"environment": {"KEY": "value"}}}}}`)
+	j := recipetest.NewJob(t, attributes, `{"data_bags": {"aws_opsworks_app": {"hello": {"environment": {"KEY": "value"}}}}}`, "web")
+	j.Env = []string{"PATH=" + path}
 	write(t, filepath.Join(j.Cookbooks[0], "web", "recipes", "default.rb"), "# say")
 	write(t, filepath.Join(j.Cookbooks[0], "shellbook", "recipes", "default.sh"), "true")
 	return j

@@ -138,6 +138,16 @@ hierarchy:
 `)); err != nil {
 		return err
 	}
+	// The stack's state is a big fact, about which Puppet would warn in each run.
+	if _, err := w.Write("puppet/puppet.conf", []byte(`[main]
+fact_name_length_soft_limit = 0
+fact_value_length_soft_limit = 0
+top_level_facts_soft_limit = 0
+number_of_facts_soft_limit = 0
+payload_soft_limit = 0
+`)); err != nil {
+		return err
+	}
 	return fs.WalkDir(module, "module", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err

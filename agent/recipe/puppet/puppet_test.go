@@ -44,12 +44,7 @@ func writeClass(t *testing.T, root string, name recipe.Name, body string) {
 
 func write(t *testing.T, path, content string) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content+"\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	recipetest.WriteFile(t, path, content, 0o644)
 }
 
 func runner(t *testing.T) *puppet.Runner {
@@ -83,24 +78,9 @@ func setup(t *testing.T, attributes string, recipes ...string) *bundle {
 	t.Helper()
 	t.Parallel()
 	runner(t) // or skip
-	dir := t.TempDir()
-	b := &bundle{root: filepath.Join(dir, "books"), out: &recipetest.Recorder{}}
-	b.job = recipe.Job{
-		Dir: filepath.Join(dir, "run"), Type: "setup", Cookbooks: []string{b.root}, Agent: "/bin/true",
-		Attributes: filepath.Join(dir, "attributes.json"), Private: filepath.Join(dir, "private.json"),
-	}
-	for _, r := range recipes {
-		name, err := recipe.ParseName(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.job.Items = append(b.job.Items, recipe.Item{Recipe: name})
-	}
-	write(t, b.job.Attributes, attributes)
-	write(t, b.job.Private, `{"apps": [{"shortname": "hello", "environment": {"KEY": "`+recipetest.Secret+`"}}]}`)
-	if err := os.Mkdir(b.job.Dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	b := &bundle{out: &recipetest.Recorder{}}
+	b.job = recipetest.NewJob(t, attributes, `{"apps": [{"shortname": "hello", "environment": {"KEY": "`+recipetest.Secret+`"}}]}`, recipes...)
+	b.root = b.job.Cookbooks[0]
 	return b
 }
 

@@ -76,26 +76,10 @@ type suite struct {
 func (f Fixtures) setup(t *testing.T, runner recipe.Runner) *suite {
 	t.Helper()
 	t.Parallel()
-	dir := t.TempDir()
-	s := &suite{Fixtures: f, runner: runner, root: filepath.Join(dir, "cookbooks"), out: &Recorder{}}
-	s.job = recipe.Job{
-		CommandID: "c-1", Type: "execute_recipes", Dir: filepath.Join(dir, "run"), Cookbooks: []string{s.root},
-		Attributes: filepath.Join(dir, "attributes.json"), Private: filepath.Join(dir, "private.json"), Agent: f.Agent,
-		Env: slices.Clone(f.Env),
-	}
-	for path, content := range map[string]string{
-		s.job.Attributes: `{"suite": {"greeting": "good morning"}}`,
-		s.job.Private:    `{"apps": [{"shortname": "hello", "environment": {"PASSWORD": "` + Secret + `"}}], "args": {}}`,
-	} {
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, path := range []string{s.root, s.job.Dir} {
-		if err := os.Mkdir(path, 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s := &suite{Fixtures: f, runner: runner, out: &Recorder{}}
+	s.job = NewJob(t, `{"suite": {"greeting": "good morning"}}`,
+		`{"apps": [{"shortname": "hello", "environment": {"PASSWORD": "`+Secret+`"}}], "args": {}}`)
+	s.job.Agent, s.job.Env, s.root = f.Agent, slices.Clone(f.Env), s.job.Cookbooks[0]
 	return s
 }
 
