@@ -52,7 +52,7 @@ func runner(t *testing.T) *ansible.Runner {
 func TestRunner(t *testing.T) {
 	t.Parallel()
 	recipetest.Exercise(t, runner(t), recipetest.Fixtures{
-		Agent: "/bin/true", Noisy: true, OwnExitCode: true,
+		Agent: "/bin/true", Noisy: true, OwnExitCode: true, Slow: true,
 		Write: func(t *testing.T, root string, name recipe.Name, does recipetest.Behaviour) {
 			writePlaybook(t, root, name, strings.NewReplacer("COOKBOOK", name.Cookbook, "RECIPE", name.Recipe).Replace(tasks[does]))
 		},

@@ -62,7 +62,13 @@ type Fixtures struct {
 	// OwnExitCode tells that a failed run ends with the manager's exit code
 	// and not with the recipe's.
 	OwnExitCode bool
+	// Slow tells that the configuration manager takes seconds to start: with
+	// -short only what has to do with our own processes is run.
+	Slow bool
 }
+
+// essential is what a slow runner is tried for with -short.
+var essential = []string{"OK", "Failure", "Cancel"}
 
 // suite is one test's workspace.
 type suite struct {
@@ -118,7 +124,12 @@ func Exercise(t *testing.T, runner recipe.Runner, f Fixtures) {
 		"Interleaving": testInterleaving, "BigOutput": testBigOutput, "Steps": testSteps,
 		"Override": testOverride, "Attributes": testAttributes, "Timeout": testTimeout, "Secret": testSecret,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, f.setup(t, runner)) })
+		t.Run(name, func(t *testing.T) {
+			if f.Slow && testing.Short() && !slices.Contains(essential, name) {
+				t.Skip("its configuration manager is slow")
+			}
+			test(t, f.setup(t, runner))
+		})
 	}
 }
 
