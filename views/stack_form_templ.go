@@ -725,7 +725,7 @@ func managerField(p StackForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 50, "<span class=\"hint\">The agents of this version run shell recipes: built-in layers work with Chef 11, Puppet and Ansible too, but a custom recipe of those fails and says so.</span></fieldset>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 50, "<span class=\"hint\">Runs the custom recipes. Instances need its program, such as chef-client, puppet or ansible-playbook; built-in layers need nothing but the agent.</span></fieldset>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
