@@ -87,6 +87,18 @@ func (t *tx) checkLayer(ctx context.Context, s *models.Stack, l *models.Layer, b
 	return nil
 }
 
+// checkEngine refuses another engine once instances may run the old one.
+func (t *tx) checkEngine(ctx context.Context, before, l *models.Layer) error {
+	if l.RunsOn() == before.RunsOn() {
+		return nil
+	}
+	n, err := t.Layers.InstanceCount(ctx, l.ID)
+	if err == nil && n > 0 {
+		return models.InvalidField("Engine", "Engine: is fixed while the layer has instances, and it has %d.", n)
+	}
+	return err
+}
+
 // placeLayer puts a new layer behind the others. There is at most one of each
 // built-in type.
 func (t *tx) placeLayer(ctx context.Context, s *models.Stack, l *models.Layer) error {
@@ -176,6 +188,9 @@ func (e *Engine) UpdateLayer(ctx context.Context, id models.LayerID, change func
 		}
 		e.dressLayer(stack, &l)
 		if err := t.checkLayer(ctx, stack, &l, before.Attributes); err != nil {
+			return err
+		}
+		if err := t.checkEngine(ctx, before, &l); err != nil {
 			return err
 		}
 		if err := t.Layers.Save(ctx, &l); err != nil {

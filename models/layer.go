@@ -138,6 +138,7 @@ type Layer struct {
 	StackID                     StackID                     `gorm:"size:36;not null;uniqueIndex:layer_name;uniqueIndex:layer_shortname"`
 	Arn                         string                      `gorm:"size:255"`
 	Type                        LayerType                   `gorm:"size:32;not null"`
+	Engine                      string                      `gorm:"size:16"` // of Type.Engines(); ours. RunsOn reads it
 	Name                        string                      `gorm:"size:32;not null;uniqueIndex:layer_name"`
 	Shortname                   string                      `gorm:"size:32;not null;uniqueIndex:layer_shortname"`
 	Attributes                  map[string]string           `gorm:"serializer:secret"` // passwords among them
@@ -203,6 +204,9 @@ func (l *Layer) Validate() error {
 	}
 	if len(l.Shortname) > 32 || !shortnamePattern.MatchString(l.Shortname) || strings.Trim(l.Shortname, ".") == "" {
 		return InvalidField("Shortname", "Shortname: must be 1 to 32 of a-z, 0-9, -, _ and dot.")
+	}
+	if err := l.validateEngine(); err != nil {
+		return err
 	}
 	if err := CheckCustomJSON(l.CustomJSON); err != nil {
 		return err

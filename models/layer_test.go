@@ -131,3 +131,22 @@ func TestSecretAttributes(t *testing.T) {
 		t.Errorf("got %v", SecretAttributes)
 	}
 }
+
+func TestLayerEngines(t *testing.T) {
+	t.Parallel()
+	for _, kind := range LayerTypes {
+		for _, engine := range []string{"", EngineMysql, EnginePostgresql, EngineMemcached, EngineRedis, EngineProgram, "oracle"} {
+			l := NewLayer("s", kind)
+			l.Name, l.Shortname, l.Engine = "x", "x", engine
+			l.Normalize()
+			if ok := engine == "" || slices.Contains(kind.Engines(), engine); (l.Validate() == nil) != ok {
+				t.Errorf("%s layer on %q: %v", kind, engine, l.Validate())
+			}
+		}
+	}
+	for kind, want := range map[LayerType]string{LayerDBMaster: EngineMysql, LayerMemcached: EngineMemcached, LayerCustom: "", LayerLB: ""} {
+		if l := NewLayer("s", kind); l.RunsOn() != want {
+			t.Errorf("%s runs on %q", kind, l.RunsOn())
+		}
+	}
+}
