@@ -193,7 +193,8 @@ func (c *attrCmd) print(w io.Writer, v any) error {
 }
 
 type appCmd struct {
-	List appListCmd `cmd:"" help:"Print the short names of the apps that this command deploys or removes."`
+	List        appListCmd        `cmd:"" help:"Print the short names of the apps that this command deploys or removes."`
+	Environment appEnvironmentCmd `cmd:"" help:"Write an app's environment and its data source's into a file."`
 }
 
 type appListCmd struct {

@@ -85,15 +85,7 @@ func (c *execCmd) start(ctx context.Context, h *host) error {
 	if err := c.become(cmd); err != nil {
 		return err
 	}
-	err := runGroup(ctx, cmd)
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		if code := exit.ExitCode(); code >= 0 {
-			return &exitError{code, fmt.Sprintf("ended with exit code %d", code)}
-		}
-		return &exitError{1, "was ended by " + exit.String()}
-	}
-	return err
+	return ended(runGroup(ctx, cmd))
 }
 
 // become runs the command as another user, with that user's home.

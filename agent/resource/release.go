@@ -22,6 +22,8 @@ type releaseCmd struct {
 	Create   releaseCreateCmd   `cmd:"" help:"Fetch the app's source as a new release, unless the current one is the same."`
 	Activate releaseActivateCmd `cmd:"" help:"Make the newest release the current one."`
 	Rollback releaseRollbackCmd `cmd:"" help:"Go back to the release before the current one."`
+	Hook     releaseHookCmd     `cmd:"" help:"Run a deploy hook of the newest release as the app's user."`
+	Migrate  releaseMigrateCmd  `cmd:"" help:"Run a command in the newest release, if the deployment asks to migrate and this instance is the one to do it."`
 	Prune    releasePruneCmd    `cmd:"" help:"Remove old releases."`
 	Undeploy releaseUndeployCmd `cmd:"" help:"Remove the app with all its releases and shared files."`
 	List     releaseListCmd     `cmd:"" help:"Print the releases, newest last, with their revision."`
@@ -94,6 +96,7 @@ type releaseInfo struct {
 	Revision  string    `json:"revision"`
 	CreatedAt time.Time `json:"created_at"`
 	CommandID string    `json:"command_id,omitempty"`
+	Hooks     []string  `json:"hooks,omitempty"` // that have run
 }
 
 func (d *deployed) info(name string) (info releaseInfo) {
@@ -102,6 +105,30 @@ func (d *deployed) info(name string) (info releaseInfo) {
 		_ = json.Unmarshal(data, &info) // an old or foreign release has no revision
 	}
 	return info
+}
+
+// remember records that a hook has run. The directory is the app user's, whose
+// links must not lead us out of it.
+func (d *deployed) remember(name, hook string) error {
+	info := d.info(name)
+	info.Hooks = append(info.Hooks, hook)
+	root, err := os.OpenRoot(d.release(name))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	return info.write(root)
+}
+
+func (i releaseInfo) write(root *os.Root) error {
+	data, err := json.Marshal(i)
+	if err != nil {
+		return err
+	}
+	if err := root.RemoveAll(releaseFile); err != nil {
+		return err
+	}
+	return root.WriteFile(releaseFile, append(data, '\n'), 0o644)
 }
 
 type releaseCreateCmd struct {
@@ -158,7 +185,7 @@ func (c *releaseCreateCmd) create(ctx context.Context, h *host, d *deployed, a p
 		return err
 	}
 	name := nextRelease(h.now().UTC(), releases)
-	info := releaseInfo{revision, h.now().UTC(), os.Getenv("OPSYARD_COMMAND_ID")}
+	info := releaseInfo{Revision: revision, CreatedAt: h.now().UTC(), CommandID: os.Getenv("OPSYARD_COMMAND_ID")}
 	if err := prepare(next, info, owner); err != nil {
 		return fmt.Errorf("prepare the release: %w", err)
 	}
@@ -177,12 +204,13 @@ func nextRelease(now time.Time, releases []string) string {
 	return now.Format(releaseFormat)
 }
 
-// owner is the user "deploy" and the group of the web server. A host that has
-// no such user gets one.
-func (d *deployed) owner(ctx context.Context, h *host) (*owner, error) {
+// people are the user that an app runs as and the group that may read it:
+// "deploy" and the web server's, or as the custom JSON says. It cannot say
+// root: who may deploy may not thereby run anything as root.
+func (d *deployed) people() (user, group string, err error) {
 	attrs, err := attributes()
 	if err != nil {
-		return nil, err
+		return "", "", err
 	}
 	as := func(key, fallback string) string {
 		if v, ok := lookup(attrs, "deploy."+d.name+"."+key); ok && text(v) != "" {
@@ -190,7 +218,20 @@ func (d *deployed) owner(ctx context.Context, h *host) (*owner, error) {
 		}
 		return fallback
 	}
-	o := ownership{Owner: as("user", "deploy"), Group: as("group", webGroup())}
+	user = as("user", "deploy")
+	if id, err := userID(user); err == nil && id == 0 {
+		return "", "", fmt.Errorf("app %s cannot belong to %s", d.name, user)
+	}
+	return user, as("group", webGroup()), nil
+}
+
+// owner is the app's people; a host that has no such user gets one.
+func (d *deployed) owner(ctx context.Context, h *host) (*owner, error) {
+	name, group, err := d.people()
+	if err != nil {
+		return nil, err
+	}
+	o := ownership{Owner: name, Group: group}
 	if h.owned() {
 		u := userCmd{Name: o.Owner, Home: filepath.Join("/home", o.Owner), Shell: "/bin/bash", System: true}
 		if _, err := groupID(o.Group); err == nil {
@@ -263,14 +304,7 @@ func prepare(dir string, info releaseInfo, owner *owner) error {
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	data, err := json.Marshal(info)
-	if err != nil {
-		return err
-	}
-	if err := root.RemoveAll(releaseFile); err != nil {
-		return err
-	}
-	if err := root.WriteFile(releaseFile, append(data, '\n'), 0o644); err != nil {
+	if err := info.write(root); err != nil {
 		return err
 	}
 	for _, name := range []string{"tmp", "public", "config"} {
