@@ -2,13 +2,13 @@ package resource
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,104 +32,7 @@ type releaseCmd struct {
 const (
 	defaultKeep   = 5
 	releaseFormat = "20060102150405"
-	releaseFile   = ".opsyard-release"
 )
-
-var sharedDirs = []string{"log", "config", "system", "pids", "scripts", "sockets"}
-
-// sharedLinks are the links in a release, to directories that all releases share.
-var sharedLinks = map[string]string{"public/system": "system", "tmp/pids": "pids", "log": "log"}
-
-// deployed is an app's place on this host.
-type deployed struct {
-	name string
-	dir  string // as the instance names it
-	root string // the same, as the host names it
-}
-
-func findDeployed(h *host, name string) (*deployed, error) {
-	if name == "" || strings.ContainsAny(name, "/\x00") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "-") {
-		return nil, fmt.Errorf("%q is not an app's short name", name)
-	}
-	attrs, err := attributes()
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join("/srv/www", name)
-	if v, ok := lookup(attrs, "deploy."+name+".deploy_to"); ok && filepath.IsAbs(text(v)) {
-		dir = filepath.Clean(text(v))
-	}
-	return &deployed{name, dir, h.path(dir)}, nil
-}
-
-// list names the releases, oldest first.
-func (d *deployed) list() (names []string, err error) {
-	entries, err := os.ReadDir(filepath.Join(d.root, "releases"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	for _, e := range entries {
-		if _, perr := time.Parse(releaseFormat, e.Name()); perr == nil && e.IsDir() {
-			names = append(names, e.Name())
-		}
-	}
-	return names, err
-}
-
-// current is the release in use, "" for none.
-func (d *deployed) current() string {
-	target, err := os.Readlink(filepath.Join(d.root, "current"))
-	if err != nil {
-		return ""
-	}
-	return filepath.Base(target)
-}
-
-func (d *deployed) release(name string) string { return filepath.Join(d.root, "releases", name) }
-
-func (d *deployed) use(name string) error {
-	return relink(filepath.Join("releases", name), filepath.Join(d.root, "current"))
-}
-
-// release as it is written into its own directory.
-type releaseInfo struct {
-	Revision  string    `json:"revision"`
-	CreatedAt time.Time `json:"created_at"`
-	CommandID string    `json:"command_id,omitempty"`
-	Hooks     []string  `json:"hooks,omitempty"` // that have run
-}
-
-func (d *deployed) info(name string) (info releaseInfo) {
-	data, err := os.ReadFile(filepath.Join(d.release(name), releaseFile))
-	if err == nil {
-		_ = json.Unmarshal(data, &info) // an old or foreign release has no revision
-	}
-	return info
-}
-
-// remember records that a hook has run. The directory is the app user's, whose
-// links must not lead us out of it.
-func (d *deployed) remember(name, hook string) error {
-	info := d.info(name)
-	info.Hooks = append(info.Hooks, hook)
-	root, err := os.OpenRoot(d.release(name))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }()
-	return info.write(root)
-}
-
-func (i releaseInfo) write(root *os.Root) error {
-	data, err := json.Marshal(i)
-	if err != nil {
-		return err
-	}
-	if err := root.RemoveAll(releaseFile); err != nil {
-		return err
-	}
-	return root.WriteFile(releaseFile, append(data, '\n'), 0o644)
-}
 
 type releaseCreateCmd struct {
 	App   string `arg:"" help:"Short name of the app."`
@@ -176,6 +79,9 @@ func (c *releaseCreateCmd) create(ctx context.Context, h *host, d *deployed, a p
 	if err != nil {
 		return err
 	}
+	if err := d.clear(h); err != nil {
+		return err
+	}
 	if has := d.current(); has != "" && d.info(has).Revision == revision && !c.Force {
 		h.ok("release " + has + " of " + d.name)
 		return nil
@@ -186,12 +92,28 @@ func (c *releaseCreateCmd) create(ctx context.Context, h *host, d *deployed, a p
 	}
 	name := nextRelease(h.now().UTC(), releases)
 	info := releaseInfo{Revision: revision, CreatedAt: h.now().UTC(), CommandID: os.Getenv("OPSYARD_COMMAND_ID")}
-	if err := prepare(next, info, owner); err != nil {
+	if err := d.prepare(next, info, owner); err != nil {
 		return fmt.Errorf("prepare the release: %w", err)
 	}
 	return h.change("release "+name+" of "+d.name, "created from "+revision, func() error {
 		return os.Rename(next, d.release(name))
 	})
+}
+
+// clear removes what deployments left that failed before they made their
+// release the current one: nobody may roll back to it, and the next to be made
+// current is to be the one of this deployment.
+func (d *deployed) clear(h *host) error {
+	releases, err := d.list()
+	if err != nil {
+		return err
+	}
+	current := d.current()
+	i := slices.Index(releases, current)
+	if current != "" && i < 0 {
+		return nil // somebody made something else current
+	}
+	return d.removeAll(h, releases[i+1:])
 }
 
 // nextRelease is a name later than all others, whatever the clock says.
@@ -204,135 +126,16 @@ func nextRelease(now time.Time, releases []string) string {
 	return now.Format(releaseFormat)
 }
 
-// people are the user that an app runs as and the group that may read it:
-// "deploy" and the web server's, or as the custom JSON says. It cannot say
-// root: who may deploy may not thereby run anything as root.
-func (d *deployed) people() (user, group string, err error) {
-	attrs, err := attributes()
-	if err != nil {
-		return "", "", err
-	}
-	as := func(key, fallback string) string {
-		if v, ok := lookup(attrs, "deploy."+d.name+"."+key); ok && text(v) != "" {
-			return text(v)
-		}
-		return fallback
-	}
-	user = as("user", "deploy")
-	if id, err := userID(user); err == nil && id == 0 {
-		return "", "", fmt.Errorf("app %s cannot belong to %s", d.name, user)
-	}
-	return user, as("group", webGroup()), nil
-}
-
-// owner is the app's people; a host that has no such user gets one.
-func (d *deployed) owner(ctx context.Context, h *host) (*owner, error) {
-	name, group, err := d.people()
-	if err != nil {
-		return nil, err
-	}
-	o := ownership{Owner: name, Group: group}
-	if h.owned() {
-		u := userCmd{Name: o.Owner, Home: filepath.Join("/home", o.Owner), Shell: "/bin/bash", System: true}
-		if _, err := groupID(o.Group); err == nil {
-			u.Group = o.Group
-		}
-		if _, err := userID(o.Owner); err != nil {
-			if err := u.Run(ctx, h); err != nil {
-				return nil, err
-			}
-		}
-	}
-	r, err := o.resolve(h, 0o755, nil)
-	if err == nil && r.note != "" {
-		h.say("%s: %s", d.dir, r.note)
-	}
-	return r, err
-}
-
-// webGroup is the group of the web server on this family of hosts.
-func webGroup() string {
-	for _, name := range []string{"www-data", "nginx", "apache"} {
-		if _, err := groupID(name); err == nil {
-			return name
-		}
-	}
-	return "deploy"
-}
-
-// layOut makes the directories around the releases.
-func (d *deployed) layOut(h *host, owner *owner) error {
-	dirs := map[string]fs.FileMode{"": 0o755, "releases": 0o755, "shared": 0o755}
-	for _, name := range sharedDirs {
-		dirs[filepath.Join("shared", name)] = 0o770
-	}
-	made := 0
-	for _, name := range sortedDirs(dirs) {
-		path := filepath.Join(d.root, name)
-		if _, err := os.Stat(path); err == nil {
-			continue
-		}
-		if err := os.MkdirAll(path, 0o755); err != nil {
-			return err
-		}
-		if err := errors.Join(owner.chown(path), os.Chmod(path, dirs[name])); err != nil {
-			return err
-		}
-		made++
-	}
-	if made == 0 {
-		h.ok(d.dir)
-		return nil
-	}
-	return h.change(d.dir, "laid out", func() error { return nil })
-}
-
-func sortedDirs(dirs map[string]fs.FileMode) []string {
-	var names []string
-	for name := range dirs {
-		names = append(names, name)
-	}
-	slices.Sort(names) // a parent sorts before its children
-	return names
-}
-
-// prepare finishes a fetched tree: what it is, its shared links, its owner.
-// The tree is of unknown origin, its links must not lead us out of it.
-func prepare(dir string, info releaseInfo, owner *owner) error {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }()
-	if err := info.write(root); err != nil {
-		return err
-	}
-	for _, name := range []string{"tmp", "public", "config"} {
-		if err := root.MkdirAll(name, 0o755); err != nil {
-			return err
-		}
-	}
-	for link, shared := range sharedLinks {
-		if err := root.RemoveAll(link); err != nil {
-			return err
-		}
-		up := strings.Repeat("../", strings.Count(link, "/")+2)
-		if err := root.Symlink(up+"shared/"+shared, link); err != nil {
-			return err
-		}
-	}
-	return owner.give(dir)
-}
-
 type releaseActivateCmd struct {
 	App     string `arg:"" help:"Short name of the app."`
 	Release string `arg:"" optional:"" help:"Name of a release; without it the newest."`
+	Notify  string `help:"Command to run after the switch; if it fails, the old release is current again and the command runs once more." placeholder:"COMMAND"`
 }
 
 func (c *releaseActivateCmd) step() string { return "release activate " + c.App }
 
 // Run switches the link in one step: a request sees the old release or the new.
-func (c *releaseActivateCmd) Run(h *host) error {
+func (c *releaseActivateCmd) Run(ctx context.Context, h *host) error {
 	d, err := findDeployed(h, c.App)
 	if err != nil {
 		return err
@@ -353,26 +156,47 @@ func (c *releaseActivateCmd) Run(h *host) error {
 	if !slices.Contains(releases, name) {
 		return fmt.Errorf("there is no release %s, only %s", name, strings.Join(releases, ", "))
 	}
-	return d.switchTo(h, name)
+	return d.switchTo(ctx, h, name, c.Notify)
 }
 
-func (d *deployed) switchTo(h *host, name string) error {
-	if d.current() == name {
+func (d *deployed) switchTo(ctx context.Context, h *host, name, notify string) error {
+	old := d.current()
+	if old == name {
 		h.ok("current release " + name + " of " + d.name)
 		return nil
 	}
-	return h.change("release "+name+" of "+d.name, "made the current one", func() error { return d.use(name) })
+	return h.change("release "+name+" of "+d.name, "made the current one", func() error {
+		if err := d.use(name); err != nil || notify == "" {
+			return err
+		}
+		err := h.shell(ctx, notify)
+		if err == nil {
+			return nil
+		}
+		return errors.Join(fmt.Errorf("notify: %w", err), d.goBack(ctx, h, old, notify))
+	})
+}
+
+// goBack makes the old release current again, or none, and lets its processes
+// know: they may have been stopped for the new one.
+func (d *deployed) goBack(ctx context.Context, h *host, old, notify string) error {
+	if old == "" {
+		return os.Remove(filepath.Join(d.root, "current"))
+	}
+	h.say("release %s of %s: made the current one again", old, d.name)
+	return errors.Join(d.use(old), h.shell(ctx, notify))
 }
 
 type releaseRollbackCmd struct {
-	App string `arg:"" help:"Short name of the app."`
+	App    string `arg:"" help:"Short name of the app."`
+	Notify string `help:"Command to run after the switch; if it fails, the release that was current is so again and the command runs once more." placeholder:"COMMAND"`
 }
 
 func (c *releaseRollbackCmd) step() string { return "release rollback " + c.App }
 
 // Run makes the release before the current one current and removes the later
 // ones, so that the next rollback goes one further back.
-func (c *releaseRollbackCmd) Run(h *host) error {
+func (c *releaseRollbackCmd) Run(ctx context.Context, h *host) error {
 	d, err := findDeployed(h, c.App)
 	if err != nil {
 		return err
@@ -388,7 +212,7 @@ func (c *releaseRollbackCmd) Run(h *host) error {
 	if i == 0 {
 		return fmt.Errorf("release %s is the oldest one kept, it stays", releases[0])
 	}
-	if err := d.switchTo(h, releases[i-1]); err != nil {
+	if err := d.switchTo(ctx, h, releases[i-1], c.Notify); err != nil {
 		return err
 	}
 	return d.removeAll(h, releases[i:])
@@ -422,7 +246,11 @@ func (c *releasePruneCmd) Run(h *host) error {
 	if err != nil {
 		return err
 	}
-	excess := len(releases) - c.keep()
+	keep, err := c.keep(d)
+	if err != nil {
+		return err
+	}
+	excess := len(releases) - keep
 	current := d.current()
 	releases = slices.DeleteFunc(releases, func(name string) bool { return name == current })
 	if excess <= 0 {
@@ -432,14 +260,27 @@ func (c *releasePruneCmd) Run(h *host) error {
 	return d.removeAll(h, releases[:min(excess, len(releases))])
 }
 
-func (c *releasePruneCmd) keep() int {
+// keep is how many releases stay: the recipe's word, the app's, the stack's
+// (OpsWorks: deploy_keep_releases). The state says five for each app, so five
+// for an app is no word of its own.
+func (c *releasePruneCmd) keep(d *deployed) (int, error) {
 	if c.Keep > 0 {
-		return c.Keep
+		return c.Keep, nil
 	}
 	if a, err := app(c.App); err == nil && a.KeepReleases > 0 {
-		return a.KeepReleases
+		return a.KeepReleases, nil
 	}
-	return defaultKeep
+	attrs, err := attributes()
+	if err != nil {
+		return 0, err
+	}
+	for _, path := range []string{"deploy." + d.name + ".keep_releases", "opsworks.deploy_keep_releases", "deploy_keep_releases"} {
+		v, _ := lookup(attrs, path)
+		if n, err := strconv.Atoi(text(v)); err == nil && n > 0 && n != defaultKeep {
+			return n, nil
+		}
+	}
+	return defaultKeep, nil
 }
 
 type releaseUndeployCmd struct {
@@ -457,7 +298,28 @@ func (c *releaseUndeployCmd) Run(h *host) error {
 	if err := d.holdsReleases(); err != nil {
 		return err
 	}
+	if info, err := os.Lstat(d.root); err == nil && info.IsDir() {
+		return h.change(d.dir, "removed", d.undeploy)
+	}
 	return remove(h, d.dir, true)
+}
+
+// undeploy removes the releases last: by them an undeployment that was cut off
+// is known as one.
+func (d *deployed) undeploy() error {
+	entries, err := os.ReadDir(d.root)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == "releases" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(d.root, e.Name())); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(d.root)
 }
 
 // holdsReleases keeps undeploying from removing what was never deployed:

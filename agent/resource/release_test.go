@@ -76,7 +76,7 @@ func TestReleaseLayout(t *testing.T) {
 	if target, err := os.Readlink(s.path("srv/www/hello/current")); err != nil || target != "releases/20260301120000" {
 		t.Errorf("current is %q, %v", target, err)
 	}
-	for link, shared := range sharedLinks {
+	for shared, link := range map[string]string{"system": "public/system", "pids": "tmp/pids", "log": "log"} {
 		s.write(t, "srv/www/hello/shared/"+shared+"/probe", shared)
 		s.holds(t, "srv/www/hello/current/"+link+"/probe", shared)
 	}
@@ -156,6 +156,98 @@ func TestReleaseFailures(t *testing.T) {
 	s.fails(t, 1, "there is no release 1", "release", "activate", "hello", "1")
 	s.app(t, protocol.Source{Type: "other"}, 0)
 	s.changes(t, 0, 0, "release", "create", "hello")
+}
+
+// TestReleaseAfterFailure: what a deployment leaves that failed in the middle
+// is gone with the next one, and was never current.
+func TestReleaseAfterFailure(t *testing.T) {
+	s := setupSite(t)
+	s.changes(t, 2, 0, "release", "create", "hello") // and its hook failed
+	s.now = s.now.Add(time.Minute)
+	s.changes(t, 2, 1, "release", "create", "hello")
+	s.changes(t, 1, 0, "release", "activate", "hello")
+	s.now = s.now.Add(time.Minute)
+	s.commit(t, "two")
+	s.changes(t, 1, 1, "release", "create", "hello") // and its migration failed
+	s.holds(t, "srv/www/hello/current/index.html", "one")
+	s.git(t, "reset", "-q", "--hard", "HEAD^")
+	s.changes(t, 1, 2, "release", "create", "hello")
+	s.changes(t, 0, 1, "release", "activate", "hello")
+	s.holds(t, "srv/www/hello/current/index.html", "one")
+	if n := s.releases(t); n != 1 {
+		t.Errorf("%d releases, failed ones are among them", n)
+	}
+	os.Chmod(s.path("srv/www/hello/shared/log"), 0o700) // the machine lost power between mkdir and chmod
+	s.changes(t, 1, 1, "release", "create", "hello")
+	if info, err := os.Stat(s.path("srv/www/hello/shared/log")); err != nil || info.Mode().Perm() != 0o770 {
+		t.Errorf("got %v, %v", info.Mode(), err)
+	}
+	s.write(t, "srv/www/half/releases/20260301120000/index.html", "undeploying it was cut off")
+	s.changes(t, 1, 0, "release", "undeploy", "half")
+	s.gone(t, "srv/www/half")
+}
+
+// TestReleaseGoesBack: a new version that does not come up.
+func TestReleaseGoesBack(t *testing.T) {
+	s := setupSite(t)
+	current := s.path("srv/www/hello/current")
+	up := "test -e " + current + "/down && exit 1; cat " + current + "/index.html >> " + s.path("up")
+	s.changes(t, 2, 0, "release", "create", "hello")
+	s.fails(t, 1, "notify", "release", "activate", "hello", "--notify", "exit 1")
+	s.gone(t, "srv/www/hello/current")
+	s.changes(t, 1, 0, "release", "activate", "hello", "--notify", up)
+	if err := os.WriteFile(filepath.Join(s.repo, "down"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.now = s.now.Add(time.Minute)
+	s.commit(t, "two")
+	s.changes(t, 1, 1, "release", "create", "hello")
+	s.fails(t, 1, "made the current one again", "release", "activate", "hello", "--notify", up)
+	s.holds(t, "srv/www/hello/current/index.html", "one")
+	s.holds(t, "up", "oneone")
+	s.changes(t, 1, 0, "release", "activate", "hello")
+	s.fails(t, 1, "notify", "release", "rollback", "hello", "--notify", "exit 1")
+	s.holds(t, "srv/www/hello/current/index.html", "two")
+	s.changes(t, 2, 0, "release", "rollback", "hello", "--notify", up)
+	s.holds(t, "up", "oneoneone")
+}
+
+func TestReleaseSettings(t *testing.T) {
+	s := setupSite(t)
+	settings := func(deploy map[string]any) {
+		s.document(t, "OPSYARD_ATTRIBUTES", map[string]any{"deploy_keep_releases": 2, "deploy": map[string]any{"hello": deploy}})
+	}
+	settings(map[string]any{
+		"keep_releases": 5, "symlinks": map[string]any{"uploads": "public/up/loads", "pids": ""}, "symlink_before_migrate": map[string]any{"config/db.yml": "config/db.yml"},
+		"purge_before_symlink": []string{"old"}, "create_dirs_before_symlink": []string{"made/deep"}, "deploy_to": "/srv/other",
+	})
+	s.write(t, "srv/other/shared/config/db.yml", "db")
+	s.write(t, "srv/other/shared/uploads/one", "upload")
+	os.MkdirAll(filepath.Join(s.repo, "old"), 0o755)
+	os.WriteFile(filepath.Join(s.repo, "old", "x"), nil, 0o644)
+	s.commit(t, "more")
+	s.changes(t, 2, 0, "release", "create", "hello")
+	s.changes(t, 1, 0, "release", "activate", "hello")
+	s.holds(t, "srv/other/current/public/up/loads/one", "upload")
+	s.holds(t, "srv/other/current/config/db.yml", "db")
+	s.gone(t, "srv/other/current/old")
+	s.gone(t, "srv/other/current/tmp")
+	if info, err := os.Stat(s.path("srv/other/current/made/deep")); err != nil || !info.IsDir() {
+		t.Errorf("got %v, %v", info, err)
+	}
+	for _, content := range []string{"three", "four"} {
+		s.deploy(t, content)
+	}
+	s.changes(t, 1, 0, "release", "prune", "hello")
+	for _, bad := range []map[string]any{
+		{"symlinks": map[string]any{"../../../etc": "etc"}}, {"symlink_before_migrate": map[string]any{"config/x": "../../x"}},
+		{"purge_before_symlink": []string{"."}}, {"create_dirs_before_symlink": []string{"/etc/x"}},
+	} {
+		settings(bad)
+		s.fails(t, 1, "is not a path inside its release", "release", "create", "hello", "--force")
+	}
+	settings(map[string]any{"user": "root"})
+	s.fails(t, 1, "cannot belong to root", "release", "create", "hello", "--force")
 }
 
 // A repository may hold links that point out of the release.
