@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
@@ -108,6 +109,7 @@ func (t *tx) cloneLayers(ctx context.Context, source, s *models.Stack) (map[mode
 	for _, l := range all {
 		from := l.ID
 		l.ID, l.StackID, l.Tags = models.NewID[models.LayerID](), s.ID, nil
+		l.Secret = rand.Text()
 		l.Attributes = maps.Clone(l.Attributes)
 		delete(l.Attributes, models.AttributeECSCluster)
 		t.e.dressLayer(s, &l)

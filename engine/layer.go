@@ -17,7 +17,7 @@ func (e *Engine) CreateLayer(ctx context.Context, l models.Layer) (*models.Layer
 	if err != nil {
 		return nil, err
 	}
-	l.ID = models.NewID[models.LayerID]()
+	l.ID, l.Secret = models.NewID[models.LayerID](), rand.Text()
 	if l.Attributes, err = withDefaults(l.Type, l.Attributes); err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (e *Engine) UpdateLayer(ctx context.Context, id models.LayerID, change func
 				l.Attributes[key] = before.Attributes[key]
 			}
 		}
-		l.Tags = before.Tags
+		l.Tags, l.Secret = before.Tags, before.Secret
 		l.Normalize()
 		if err := l.Validate(); err != nil {
 			return err

@@ -141,7 +141,8 @@ type Layer struct {
 	Engine                      string                      `gorm:"size:16"` // of Type.Engines(); ours. RunsOn reads it
 	Name                        string                      `gorm:"size:32;not null;uniqueIndex:layer_name"`
 	Shortname                   string                      `gorm:"size:32;not null;uniqueIndex:layer_shortname"`
-	Attributes                  map[string]string           `gorm:"serializer:secret"` // passwords among them
+	Attributes                  map[string]string           `gorm:"serializer:secret"`          // passwords among them
+	Secret                      string                      `gorm:"serializer:secret" json:"-"` // of PasswordFor; ours
 	CloudWatchLogsConfiguration CloudWatchLogsConfiguration `gorm:"serializer:json"`
 	CustomInstanceProfileArn    string
 	CustomJSON                  string                `gorm:"serializer:secret"` // byte-exact; it often holds passwords

@@ -1,6 +1,9 @@
 package models
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
 )
@@ -44,4 +47,32 @@ func (l *Layer) validateEngine() error {
 	}
 	names := slices.DeleteFunc(slices.Clone(of), func(s string) bool { return s == "" })
 	return InvalidField("Engine", "Engine: must be %s for %s layers.", strings.Join(names, " or "), l.Type)
+}
+
+// PasswordFor derives a password for one use of the layer's servers, such as the
+// id of an app. It is the same each time and is stored nowhere. Empty: the layer
+// has nothing to derive it from.
+func (l *Layer) PasswordFor(use string) string {
+	key := l.Secret
+	if key == "" { // a layer of before there were secrets
+		key = l.Attributes["MysqlRootPassword"]
+	}
+	if key == "" {
+		return ""
+	}
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(use))
+	return hex.EncodeToString(mac.Sum(nil))[:32]
+}
+
+// reservedDatabases are names of databases and users that servers have of their
+// own, and opsyard's.
+var reservedDatabases = []string{
+	"mysql", "information_schema", "performance_schema", "sys", "test", "root", "mariadb.sys", "debian-sys-maint",
+	"postgres", "template0", "template1", "public", "replication", "all", "sameuser", "samerole", "opsyard",
+}
+
+// ReservedDatabaseName tells whether database servers use the name themselves.
+func ReservedDatabaseName(name string) bool {
+	return slices.Contains(reservedDatabases, strings.ToLower(name)) || strings.HasPrefix(strings.ToLower(name), "pg_")
 }

@@ -206,6 +206,9 @@ type Run struct {
 	// RdsDbInstances are the databases that the instance's layers may reach, by
 	// the names that the state has them under.
 	RdsDbInstances map[string]Database `json:"rds_db_instances,omitempty"`
+	// AppDatabases are the databases that the instance is to serve, by the short
+	// names of their apps.
+	AppDatabases map[string]Database `json:"app_databases,omitempty"`
 	// Secrets are values that the agent hides in all output.
 	Secrets []Secret `json:"secrets,omitempty"`
 }
@@ -245,7 +248,10 @@ type App struct {
 	PrivateKey   string            `json:"private_key,omitempty"`
 	Chain        string            `json:"chain,omitempty"`
 	KeepReleases int               `json:"keep_releases,omitempty"` // 0 means 5
-	Database     *Database         `json:"database,omitempty"`      // nil: it has none that is registered
+	Database     *Database         `json:"database,omitempty"`      // nil: it has none, or none that is up
+	// Services are more variables of its environment, such as REDIS_URL: how to
+	// reach what else the stack serves to apps. Those of Environment win.
+	Services map[string]string `json:"services,omitempty"`
 }
 
 // Database is how to reach a database, with its password.
@@ -256,7 +262,7 @@ type Database struct {
 	Username           string `json:"username"`
 	Password           string `json:"password"`
 	Database           string `json:"database,omitempty"`
-	DataSourceProvider string `json:"data_source_provider"` // rds
+	DataSourceProvider string `json:"data_source_provider"` // mysql, postgresql, rds
 }
 
 // Secret is a value that must not leave the host.

@@ -58,6 +58,7 @@ func appEnvironment(a protocol.App) map[string]string {
 	if a.Database != nil {
 		env = databaseEnvironment(*a.Database)
 	}
+	maps.Copy(env, a.Services)
 	maps.Copy(env, a.Environment)
 	return env
 }
