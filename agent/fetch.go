@@ -24,7 +24,7 @@ var errGone = errors.New("the server does not have it")
 // fetchContent brings the command's documents and cookbooks to the disk. A
 // server that is away is waited for; the caller's context bounds that.
 func (a *Agent) fetchContent(ctx context.Context, run protocol.Run) error {
-	digests := slices.Concat(run.Attributes, run.Cookbooks)
+	digests := slices.Concat(run.Attributes, run.DataBags, run.Cookbooks)
 	fetched := false
 	for _, digest := range digests {
 		if a.content.Has(digest) {

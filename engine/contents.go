@@ -31,9 +31,14 @@ type contents struct {
 	cookbooks string // digest of the built-in ones
 }
 
+// stateOf is what has been made of a stack at one version.
 type stateOf struct {
-	version int64
-	digest  string
+	version  int64
+	digest   string   // of the state document
+	dataBags []string // digests, of Chef 12 stacks only
+
+	online    map[models.InstanceID]bool // who is in the document
+	memcached string                     // address of the first one
 }
 
 const (
@@ -101,39 +106,60 @@ func (e *Engine) Content(ctx context.Context, digest string) ([]byte, error) {
 	return row.Data, nil
 }
 
-// state is the digest of the stack's state document, made anew when the stack
-// has a new version.
-func (c *contents) state(ctx context.Context, stack *models.Stack, layers []models.Layer) (string, error) {
+// state is the stack's state document, made anew when the stack has a new
+// version.
+func (c *contents) state(ctx context.Context, stack *models.Stack, layers []models.Layer) (stateOf, error) {
 	c.mu.Lock()
 	have, ok := c.states[stack.ID]
 	c.mu.Unlock()
 	if ok && have.version == stack.Version {
-		return have.digest, nil
+		return have, nil
 	}
+	made, err := c.makeState(ctx, stack, layers)
+	if err != nil {
+		return stateOf{}, err
+	}
+	c.mu.Lock()
+	c.states[stack.ID] = made
+	c.mu.Unlock()
+	return made, nil
+}
+
+func (c *contents) makeState(ctx context.Context, stack *models.Stack, layers []models.Layer) (made stateOf, err error) {
 	online, err := c.store.Instances.Online(ctx, stack.ID)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	apps, err := c.store.Apps.InStack(ctx, stack.ID)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	resources, err := c.resources(ctx, stack.ID)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	doc, err := lifecycle.State(*stack, layers, online, apps, resources)
 	if err != nil {
-		return "", fmt.Errorf("describe stack %s: %w", stack.Name, err)
+		return made, fmt.Errorf("describe stack %s: %w", stack.Name, err)
+	}
+	made = stateOf{version: stack.Version, online: make(map[models.InstanceID]bool, len(online)), memcached: lifecycle.MemcachedHost(layers, online)}
+	for _, i := range online {
+		made.online[i.ID] = true
+	}
+	if made.digest, err = c.put(ctx, doc); err != nil || !stack.ConfigurationManager.IsChef12() {
+		return made, err
+	}
+	instances, err := c.store.Instances.InStack(ctx, stack.ID)
+	if err != nil {
+		return made, err
+	}
+	doc, err = json.Marshal(lifecycle.SharedDataBags(*stack, layers, instances, apps, resources))
+	if err != nil {
+		return made, fmt.Errorf("make the data bags of stack %s: %w", stack.Name, err)
 	}
 	digest, err := c.put(ctx, doc)
-	if err != nil {
-		return "", err
-	}
-	c.mu.Lock()
-	c.states[stack.ID] = stateOf{stack.Version, digest}
-	c.mu.Unlock()
-	return digest, nil
+	made.dataBags = []string{digest}
+	return made, err
 }
 
 // resources reads what the stack has besides layers, instances and apps.
@@ -201,7 +227,7 @@ func (c *contents) inUse() []string {
 	defer c.mu.Unlock()
 	digests := append([]string{c.cookbooks}, c.order...)
 	for _, s := range c.states {
-		digests = append(digests, s.digest)
+		digests = append(append(digests, s.digest), s.dataBags...)
 	}
 	slices.Sort(digests)
 	return slices.Compact(digests)

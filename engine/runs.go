@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,6 +37,7 @@ type stackParts struct {
 	layers    []models.Layer
 	apps      []models.App
 	databases []models.RdsDbInstance
+	state     stateOf // once a command has needed it
 }
 
 type runBuilder struct {
@@ -98,7 +100,7 @@ func (e *Engine) loadStack(ctx context.Context, id models.StackID) (*stackParts,
 		return nil, err
 	}
 	databases, err := e.store.RdsDbInstances.InStack(ctx, id)
-	return &stackParts{stack, layers, apps, databases}, err
+	return &stackParts{stack: stack, layers: layers, apps: apps, databases: databases}, err
 }
 
 // run is the message for one command: the part that its deployment and layers
@@ -112,6 +114,19 @@ func (b *runBuilder) run(ctx context.Context, c *models.Command) (protocol.Wire,
 			return nil, err
 		}
 		b.shared[key] = shared
+	}
+	own, err := b.own(ctx, c)
+	if err != nil || own == nil {
+		return sharedWire(shared, c, err)
+	}
+	run := shared.run
+	run.CommandID, run.Instance = string(c.ID), own
+	return protocol.Encode(run)
+}
+
+func sharedWire(shared *sharedRun, c *models.Command, err error) (protocol.Wire, error) {
+	if err != nil {
+		return nil, err
 	}
 	return shared.template.For(string(c.ID))
 }
@@ -138,10 +153,34 @@ func (b *runBuilder) share(ctx context.Context, c *models.Command) (*sharedRun, 
 	return &sharedRun{*run, c.RunList, template}, err
 }
 
+// own describes an instance that its stack's documents do not have among the
+// online ones, as while it is set up; nil for all others.
+func (b *runBuilder) own(ctx context.Context, c *models.Command) (*protocol.OwnInstance, error) {
+	parts := b.stacks[c.StackID]
+	if parts.state.online[c.InstanceID] {
+		return nil, nil
+	}
+	i, err := b.e.store.Instances.Get(ctx, c.InstanceID)
+	if err != nil {
+		return nil, err
+	}
+	own := &protocol.OwnInstance{}
+	if own.Attributes, err = lifecycle.OwnInstance(*i, *parts.stack); err != nil {
+		return nil, fmt.Errorf("describe instance %s: %w", i.Hostname, err)
+	}
+	if parts.stack.ConfigurationManager.IsChef12() {
+		if own.DataBagItem, err = json.Marshal(lifecycle.InstanceItem(*i)); err != nil {
+			return nil, fmt.Errorf("describe instance %s: %w", i.Hostname, err)
+		}
+	}
+	return own, nil
+}
+
 func (b *runBuilder) makeShared(ctx context.Context, c *models.Command) (*protocol.Run, error) {
 	parts, d := b.stacks[c.StackID], b.deployments[c.DeploymentID]
 	layers := lifecycle.LayersOf(models.Instance{LayerIDs: b.layerIDs[c.InstanceID]}, parts.layers)
 	apps := appsOf(d, layers, parts.apps)
+	served := servedBy(layers, parts.apps)
 	digests, err := b.attributes(ctx, parts, layers, apps, d)
 	if err != nil {
 		return nil, err
@@ -150,6 +189,7 @@ func (b *runBuilder) makeShared(ctx context.Context, c *models.Command) (*protoc
 		DeploymentID: string(d.ID), Type: string(c.Type), Manager: strings.ToLower(parts.stack.ConfigurationManager.Name),
 		Args: d.Command.Args, DryRun: d.DryRun, Attributes: digests, Cookbooks: []string{b.e.contents.cookbooks},
 		RefreshCookbooks: lifecycle.RunList(c.Type, nil, nil, false).Refresh,
+		SentAt:           d.CreatedAt.Unix(), IamUserArn: d.IamUserArn, DataBags: parts.state.dataBags,
 	}
 	var cookbooks models.Source
 	if parts.stack.UseCustomCookbooks && !parts.stack.CustomCookbooksSource.IsZero() {
@@ -164,9 +204,16 @@ func (b *runBuilder) makeShared(ctx context.Context, c *models.Command) (*protoc
 		}
 		run.Apps = append(run.Apps, app)
 	}
-	addDatabases(run, layers, parts)
-	for name, value := range lifecycle.SecretsOf(layers, apps, cookbooks) {
+	addDatabases(run, layers, served, parts)
+	told := apps // whose secrets the instance is told
+	if parts.stack.ConfigurationManager.IsChef12() {
+		told = served
+	}
+	for name, value := range lifecycle.SecretsOf(layers, told, cookbooks) {
 		run.Secrets = append(run.Secrets, protocol.Secret{Name: name, Value: value})
+	}
+	if err := addChef(run, parts, layers, apps, served); err != nil {
+		return nil, err
 	}
 	if err := b.addPassword(ctx, c, run); err != nil {
 		return nil, err
@@ -195,13 +242,7 @@ func (b *runBuilder) addPassword(ctx context.Context, c *models.Command, run *pr
 }
 
 // addDatabases gives the command the databases that its instances may reach.
-func addDatabases(run *protocol.Run, layers []models.Layer, parts *stackParts) {
-	var served []models.App
-	for _, a := range parts.apps {
-		if serves(layers, a) {
-			served = append(served, a)
-		}
-	}
+func addDatabases(run *protocol.Run, layers []models.Layer, served []models.App, parts *stackParts) {
 	for name, db := range lifecycle.DatabasesFor(layers, served, parts.databases) {
 		if run.RdsDbInstances == nil {
 			run.RdsDbInstances = map[string]protocol.Database{}
@@ -209,6 +250,30 @@ func addDatabases(run *protocol.Run, layers []models.Layer, parts *stackParts) {
 		run.RdsDbInstances[name] = protocol.Database(db)
 		run.Secrets = append(run.Secrets, protocol.Secret{Name: "database " + name + " password", Value: db.Password})
 	}
+}
+
+// addChef gives the command what cookbooks of Chef read and what nobody else may
+// see or needs: to stacks of Chef 11 as attributes, to those of Chef 12 in data
+// bags.
+func addChef(run *protocol.Run, parts *stackParts, layers []models.Layer, apps, served []models.App) (err error) {
+	m := parts.stack.ConfigurationManager
+	switch {
+	case m.IsChef12():
+		run.PrivateDataBags, err = json.Marshal(lifecycle.PrivateDataBags(*parts.stack, layers, served, parts.databases))
+	case m.IsChef():
+		private := lifecycle.PrivateAttributes(layers, parts.layers, apps, parts.databases)
+		if private == nil {
+			return nil
+		}
+		run.PrivateAttributes, err = json.Marshal(private)
+		if password := lifecycle.RootPassword(layers, parts.layers); password != "" {
+			run.Secrets = append(run.Secrets, protocol.Secret{Name: "mysql root password", Value: password})
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("encode what only Chef reads: %w", err)
+	}
+	return nil
 }
 
 // attributes are the digests of the documents that make up the recipes'
@@ -219,13 +284,17 @@ func (b *runBuilder) attributes(ctx context.Context, parts *stackParts, layers [
 	if err != nil {
 		return nil, err
 	}
+	parts.state = state
+	deploying := lifecycle.Deploying{
+		Stack: *parts.stack, Deployment: *d, Layers: parts.layers, Apps: apps, Databases: parts.databases, Memcached: state.memcached,
+	}
 	custom, err := lifecycle.CustomJSON(*parts.stack, layers, d.CustomJSON)
 	if err != nil {
 		return nil, err
 	}
-	digests := []string{state}
+	digests := []string{state.digest}
 	for _, object := range []map[string]any{
-		lifecycle.Activity(d.CommandName, layers), lifecycle.OwnAttributes(layers), lifecycle.Deploy(apps, parts.databases), custom,
+		lifecycle.Activity(d.CommandName, layers), lifecycle.OwnAttributes(layers), deploying.Attributes(), custom,
 	} {
 		digest, err := b.e.contents.document(ctx, object)
 		if err != nil {
@@ -257,7 +326,11 @@ func appsOf(d *models.Deployment, layers []models.Layer, all []models.App) []mod
 	if d.CommandName != models.CommandSetup && d.CommandName != models.CommandExecuteRecipes {
 		return nil
 	}
-	var mine []models.App
+	return servedBy(layers, all)
+}
+
+// servedBy are the apps that an instance of the layers is told of.
+func servedBy(layers []models.Layer, all []models.App) (mine []models.App) {
 	for _, a := range all {
 		if serves(layers, a) {
 			mine = append(mine, a)

@@ -22,12 +22,12 @@ func Collect(server, version string) protocol.Facts {
 	f := protocol.Facts{
 		AgentVersion:          version,
 		Kernel:                firstLine("/proc/sys/kernel/osrelease"),
-		Arch:                  arch(),
+		Arch:                  Arch(),
 		CPUs:                  runtime.NumCPU(),
 		MemoryBytes:           memory(),
 		PrivateIP:             addressTowards(server),
 		BootID:                BootID(),
-		SSHHostRSAFingerprint: fingerprint("/etc/ssh/ssh_host_rsa_key.pub"),
+		SSHHostRSAFingerprint: Fingerprint("/etc/ssh/ssh_host_rsa_key.pub"),
 	}
 	f.Hostname, _ = os.Hostname()
 	text, _ := os.ReadFile("/etc/os-release")
@@ -81,7 +81,8 @@ func parseOSRelease(text string) (family, name, version string) {
 	return family, values["NAME"], values["VERSION_ID"]
 }
 
-func arch() string {
+// Arch is the processor as OpsWorks names it.
+func Arch() string {
 	if runtime.GOARCH == "amd64" {
 		return "x86_64"
 	}
@@ -114,8 +115,9 @@ func addressTowards(server string) string {
 	return conn.LocalAddr().(*net.UDPAddr).IP.String()
 }
 
-// fingerprint is the MD5 form with colons that OpsWorks showed.
-func fingerprint(file string) string {
+// Fingerprint is a public key's in the MD5 form with colons that OpsWorks
+// showed; empty for a file that is none.
+func Fingerprint(file string) string {
 	fields := strings.Fields(firstLine(file))
 	if len(fields) < 2 {
 		return ""

@@ -213,6 +213,26 @@ type Run struct {
 	Secrets []Secret `json:"secrets,omitempty"`
 }
 
+	// SentAt, in seconds since 1970, and IamUserArn are when the deployment was
+	// made and by whom, empty for the engine itself.
+	SentAt     int64  `json:"sent_at,omitempty"`
+	IamUserArn string `json:"iam_user_arn,omitempty"`
+	// DataBags are digests of JSON documents (see Content) with Chef's data bags,
+	// laid over each other item by item: no secrets, many instances share them.
+	DataBags []string `json:"data_bags,omitempty"`
+	// PrivateDataBags are laid over those, PrivateAttributes below the attributes.
+	// Both are JSON objects that hold secrets, and for Chef only.
+	PrivateDataBags   json.RawMessage `json:"private_data_bags,omitempty"`
+	PrivateAttributes json.RawMessage `json:"private_attributes,omitempty"`
+	// Instance describes the instance itself where the state does not, because
+	// it is not online.
+	Instance *OwnInstance `json:"instance,omitempty"`
+}
+
+// OwnInstance is an instance as recipes read about it.
+type OwnInstance struct {
+	Attributes  json.RawMessage `json:"attributes"`              // opsworks.instance
+	DataBagItem json.RawMessage `json:"data_bag_item,omitempty"` // of aws_opsworks_instance
 // KillDelay is the time between TERM and KILL for a recipe that must end.
 const KillDelay = 10 * time.Second
 

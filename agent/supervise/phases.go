@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -61,7 +60,7 @@ func (r *run) workspace(context.Context) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the workspace: %w", err)
 	}
-	private, err := json.Marshal(map[string]any{"apps": r.Run.Apps, "args": r.Run.Args, "rds_db_instances": r.Run.RdsDbInstances})
+	private, err := r.private()
 	if err != nil {
 		return fmt.Errorf("make the workspace: %w", err)
 	}
@@ -170,17 +169,22 @@ func (r *run) attributes(context.Context) error {
 	if err != nil {
 		return err
 	}
-	merged := self(r.data)
-	for _, digest := range r.Run.Attributes {
-		doc, err := os.ReadFile(store.Path(digest))
-		if err != nil {
+	docs := make([][]byte, max(1, len(r.Run.Attributes)))
+	for n, digest := range r.Run.Attributes {
+		if docs[n], err = os.ReadFile(store.Path(digest)); err != nil {
 			return fmt.Errorf("read attributes: %w", err)
 		}
 		if merged, err = mergeJSON(merged, doc); err != nil {
 			return fmt.Errorf("read attributes: %w", err)
 		}
 	}
-	if len(r.Run.Attributes) > 0 && merged[0] != '{' {
+	if merged[0] != '{' {
+	}
+	merged, err := r.self(docs[0])
+	if err != nil {
+		return err
+	}
+	for _, doc := range docs[:len(r.Run.Attributes)] {
 		return errors.New("The attributes are not a JSON object.") //nolint:staticcheck // a sentence for people
 	}
 	if err := os.WriteFile(r.job.Attributes, merged, 0o600); err != nil {

@@ -2,27 +2,85 @@ package supervise
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 
+	"opsyard/agent/facts"
 	"opsyard/agent/identity"
 )
 
-// self is the part of the attributes about the instance itself, which the
-// document that all instances share cannot hold: the documents are laid over it
-// (OpsWorks: opsworks.instance).
-func self(data string) json.RawMessage {
-	instance := map[string]any{}
-	if id, err := identity.Load(data); err == nil && id != nil {
-		instance["id"], instance["hostname"] = id.InstanceID, id.Hostname
+// self is the part of the attributes about the instance itself and its run,
+// which the document that all instances share cannot hold: the documents are
+// laid over it (OpsWorks: opsworks.instance). state is the first of them, with
+// what the server knows of this instance when it is online.
+func (r *run) self(state []byte) (json.RawMessage, error) {
+	hostname, instance := r.host()
+	for _, known := range []json.RawMessage{entryOf(state, hostname), r.ownAttributes()} {
+		if known == nil {
+			continue
+		}
+		var err error
+		if instance, err = mergeJSON(instance, known); err != nil {
+			return nil, fmt.Errorf("describe this instance: %w", err)
+		}
 	}
-	if instance["hostname"] == nil || instance["hostname"] == "" {
-		instance["hostname"], _ = os.Hostname() // at the worst empty, as for a host without a name
+	builtIn, custom := []string{}, []string{}
+	for _, item := range r.Run.RunList {
+		if item.BuiltIn {
+			builtIn = append(builtIn, item.Recipe)
+		} else {
+			custom = append(custom, item.Recipe)
+		}
 	}
+	return json.Marshal(map[string]any{
+		"opsworks": map[string]any{
+			"instance": instance, "agent_version": r.Version, "sent_at": r.Run.SentAt, "deployment": r.Run.DeploymentID,
+		},
+		"opsworks_custom_cookbooks": map[string]any{"enabled": r.Run.CustomCookbooks != nil, "recipes": custom},
+		"recipes":                   builtIn,
+	})
+}
+
+// host is what this host knows of itself.
+func (r *run) host() (hostname string, doc json.RawMessage) {
+	instance := map[string]any{"architecture": facts.Arch()}
+	if id, err := identity.Load(r.data); err == nil && id != nil {
+		instance["id"], hostname = id.InstanceID, id.Hostname
+	}
+	if hostname == "" {
+		hostname, _ = os.Hostname() // at the worst empty, as for a host without a name
+	}
+	instance["hostname"] = hostname
 	address := ownAddress()
 	instance["private_ip"], instance["ip"] = address, address
-	doc, _ := json.Marshal(map[string]any{"opsworks": map[string]any{"instance": instance}}) // strings cannot fail
-	return doc
+	doc, _ = json.Marshal(instance) // strings cannot fail
+	return hostname, doc
+}
+
+func (r *run) ownAttributes() json.RawMessage {
+	if r.Run.Instance == nil {
+		return nil
+	}
+	return r.Run.Instance.Attributes
+}
+
+// entryOf is what the state says of an online instance, nil for another.
+func entryOf(state []byte, hostname string) json.RawMessage {
+	var doc struct {
+		Opsworks struct {
+			Layers map[string]struct {
+				Instances map[string]json.RawMessage
+			}
+		}
+	}
+	_ = json.Unmarshal(state, &doc) // a bad one is told of when it is merged
+	for _, l := range doc.Opsworks.Layers {
+		if entry := l.Instances[hostname]; entry != nil {
+			return entry
+		}
+	}
+	return nil
 }
 
 // ownAddress is the address that this host's packets to the outside carry;

@@ -36,6 +36,17 @@ type databaseDoc struct {
 	Region     string `json:"region"`
 }
 
+// stackBalancerDoc and rdsAttributesDoc are how cookbooks of Chef 11 stacks read
+// the same.
+type stackBalancerDoc struct {
+	Name    string `json:"name"`
+	DNSName string `json:"dns_name"`
+	LayerID string `json:"layer_id"`
+}
+
+// rdsAttributesDoc is a map for its many fields that only the cloud could tell.
+type rdsAttributesDoc map[string]any
+
 type clusterDoc struct {
 	Arn  string `json:"ecs_cluster_arn"`
 	Name string `json:"ecs_cluster_name"`
@@ -56,6 +67,39 @@ func (r Resources) balancers(shortnames map[models.LayerID]string) []balancerDoc
 	list := []balancerDoc{}
 	for _, b := range r.LoadBalancers {
 		list = append(list, balancerDoc{b.Name, b.DNSName, string(b.LayerID), shortnames[b.LayerID]})
+	}
+	return list
+}
+
+func (r Resources) stackBalancers() []stackBalancerDoc {
+	list := []stackBalancerDoc{}
+	for _, b := range r.LoadBalancers {
+		list = append(list, stackBalancerDoc{b.Name, b.DNSName, string(b.LayerID)})
+	}
+	return list
+}
+
+func (r Resources) rdsAttributes() []rdsAttributesDoc {
+	list := []rdsAttributesDoc{}
+	for _, d := range r.Databases {
+		doc := rdsAttributesDoc{
+			"address": orNull(d.Address), "arn": d.Arn, "db_instance_identifier": d.DbInstanceIdentifier, "db_user": d.DbUser,
+			"engine": orNull(d.Engine), "port": orNull(d.PortOrDefault()), "region": d.Region,
+		}
+		for _, unknown := range []string{
+			"allocated_storage", "auto_minor_version_upgrade", "availability_zone", "backup_retention_period", "db_instance_class",
+			"db_instance_status", "db_name", "instance_create_time", "license_model", "multi_az", "preferred_backup_window",
+			"preferred_maintenance_window", "publicly_accessible",
+		} {
+			doc[unknown] = nil
+		}
+		for _, none := range []string{
+			"db_parameter_groups", "db_security_groups", "option_group_memberships", "read_replica_db_instance_identifiers",
+			"status_infos", "vpc_security_groups",
+		} {
+			doc[none] = []any{}
+		}
+		list = append(list, doc)
 	}
 	return list
 }

@@ -15,9 +15,13 @@ import (
 type stateDoc struct {
 	Opsworks opsworksDoc        `json:"opsworks"`
 	SSHUsers map[string]userDoc `json:"ssh_users"`
+	// Deploy is empty until a command has apps; cookbooks go through it always.
+	Deploy struct{} `json:"deploy"`
+	cookbookDoc
 }
 
 type opsworksDoc struct {
+	settingsDoc
 	Stack        stackDoc            `json:"stack"`
 	Layers       map[string]layerDoc `json:"layers"`
 	Applications []applicationDoc    `json:"applications"`
@@ -28,9 +32,12 @@ type opsworksDoc struct {
 }
 
 type stackDoc struct {
-	ID     string `json:"id"`
-	Name   string `json:"name"`
-	Region string `json:"region"`
+	ID        string             `json:"id"`
+	Name      string             `json:"name"`
+	Region    string             `json:"region"`
+	VpcID     any                `json:"vpc_id"`
+	Balancers []stackBalancerDoc `json:"elb-load-balancers"`
+	Databases []rdsAttributesDoc `json:"rds_instances"`
 }
 
 type layerDoc struct {
@@ -44,6 +51,7 @@ type layerDoc struct {
 
 type instanceDoc struct {
 	ID               string `json:"id"`
+	AwsInstanceID    any    `json:"aws_instance_id"`
 	Status           string `json:"status"`
 	InstanceType     string `json:"instance_type"`
 	IP               string `json:"ip"`
@@ -75,7 +83,11 @@ const backends = 10
 // with their online instances, apps, resources, and no secrets.
 func State(stack models.Stack, layers []models.Layer, online []models.Instance, apps []models.App, resources Resources) ([]byte, error) {
 	doc := opsworksDoc{
-		Stack:        stackDoc{ID: string(stack.ID), Name: stack.Name, Region: stack.Region},
+		settingsDoc: settings(layers),
+		Stack: stackDoc{
+			ID: string(stack.ID), Name: stack.Name, Region: stack.Region, VpcID: orNull(stack.VpcID),
+			Balancers: resources.stackBalancers(), Databases: resources.rdsAttributes(),
+		},
 		Layers:       map[string]layerDoc{},
 		Applications: []applicationDoc{},
 		Databases:    resources.databases(),
@@ -103,7 +115,13 @@ func State(stack models.Stack, layers []models.Layer, online []models.Instance, 
 	for _, a := range apps {
 		doc.Applications = append(doc.Applications, applicationDoc{a.Name, a.Shortname, RecipeType(a.Type), a.Domains})
 	}
-	return json.Marshal(stateDoc{doc, sshUsers(resources.Users)})
+	return json.Marshal(stateDoc{Opsworks: doc, SSHUsers: sshUsers(resources.Users), cookbookDoc: forCookbooks(layers, online)})
+}
+
+// OwnInstance is the document about an instance that is not among the online
+// ones of the state, as while it is set up (OpsWorks: opsworks.instance).
+func OwnInstance(i models.Instance, stack models.Stack) ([]byte, error) {
+	return json.Marshal(describe(i, stack))
 }
 
 func describe(i models.Instance, stack models.Stack) instanceDoc {
@@ -112,7 +130,7 @@ func describe(i models.Instance, stack models.Stack) instanceDoc {
 		public = i.PrivateIP
 	}
 	return instanceDoc{
-		ID: string(i.ID), Status: string(i.Status), InstanceType: i.InstanceType, IP: public, PrivateIP: i.PrivateIP,
+		ID: string(i.ID), AwsInstanceID: orNull(i.Ec2InstanceID), Status: string(i.Status), InstanceType: i.InstanceType, IP: public, PrivateIP: i.PrivateIP,
 		PublicDNS: i.PublicDNS, PrivateDNS: i.PrivateDNS, ElasticIP: i.ElasticIP, Region: stack.Region,
 		AvailabilityZone: i.AvailabilityZone, CreatedAt: Timestamp(i.CreatedAt), BootedAt: Timestamp(i.StatusSince), Backends: backends,
 	}
@@ -160,39 +178,6 @@ func Activity(command models.CommandName, layers []models.Layer) map[string]any 
 	return map[string]any{"opsworks": map[string]any{"activity": command, "instance": map[string]any{"layers": short}}}
 }
 
-// Deploy is the document about the apps that a command deploys, without their
-// secrets (OpsWorks: the deploy attributes); nil for none. Passwords of their
-// databases are in the private document.
-func Deploy(apps []models.App, databases []models.RdsDbInstance) map[string]any {
-	if len(apps) == 0 {
-		return nil
-	}
-	deploy := map[string]any{}
-	for _, a := range apps {
-		app := map[string]any{
-			"application":      a.Shortname,
-			"application_name": a.Name,
-			"application_type": RecipeType(a.Type),
-			"deploy_to":        "/srv/www/" + a.Shortname,
-			"domains":          append([]string{a.Shortname}, a.Domains...),
-			"document_root":    a.Attributes["DocumentRoot"],
-			"keep_releases":    5,
-			"ssl_support":      a.EnableSsl,
-			"scm": map[string]any{
-				"scm_type": a.AppSource.Type, "repository": a.AppSource.URL, "revision": a.AppSource.Revision,
-			},
-		}
-		if db := AppDatabase(a, databases); db != nil {
-			app["database"] = map[string]any{
-				"adapter": db.Adapter, "host": db.Host, "port": db.Port, "username": db.Username, "database": db.Database,
-				"data_source_provider": db.DataSourceProvider, "reconnect": true,
-			}
-		}
-		deploy[a.Shortname] = app
-	}
-	return map[string]any{"deploy": deploy}
-}
-
 // RecipeType is the app type as recipes spell it: static apps are "web"
 // (OpsWorks: "deploy Attributes").
 func RecipeType(t models.AppType) string {
@@ -200,6 +185,15 @@ func RecipeType(t models.AppType) string {
 		return "web"
 	}
 	return string(t)
+}
+
+// orNull is how the documents say that something is not known.
+func orNull[T comparable](v T) any {
+	var none T
+	if v == none {
+		return nil
+	}
+	return v
 }
 
 func list[T any](l []T) []T {

@@ -51,10 +51,18 @@ func (r *Runner) Run(ctx context.Context, job recipe.Job, out recipe.Reporter) e
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(filepath.Join(w.Dir, dataBags)) }() // they may hold secrets
+	defer forget(w)
 	f.begin(job.Items)
 	code, _, err := w.Process(ctx, recipe.Item{}, cmd)
 	return f.end(ctx, code, err)
+}
+
+// forget removes what may hold secrets. The client saves the node's attributes
+// among the nodes.
+func forget(w *workspace.Workspace) {
+	for _, name := range []string{dataBags, nodeFile, nodes} {
+		_ = os.RemoveAll(filepath.Join(w.Dir, name))
+	}
 }
 
 func files(name recipe.Name) []string {

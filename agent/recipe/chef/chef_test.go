@@ -151,18 +151,23 @@ func TestRepository(t *testing.T) {
 		"instance": {"hostname": "web1", "layers": ["web"]},
 		"data_bags": {"../users": {"ann/../x": {"shell": "zsh"}}},
 		"layers": {"web": {"instances": {"web1": {"private_ip": "10.0.0.1"}, "web2": {"private_ip": "10.0.0.2"}}}, "db": {"instances": {}}}}}`)
+	kept := t.TempDir() // the stand-in's copy, for much is removed after the run
+	j.Env = append(j.Env, "KEEP="+kept)
 	out := &recipetest.Recorder{}
 	if err := runner().Run(t.Context(), j, out); err != nil {
 		t.Fatalf("%v\n%s", err, out.Output())
 	}
 	for file, want := range map[string]string{
-		"chef/node.json":            `"run_list":["role[web]","recipe[web::default]"]`,
-		"chef/nodes/web2.json":      `"automatic":{"hostname":"web2","ipaddress":"10.0.0.2","roles":["web"]}`,
+		kept + "/node.json":         `"run_list":["role[web]","recipe[web::default]"]`,
+		kept + "/nodes/web2.json":   `"automatic":{"hostname":"web2","ipaddress":"10.0.0.2","roles":["web"]}`,
 		"chef/roles/db.json":        `"json_class":"Chef::Role"`,
 		"chef/client.rb":            `node_name "web1"`,
 		"cookbooks/web/metadata.rb": `name "web"`,
 	} {
-		got, err := os.ReadFile(filepath.Join(j.Dir, file))
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(j.Dir, file)
+		}
+		got, err := os.ReadFile(file)
 		if err != nil || !strings.Contains(string(got), want) {
 			t.Errorf("%s holds %s (%v), want %s", file, got, err, want)
 		}
@@ -170,7 +175,7 @@ func TestRepository(t *testing.T) {
 	if !strings.Contains(out.Output(), "data bags: _.._users/ann_.._x aws_opsworks_app/hello") {
 		t.Errorf("output is %s", out.Output())
 	}
-	for _, gone := range []string{"chef/data_bags", "cookbooks/shellbook", "chef/nodes/web1.json"} {
+	for _, gone := range []string{"chef/data_bags", "chef/node.json", "chef/nodes", "cookbooks/shellbook"} {
 		if _, err := os.Stat(filepath.Join(j.Dir, gone)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s is there (%v)", gone, err)
 		}

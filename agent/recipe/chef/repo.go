@@ -20,6 +20,7 @@ const (
 	configFile = repository + "/client.rb"
 	nodeFile   = repository + "/node.json"
 	dataBags   = repository + "/data_bags"
+	nodes      = repository + "/nodes"
 )
 
 // state is what the runner itself reads of the attributes.
@@ -108,11 +109,19 @@ func writeNode(w *workspace.Workspace, st state) error {
 	for _, item := range w.Items {
 		runList = append(runList, "recipe["+item.Recipe.String()+"]")
 	}
+	private, err := readPrivate(w)
+	if err != nil {
+		return err
+	}
+	if private.Attributes != nil { // custom JSON is above what the server adds
+		lay(private.Attributes, node)
+		node = private.Attributes
+	}
 	node["run_list"] = runList
 	if opsworks, ok := node["opsworks"].(map[string]any); ok && node["role"] == nil {
 		node["role"] = opsworks["layers"]
 	}
-	_, err := w.WriteJSON(nodeFile, node)
+	_, err = w.WriteJSON(nodeFile, node)
 	return err
 }
 
@@ -151,15 +160,9 @@ func writePeers(w *workspace.Workspace, st state) error {
 // writeDataBags writes the bags of the custom JSON (opsworks.data_bags), and
 // over them those of the private document (data_bags).
 func writeDataBags(w *workspace.Workspace, custom bags) error {
-	var private struct {
-		DataBags bags `json:"data_bags"`
-	}
-	doc, err := os.ReadFile(w.Private)
-	if err == nil {
-		err = json.Unmarshal(doc, &private)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read the private document: %w", err)
+	private, err := readPrivate(w)
+	if err != nil {
+		return err
 	}
 	for _, bags := range []bags{custom, private.DataBags} {
 		for bag, items := range bags {
@@ -173,6 +176,42 @@ func writeDataBags(w *workspace.Workspace, custom bags) error {
 		}
 	}
 	return nil
+}
+
+// private is what the runner itself reads of the private document.
+type private struct {
+	Attributes map[string]any
+	DataBags   bags `json:"data_bags"`
+}
+
+func readPrivate(w *workspace.Workspace) (doc private, err error) {
+	f, err := os.Open(w.Private)
+	if errors.Is(err, fs.ErrNotExist) {
+		return doc, nil
+	}
+	if err != nil {
+		return doc, fmt.Errorf("read the private document: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	dec := json.NewDecoder(f)
+	dec.UseNumber()
+	if err := dec.Decode(&doc); err != nil {
+		return doc, fmt.Errorf("read the private document: %w", err)
+	}
+	return doc, nil
+}
+
+// lay deep-merges attributes onto others.
+func lay(onto, from map[string]any) {
+	for key, value := range from {
+		inner, isObject := value.(map[string]any)
+		have, wasObject := onto[key].(map[string]any)
+		if isObject && wasObject {
+			lay(have, inner)
+			continue
+		}
+		onto[key] = value
+	}
 }
 
 func writeObject(w *workspace.Workspace, dir, name string, object any) error {
