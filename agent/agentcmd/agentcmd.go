@@ -1,6 +1,5 @@
 // Package agentcmd is the agent's command line, shared by opsyard-agent and
-// "opsyard agent": run, supervise, version, the helpers that recipes call, and
-// what people ask who log in to an instance.
+// "opsyard agent": run, supervise, version, and the helpers that recipes call.
 package agentcmd
 
 import (
@@ -40,7 +39,6 @@ type cli struct {
 	Run       runCmd       `cmd:"" default:"withargs" help:"Serve this machine: enrol, keep a session with the server, run its commands."`
 	Supervise superviseCmd `cmd:"" hidden:"" help:"Run one command of the spool."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
-	people
 }
 
 // Main runs the command line, without the program's name, and returns the exit code.
@@ -193,8 +191,7 @@ func superviseCommand() ([]string, error) {
 }
 
 type superviseCmd struct {
-	Dir    string `arg:"" help:"The command's directory in the spool."`
-	Cached bool   `help:"Use the custom cookbooks that are here."`
+	Dir string `arg:"" help:"The command's directory in the spool."`
 }
 
 // Run executes one command.
@@ -207,7 +204,7 @@ func (c *superviseCmd) Run() error {
 	for _, r := range []recipe.Runner{shell.New(), chef.New(), puppet.New(), ansible.New()} {
 		runners[r.Name()] = r
 	}
-	return supervise.Run(c.Dir, supervise.Config{Runners: runners, AgentPath: program, Cached: c.Cached, Version: Version, Now: time.Now})
+	return supervise.Run(c.Dir, supervise.Config{Runners: runners, AgentPath: program, Version: Version, Now: time.Now})
 }
 
 type versionCmd struct{}

@@ -211,8 +211,6 @@ type Run struct {
 	AppDatabases map[string]Database `json:"app_databases,omitempty"`
 	// Secrets are values that the agent hides in all output.
 	Secrets []Secret `json:"secrets,omitempty"`
-}
-
 	// SentAt, in seconds since 1970, and IamUserArn are when the deployment was
 	// made and by whom, empty for the engine itself.
 	SentAt     int64  `json:"sent_at,omitempty"`
@@ -233,6 +231,8 @@ type Run struct {
 type OwnInstance struct {
 	Attributes  json.RawMessage `json:"attributes"`              // opsworks.instance
 	DataBagItem json.RawMessage `json:"data_bag_item,omitempty"` // of aws_opsworks_instance
+}
+
 // KillDelay is the time between TERM and KILL for a recipe that must end.
 const KillDelay = 10 * time.Second
 

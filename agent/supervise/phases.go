@@ -174,17 +174,17 @@ func (r *run) attributes(context.Context) error {
 		if docs[n], err = os.ReadFile(store.Path(digest)); err != nil {
 			return fmt.Errorf("read attributes: %w", err)
 		}
-		if merged, err = mergeJSON(merged, doc); err != nil {
-			return fmt.Errorf("read attributes: %w", err)
-		}
-	}
-	if merged[0] != '{' {
 	}
 	merged, err := r.self(docs[0])
 	if err != nil {
 		return err
 	}
 	for _, doc := range docs[:len(r.Run.Attributes)] {
+		if merged, err = mergeJSON(merged, doc); err != nil {
+			return fmt.Errorf("read attributes: %w", err)
+		}
+	}
+	if merged[0] != '{' {
 		return errors.New("The attributes are not a JSON object.") //nolint:staticcheck // a sentence for people
 	}
 	if err := os.WriteFile(r.job.Attributes, merged, 0o600); err != nil {

@@ -98,7 +98,7 @@ func execute(c *spool.Command, cfg Config, signals <-chan os.Signal) spool.Resul
 		defer timer.Stop()
 	}
 	go watchSignals(ctx, c, signals, cut)
-	hider := redact.NewHider(append(append(redact.Values(c.Run), hostSecrets(c.Run)...), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN")))
+	hider := redact.NewHider(append(redact.Values(c.Run), hostSecrets(c.Run)...))
 	rec, err := logship.NewRecorder(c.Dir, cfg.Now)
 	if err != nil {
 		return resultOf(&cutShort{protocol.Failed, diskSentence(c.Dir, err)}, hider, cfg.Now())
@@ -107,7 +107,7 @@ func execute(c *spool.Command, cfg Config, signals <-chan os.Signal) spool.Resul
 		cut(&cutShort{protocol.Failed, diskSentence(c.Dir, err)})
 	})
 	r := &run{Command: c, Config: cfg, data: filepath.Dir(filepath.Dir(c.Dir)), out: out}
-	err = bounded(ctx, r.alone)
+	err = bounded(ctx, r.phases)
 	err = errors.Join(err, out.close())
 	if cause := context.Cause(ctx); cause != nil {
 		proc.KillSession(os.Getpid()) // what left its process group but not the run
