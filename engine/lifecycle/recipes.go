@@ -25,11 +25,34 @@ var builtIn = map[models.LayerType]models.Recipes{
 		Deploy:    []string{"deploy::default", "haproxy::configure"},
 		Shutdown:  []string{"haproxy::stop"},
 	},
+	models.LayerDBMaster: {
+		Setup:     []string{"mysql::default"},
+		Configure: []string{"mysql::configure"},
+		Deploy:    []string{"mysql::configure"},
+		Shutdown:  []string{"mysql::stop"},
+	},
 	models.LayerWeb: {
 		Setup:    []string{"nginx::default"},
 		Deploy:   []string{"deploy::default", "deploy::web"},
 		Undeploy: []string{"deploy::web-undeploy"},
 		Shutdown: []string{"nginx::stop"},
+	},
+	models.LayerJavaApp: {
+		Setup:    []string{"nginx::default", "java::default"},
+		Deploy:   []string{"deploy::default", "deploy::java"},
+		Undeploy: []string{"deploy::java-undeploy"},
+		Shutdown: []string{"nginx::stop", "java::stop"},
+	},
+}
+
+// byEngine are the recipes of layers whose engine is not the usual one of their
+// type.
+var byEngine = map[string]models.Recipes{
+	models.EnginePostgresql: {
+		Setup:     []string{"postgresql::default"},
+		Configure: []string{"postgresql::configure"},
+		Deploy:    []string{"postgresql::configure"},
+		Shutdown:  []string{"postgresql::stop"},
 	},
 }
 
@@ -41,6 +64,12 @@ var appRecipes = map[models.LayerType]map[models.CommandName][]string{
 		models.CommandStop:     {"nginx::stop"},
 		models.CommandRestart:  {"nginx::restart"},
 	},
+	models.LayerJavaApp: {
+		models.CommandRollback: {"deploy::java-rollback"},
+		models.CommandStart:    {"deploy::java-start"},
+		models.CommandStop:     {"deploy::java-stop"},
+		models.CommandRestart:  {"deploy::java-restart"},
+	},
 }
 
 // BuiltIn gives the built-in recipes of a layer type, and whether this
@@ -48,6 +77,14 @@ var appRecipes = map[models.LayerType]map[models.CommandName][]string{
 func BuiltIn(t models.LayerType) (models.Recipes, bool) {
 	r, ok := builtIn[t]
 	return r, ok
+}
+
+// BuiltInOf are the built-in recipes of a layer, which its engine decides too.
+func BuiltInOf(l models.Layer) models.Recipes {
+	if r, ok := byEngine[l.RunsOn()]; ok {
+		return r
+	}
+	return builtIn[l.Type]
 }
 
 // Plan says what one instance runs for a command.
@@ -103,8 +140,7 @@ func (p *Plan) addEvent(e models.Event, layers []models.Layer, common bool) {
 		}
 	}
 	for _, l := range layers {
-		recipes, _ := BuiltIn(l.Type)
-		for _, r := range recipes.For(e) {
+		for _, r := range BuiltInOf(l).For(e) {
 			p.add(models.RunItem{Recipe: Qualified(r), BuiltIn: true, Layer: l.Shortname}, start)
 		}
 	}
