@@ -73,7 +73,7 @@ func (a *Agent) shipOne(t *track, l *session.Link) (more bool, err error) {
 			return false, err
 		}
 		if ended {
-			t.done = &protocol.Done{CommandID: t.id(), Outcome: result.Outcome, ExitCode: result.ExitCode, Message: result.Message, At: result.At}
+			t.done = &protocol.Done{CommandID: t.id(), Outcome: result.Outcome, ExitCode: result.ExitCode, Message: result.Message, At: result.At, Sources: t.cmd.Sources()}
 		}
 	}
 	if l != nil {

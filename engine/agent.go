@@ -321,7 +321,7 @@ func (e *Engine) FinishCommand(ctx context.Context, id models.InstanceID, done p
 			c.Status = models.CommandRunning
 		}
 		return t.finish(ctx, c, statusOf(done.Outcome), store.CommandChange{
-			ExitCode: &done.ExitCode, Message: messageOf(c, done), LogLastSeq: &done.LastSeq,
+			ExitCode: &done.ExitCode, Message: messageOf(c, done), LogLastSeq: &done.LastSeq, Sources: fetchedBy(done),
 		})
 	})
 	if err != nil {
@@ -346,6 +346,17 @@ func messageOf(c *models.Command, done protocol.Done) string {
 		return "Canceled: " + c.CancelReason
 	}
 	return done.Message
+}
+
+// fetchedBy is what an agent says it got, as far as it can be believed.
+func fetchedBy(done protocol.Done) []models.Fetched {
+	var all []models.Fetched
+	for _, f := range protocol.PlausibleSources(done.Sources) {
+		all = append(all, models.Fetched{
+			For: f.For, Type: models.SourceType(f.Type), URL: f.URL, Revision: f.Revision, Got: f.Got, Bytes: f.Bytes, Files: f.Files,
+		})
+	}
+	return all
 }
 
 // OwnsCommand tells whether the command is the instance's own: agents send

@@ -81,7 +81,9 @@ type Command struct {
 	CancelReason string
 	// LogLastSeq is the number of the last chunk of a finished command's log;
 	// the log is complete when that one is stored.
-	LogLastSeq     int64     `gorm:"not null;default:0"`
+	LogLastSeq int64 `gorm:"not null;default:0"`
+	// Sources are what the command got from repositories.
+	Sources        []Fetched `gorm:"serializer:json"`
 	CreatedAt      time.Time `gorm:"not null"`
 	AcknowledgedAt *time.Time
 	StartedAt      *time.Time

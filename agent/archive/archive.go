@@ -1,10 +1,10 @@
-// Package archive unpacks tar, tar.gz, tar.bz2, tar.zst and zip files of unknown
-// origin: nothing they hold can land, or later point, outside the destination.
+// Package archive unpacks tar, tar.gz, tar.bz2, tar.xz, tar.zst and zip files of
+// unknown origin: nothing they hold can land, or later point, outside the
+// destination.
 package archive
 
 import (
 	"archive/tar"
-	"archive/zip"
 	"bufio"
 	"bytes"
 	"compress/bzip2"
@@ -19,22 +19,7 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
-)
-
-// Limits bound what an archive may unpack to.
-type Limits struct {
-	Bytes int64
-	Files int
-}
-
-// DefaultLimits fit any reasonable app or cookbook and stop an archive bomb.
-var DefaultLimits = Limits{Bytes: 8 << 30, Files: 500_000}
-
-// Errors that say what is wrong with an archive.
-var (
-	ErrFormat = errors.New("it is not a tar, tar.gz, tar.bz2, tar.zst or zip archive")
-	ErrEscape = errors.New("it holds a path that leaves the archive")
-	ErrTooBig = errors.New("it unpacks to more than is allowed")
+	"github.com/therootcompany/xz"
 )
 
 // Unpack unpacks the archive file into dest, an existing directory. The format
@@ -50,7 +35,8 @@ func Unpack(ctx context.Context, file, dest string, limits Limits) error {
 		return err
 	}
 	defer root.Close()
-	u := &unpacker{ctx: ctx, root: root, left: limits}
+	limits = limits.Or(DefaultLimits)
+	u := &unpacker{ctx: ctx, root: root, limits: limits, bytes: limits.Bytes, files: limits.Files}
 	head := make([]byte, 512)
 	n, _ := io.ReadFull(f, head)
 	head = head[:n]
@@ -67,102 +53,105 @@ func Unpack(ctx context.Context, file, dest string, limits Limits) error {
 	return u.tar(plain)
 }
 
-func decompress(f io.Reader, head []byte) (io.Reader, error) {
+// maxWindow bounds the memory that a compressed file may ask for; the strongest
+// settings of xz need as much, of zstd without --ultra half of it.
+const maxWindow = 64 << 20
+
+func decompress(f io.Reader, head []byte) (r io.Reader, err error) {
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(bufio.NewReader(f))
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrFormat, err)
-		}
-		return z, nil
+		r, err = gzip.NewReader(bufio.NewReader(f))
 	case bytes.HasPrefix(head, []byte("BZh")):
-		return bzip2.NewReader(bufio.NewReader(f)), nil
+		r = bzip2.NewReader(bufio.NewReader(f))
+	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
+		// This one and not another library: it refuses a larger window in every
+		// block, where others make what the file asks for, up to 4 GiB.
+		r, err = xz.NewReader(bufio.NewReader(f), maxWindow)
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+		var z *zstd.Decoder
+		z, err = zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(2*maxWindow))
+		if err == nil {
+			r = z.IOReadCloser()
 		}
-		return z.IOReadCloser(), nil
 	case len(head) == 512 && (string(head[257:262]) == "ustar" || head[0] == 0):
 		return bufio.NewReader(f), nil
+	default:
+		return nil, ErrFormat
 	}
-	return nil, ErrFormat
+	if err != nil {
+		return nil, damaged(err)
+	}
+	return r, nil
 }
 
+// damaged is an error of reading what claimed to be an archive.
+func damaged(err error) error { return fmt.Errorf("%w: %w", ErrTruncated, err) }
+
 type unpacker struct {
-	ctx  context.Context
-	root *os.Root // refuses every path that leaves it, also through links
-	left Limits
+	ctx    context.Context
+	root   *os.Root // refuses every path that leaves it, also through links
+	limits Limits
+	bytes  int64 // that may still come
+	files  int
 }
 
 func (u *unpacker) tar(r io.Reader) error {
-	t := tar.NewReader(r)
-	for {
+	// Also what is no file counts: headers can be a bomb of their own.
+	counted := &bounded{r: r, left: u.limits.Bytes + int64(u.limits.Files)*2048}
+	t := tar.NewReader(counted)
+	for first := true; ; first = false {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrFormat, err)
-		}
-		mode := fs.FileMode(h.Mode).Perm()
-		switch h.Typeflag {
-		case tar.TypeReg:
-			err = u.file(h.Name, mode, t)
-		case tar.TypeDir:
-			err = u.dir(h.Name, mode)
-		case tar.TypeSymlink:
-			err = u.symlink(h.Name, h.Linkname)
-		case tar.TypeLink:
-			err = u.link(h.Name, h.Linkname)
-		case tar.TypeXGlobalHeader, tar.TypeXHeader:
-		default:
-			err = fmt.Errorf("it holds %q, which is neither file, directory nor link", h.Name)
+		if counted.left < 0 {
+			return u.limits.TooManyBytes()
 		}
 		if err != nil {
+			if first && errors.Is(err, tar.ErrHeader) {
+				return fmt.Errorf("%w: %w", ErrFormat, err)
+			}
+			return damaged(err)
+		}
+		if err := u.tarEntry(h, t); err != nil {
 			return err
 		}
 	}
 }
 
-func (u *unpacker) zip(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	z, err := zip.NewReader(f, info.Size())
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrFormat, err)
-	}
-	for _, e := range z.File {
-		if err := u.zipEntry(e); err != nil {
-			return err
+func (u *unpacker) tarEntry(h *tar.Header, r io.Reader) error {
+	mode := fs.FileMode(h.Mode).Perm()
+	switch h.Typeflag {
+	case tar.TypeReg:
+		if h.Size > u.limits.FileBytes {
+			return u.limits.TooBigFile(h.Name)
 		}
+		return u.file(h.Name, mode, r)
+	case tar.TypeDir:
+		return u.dir(h.Name, mode)
+	case tar.TypeSymlink:
+		return u.symlink(h.Name, h.Linkname)
+	case tar.TypeLink:
+		return u.link(h.Name, h.Linkname)
+	case tar.TypeXGlobalHeader, tar.TypeXHeader:
+		return nil
 	}
-	return nil
+	return ErrKind(h.Name)
 }
 
-func (u *unpacker) zipEntry(e *zip.File) error {
-	mode := e.Mode()
-	if mode.IsDir() {
-		return u.dir(e.Name, mode.Perm())
+// bounded ends a stream that never does.
+type bounded struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, io.ErrUnexpectedEOF
 	}
-	r, err := e.Open()
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrFormat, err)
-	}
-	defer r.Close()
-	switch {
-	case mode&fs.ModeSymlink != 0:
-		target, err := io.ReadAll(io.LimitReader(r, 4096))
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrFormat, err)
-		}
-		return u.symlink(e.Name, string(target))
-	case mode.IsRegular():
-		return u.file(e.Name, mode.Perm(), r)
-	}
-	return fmt.Errorf("it holds %q, which is neither file, directory nor link", e.Name)
+	n, err := b.r.Read(p)
+	b.left -= int64(n)
+	return n, err
 }
 
 // place checks a name and makes the directories above it.
@@ -170,17 +159,41 @@ func (u *unpacker) place(name string) (string, error) {
 	if err := u.ctx.Err(); err != nil {
 		return "", context.Cause(u.ctx)
 	}
-	if u.left.Files--; u.left.Files < 0 {
-		return "", fmt.Errorf("%w: too many files", ErrTooBig)
-	}
 	clean := path.Clean(name)
-	if !fs.ValidPath(clean) {
-		return "", fmt.Errorf("%w: %q", ErrEscape, name)
+	if !fs.ValidPath(clean) || strings.ContainsRune(clean, 0) {
+		return "", fmt.Errorf("%w: %s", ErrEscape, quote(name))
 	}
-	if err := u.root.MkdirAll(path.Dir(clean), 0o755); err != nil {
-		return "", fmt.Errorf("unpack %q: %w", name, err)
+	if len(clean) > u.limits.Path {
+		return "", fmt.Errorf("%w: the path %s is longer than %d bytes", ErrTooBig, quote(name), u.limits.Path)
 	}
-	return clean, nil
+	// The directories above count too: each may be as good as a file.
+	if u.files--; u.files < 0 {
+		return "", u.limits.TooManyFiles()
+	}
+	return clean, u.above(name, path.Dir(clean))
+}
+
+func (u *unpacker) above(name, dir string) error {
+	if info, err := u.root.Lstat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	if u.files -= strings.Count(dir, "/"); u.files < 0 {
+		return u.limits.TooManyFiles()
+	}
+	return u.failed(name, u.root.MkdirAll(dir, 0o755))
+}
+
+// failed says which entry did; the path in the error is only a part of it.
+func (u *unpacker) failed(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	} else if e, ok := errors.AsType[*os.LinkError](err); ok {
+		err = e.Err
+	}
+	return fmt.Errorf("its entry %s cannot be made: %w", quote(name), err)
 }
 
 func (u *unpacker) dir(name string, mode fs.FileMode) error {
@@ -189,9 +202,9 @@ func (u *unpacker) dir(name string, mode fs.FileMode) error {
 		return err
 	}
 	if err := u.root.MkdirAll(clean, 0o755); err != nil {
-		return fmt.Errorf("unpack %q: %w", name, err)
+		return u.failed(name, err)
 	}
-	return u.root.Chmod(clean, mode|0o700)
+	return u.failed(name, u.root.Chmod(clean, mode|0o700))
 }
 
 func (u *unpacker) file(name string, mode fs.FileMode, r io.Reader) error {
@@ -202,17 +215,42 @@ func (u *unpacker) file(name string, mode fs.FileMode, r io.Reader) error {
 	u.root.Remove(clean) // a later entry of the same name wins, as in tar
 	f, err := u.root.OpenFile(clean, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode|0o600)
 	if err != nil {
-		return fmt.Errorf("unpack %q: %w", name, err)
+		return u.failed(name, err)
 	}
-	n, err := io.Copy(f, io.LimitReader(r, u.left.Bytes+1))
-	err = errors.Join(err, f.Close())
-	if err != nil {
-		return fmt.Errorf("unpack %q: %w", name, err)
+	w := &guarded{ctx: u.ctx, w: f}
+	n, err := io.Copy(w, io.LimitReader(r, min(u.bytes, u.limits.FileBytes)+1))
+	if cerr := f.Close(); w.err == nil {
+		w.err = cerr
 	}
-	if u.left.Bytes -= n; u.left.Bytes < 0 {
-		return fmt.Errorf("%w: too many bytes", ErrTooBig)
+	switch {
+	case u.ctx.Err() != nil:
+		return context.Cause(u.ctx)
+	case w.err != nil:
+		return u.failed(name, w.err)
+	case n > u.limits.FileBytes:
+		return u.limits.TooBigFile(name)
+	case n > u.bytes:
+		return u.limits.TooManyBytes()
+	case err != nil:
+		return damaged(err)
 	}
+	u.bytes -= n
 	return nil
+}
+
+// guarded tells errors of the disk from those of the archive, and ends with its
+// context.
+type guarded struct {
+	ctx context.Context
+	w   io.Writer
+	err error
+}
+
+func (g *guarded) Write(p []byte) (n int, err error) {
+	if g.err = g.ctx.Err(); g.err == nil {
+		n, g.err = g.w.Write(p)
+	}
+	return n, g.err
 }
 
 func (u *unpacker) symlink(name, target string) error {
@@ -220,29 +258,35 @@ func (u *unpacker) symlink(name, target string) error {
 	if err != nil {
 		return err
 	}
-	if !u.staysInside(clean, target) {
-		return fmt.Errorf("%w: %q points to %q", ErrEscape, name, target)
+	if len(target) > u.limits.Path {
+		return fmt.Errorf("%w: the link %s is longer than %d bytes", ErrTooBig, quote(name), u.limits.Path)
+	}
+	if err := CheckLink(u.root, clean, target); err != nil {
+		return err
 	}
 	u.root.Remove(clean)
-	if err := u.root.Symlink(target, clean); err != nil {
-		return fmt.Errorf("unpack %q: %w", name, err)
-	}
-	return nil
+	return u.failed(name, u.root.Symlink(target, clean))
 }
 
-// staysInside compares paths as text, which is only true where no other link
-// is on the way: none above the link itself, none that a ".." comes back from.
-func (u *unpacker) staysInside(link, target string) bool {
+// CheckLink refuses a symbolic link, at a clean path in root, whose target is
+// not in root. It compares paths as text, which is only true where no other
+// link is on the way: none above the link itself, none that a ".." comes back
+// from.
+func CheckLink(root *os.Root, link, target string) error {
+	escapes := fmt.Errorf("%w: %s points to %s", ErrEscape, quote(link), quote(target))
 	rest := strings.TrimLeft(target, "./")
-	if path.IsAbs(target) || strings.Contains("/"+rest+"/", "/../") {
-		return false
+	if target == "" || path.IsAbs(target) || strings.ContainsRune(target, 0) || strings.Contains("/"+rest+"/", "/../") {
+		return escapes
 	}
 	for dir := path.Dir(link); dir != "."; dir = path.Dir(dir) {
-		if info, err := u.root.Lstat(dir); err != nil || !info.IsDir() {
-			return false
+		if info, err := root.Lstat(dir); err != nil || !info.IsDir() {
+			return escapes
 		}
 	}
-	return !strings.HasPrefix(path.Join(path.Dir(link), target)+"/", "../")
+	if strings.HasPrefix(path.Join(path.Dir(link), target)+"/", "../") {
+		return escapes
+	}
+	return nil
 }
 
 func (u *unpacker) link(name, target string) error {
@@ -252,11 +296,17 @@ func (u *unpacker) link(name, target string) error {
 	}
 	to := path.Clean(target)
 	if !fs.ValidPath(to) {
-		return fmt.Errorf("%w: %q points to %q", ErrEscape, name, target)
+		return fmt.Errorf("%w: %s points to %s", ErrEscape, quote(name), quote(target))
+	}
+	// A second name for a symbolic link would have it point elsewhere.
+	if info, err := u.root.Lstat(to); err != nil {
+		return u.failed(name, err)
+	} else if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: %s is a hard link to %s, which is no file", ErrEscape, quote(name), quote(target))
+	}
+	if to == clean {
+		return nil
 	}
 	u.root.Remove(clean)
-	if err := u.root.Link(to, clean); err != nil {
-		return fmt.Errorf("unpack %q: %w", name, err)
-	}
-	return nil
+	return u.failed(name, u.root.Link(to, clean))
 }

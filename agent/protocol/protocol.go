@@ -111,9 +111,11 @@ func (f Facts) Plausible() Facts {
 }
 
 // plain is one printable line of bounded length.
-func plain(s string) string {
-	if len(s) > maxFact {
-		s = s[:maxFact]
+func plain(s string) string { return plainTo(s, maxFact) }
+
+func plainTo(s string, most int) string {
+	if len(s) > most {
+		s = s[:most]
 	}
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == utf8.RuneError {
@@ -330,6 +332,41 @@ type Done struct {
 	Message   string    `json:"message,omitempty"` // one sentence when it did not succeed
 	At        time.Time `json:"at"`
 	LastSeq   int64     `json:"last_seq"`
+	// Sources are what the command got from repositories, in order.
+	Sources []Fetched `json:"sources,omitempty"`
+}
+
+// Fetched is code that a command got from a repository, or from the instance's
+// cache of it.
+type Fetched struct {
+	// For is the short name of the app whose code it is, the directory that a
+	// recipe fetched into, or empty for the stack's cookbooks.
+	For      string `json:"for,omitempty"`
+	Type     string `json:"type"`               // git, archive, s3, svn
+	URL      string `json:"url"`                // without credentials
+	Revision string `json:"revision,omitempty"` // that was asked for
+	Got      string `json:"got"`                // a commit, a revision, or "sha256:" and the archive's digest
+	Bytes    int64  `json:"bytes"`
+	Files    int    `json:"files"`
+}
+
+// Bounds of what is believed of a command's sources.
+const (
+	maxSources = 100
+	maxURL     = 1024
+)
+
+// PlausibleSources are the sources without what no honest agent says: they are
+// stored, and shown to people.
+func PlausibleSources(all []Fetched) []Fetched {
+	all = all[:min(len(all), maxSources)]
+	for n := range all {
+		f := &all[n]
+		f.For, f.Type, f.Revision, f.Got = plain(f.For), plain(f.Type), plain(f.Revision), plain(f.Got)
+		f.URL = plainTo(f.URL, maxURL)
+		f.Bytes, f.Files = max(f.Bytes, 0), max(f.Files, 0)
+	}
+	return all
 }
 
 // LogStored says that all chunks of a command up to Seq are durable: the

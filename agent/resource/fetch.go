@@ -16,6 +16,7 @@ import (
 	"opsyard/agent/archive"
 	"opsyard/agent/protocol"
 	"opsyard/agent/source"
+	"opsyard/agent/spool"
 )
 
 // marker is a file in a fetched tree that says what it is.
@@ -39,7 +40,24 @@ func (c *gitCmd) Run(ctx context.Context, h *host) error {
 	}
 	src.Type, src.URL, src.Revision = "git", c.URL, c.Revision
 	t := tree{dest: c.Dest, ownership: c.ownership, known: c.Revision}
-	return t.bring(ctx, h, func(dest string) (string, error) { return source.Fetch(ctx, src, dest, h.out) })
+	return t.bring(ctx, h, func(dest string) (string, error) { return fetcher(c.Dest).Fetch(ctx, src, dest, h.out) })
+}
+
+// fetcher fetches with the cache of this instance, and notes what it got for
+// the command that the helper is part of.
+func fetcher(what string) source.Fetcher {
+	f := source.Fetcher{For: what, Data: os.Getenv("OPSYARD_DATA")}
+	if command := os.Getenv("OPSYARD_COMMAND_ID"); f.Data != "" && command != "" {
+		if dir := filepath.Join(f.Data, "commands", filepath.Base(command)); isDir(dir) {
+			f.Notes = filepath.Join(dir, spool.SourcesFile)
+		}
+	}
+	return f
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func privateSource(path string) (src protocol.Source, err error) {
@@ -84,7 +102,7 @@ func (c *archiveCmd) Run(ctx context.Context, h *host) error {
 			return err
 		}
 		src.Type, src.URL = "archive", c.Source
-		fetch = func(dest string) (string, error) { return source.Fetch(ctx, src, dest, h.out) }
+		fetch = func(dest string) (string, error) { return fetcher(c.Dest).Fetch(ctx, src, dest, h.out) }
 	}
 	return t.bring(ctx, h, func(dest string) (string, error) {
 		digest, err := fetch(dest)

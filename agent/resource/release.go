@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"opsyard/agent/protocol"
-	"opsyard/agent/source"
 )
 
 // releaseCmd keeps an app under /srv/www/APP as OpsWorks did: releases/TIME,
@@ -75,7 +74,7 @@ func (c *releaseCreateCmd) create(ctx context.Context, h *host, d *deployed, a p
 		return err
 	}
 	defer func() { _ = os.RemoveAll(next) }()
-	revision, err := source.Fetch(ctx, a.Source, next, h.out)
+	revision, err := fetcher(d.name).Fetch(ctx, a.Source, next, h.out)
 	if err != nil {
 		return err
 	}

@@ -2,115 +2,98 @@ package source
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
-	"time"
 
 	"opsyard/agent/archive"
-	"opsyard/agent/protocol"
 )
 
-const (
-	maxDownload = 8 << 30
-	// stallAfter ends a download that brings no byte for so long.
-	stallAfter = 60 * time.Second
-)
+// fetchArchive downloads over HTTP and unpacks.
+func fetchArchive(ctx context.Context, j *job) (string, error) {
+	address, user, password := split(j.src)
+	o, err := newHTTPObject(address, user, password)
+	if err != nil {
+		return "", fmt.Errorf("Archive %s could not be read: %w", j.show, err)
+	}
+	return j.fetchObject(ctx, o)
+}
 
-var errStalled = fmt.Errorf("no data for %s", stallAfter)
-
-// fetchArchive downloads and unpacks. An archive with one directory at its
-// top, as forges make them, is unpacked without it.
-func fetchArchive(ctx context.Context, src protocol.Source, w workspace, out io.Writer) (string, error) {
-	show := Show(src.URL)
-	fmt.Fprintf(out, "Downloading %s\n", show)
-	file := filepath.Join(w.private, "download")
-	digest, size, err := download(ctx, src, file)
+// fetchObject downloads an archive, unless the server says that the one in the
+// cache is still the same, and unpacks it.
+func (j *job) fetchObject(ctx context.Context, o object) (string, error) {
+	kept, has := j.cache.find(j.key())
+	if !has {
+		kept = entry{}
+	}
+	fmt.Fprintf(j.out, "Downloading %s\n", j.show)
+	file := filepath.Join(j.private, "download")
+	d, err := j.download(ctx, o, kept, file)
+	if err == nil && d.same {
+		if j.cache.sound(kept) {
+			fmt.Fprintf(j.out, "It is the same as in the cache, %s\n", kept.Got)
+			return kept.Got, j.unpack(ctx, kept.data)
+		}
+		d, err = j.download(ctx, o, entry{}, file)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		return "", fmt.Errorf("Archive %s could not be read: %w", show, err)
+		return "", fmt.Errorf("Archive %s could not be read: %w", j.show, err)
 	}
-	if err := archive.Unpack(ctx, file, w.tree, archive.DefaultLimits); err != nil {
-		return "", fmt.Errorf("Archive %s could not be unpacked: %w", show, err)
+	fmt.Fprintf(j.out, "Downloaded %d bytes, %s\n", d.bytes, d.digest)
+	if err := j.unpack(ctx, file); err != nil {
+		return "", err
 	}
-	if err := lift(w.tree, w.private); err != nil {
-		return "", fmt.Errorf("Archive %s could not be unpacked: %w", show, err)
-	}
-	fmt.Fprintf(out, "Downloaded %d bytes, %s\n", size, digest)
-	return digest, nil
+	fresh := entry{Got: d.digest, ETag: d.etag, LastModified: d.lastModified}
+	j.keep(fresh, d.bytes, func(data string) error { return move(file, data) })
+	return d.digest, nil
 }
 
-func download(ctx context.Context, src protocol.Source, file string) (digest string, size int64, err error) {
-	address, user, password := split(src)
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+// unpack fills the tree. An archive with one directory at its top, as forges
+// make them, is unpacked without it.
+func (j *job) unpack(ctx context.Context, file string) error {
+	err := archive.Unpack(ctx, file, j.tree, j.limits.Limits)
+	if err == nil {
+		err = lift(j.tree, j.private)
+	}
+	if err == nil {
+		j.size, err = inspect(j.tree, j.limits.Limits)
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
-		return "", 0, errors.New("the address is not valid")
+		return fmt.Errorf("Archive %s could not be unpacked: %w", j.show, err)
 	}
-	if req.URL.Scheme != "http" && req.URL.Scheme != "https" {
-		return "", 0, errors.New("an archive's address begins with http:// or https://")
+	return nil
+}
+
+func (j *job) keep(e entry, bytes int64, write func(file string) error) {
+	if err := j.cache.keep(j.key(), e, bytes, write); err != nil {
+		fmt.Fprintf(j.out, "It could not be kept for the next time: %v\n", err)
 	}
-	if user != "" || password != "" {
-		req.SetBasicAuth(user, password)
+}
+
+// move renames, and copies where the cache is on another disk.
+func move(from, to string) error {
+	if os.Rename(from, to) == nil {
+		return nil
 	}
-	stall := time.AfterFunc(stallAfter, func() { cancel(errStalled) })
-	defer stall.Stop()
-	resp, err := http.DefaultClient.Do(req)
+	in, err := os.Open(from)
 	if err != nil {
-		return "", 0, withoutAddress(ctx, err)
+		return err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return "", 0, fmt.Errorf("the server answered %q", resp.Status)
-	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return "", 0, err
+		return err
 	}
-	sum := sha256.New()
-	body := &watched{r: io.LimitReader(resp.Body, maxDownload+1), stall: stall}
-	size, err = io.Copy(io.MultiWriter(f, sum), body)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", 0, withoutAddress(ctx, err)
-	}
-	if size > maxDownload {
-		return "", 0, archive.ErrTooBig
-	}
-	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), size, nil
-}
-
-// withoutAddress takes the address, and a password in it, out of an error.
-func withoutAddress(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
-		return cause
-	}
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
-	}
-	return err
-}
-
-// watched puts the stall timer off with every read.
-type watched struct {
-	r     io.Reader
-	stall *time.Timer
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.r.Read(p)
-	if n > 0 {
-		w.stall.Reset(stallAfter)
-	}
-	return n, err
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 // lift replaces tree by its only directory, if that is all it holds.

@@ -35,7 +35,7 @@ func TestGit(t *testing.T) {
 		first[:8]: {first, "one"},
 	} {
 		dest := filepath.Join(t.TempDir(), "release")
-		got, err := source.Fetch(t.Context(), protocol.Source{Type: "git", URL: repo, Revision: revision}, dest, io.Discard)
+		got, err := fetch(t.Context(), protocol.Source{Type: "git", URL: repo, Revision: revision}, dest, io.Discard)
 		if err != nil {
 			t.Fatalf("revision %q: %v", revision, err)
 		}
@@ -64,14 +64,14 @@ func TestGitErrors(t *testing.T) {
 		"ErrHelperDashed":      {protocol.Source{Type: "git", URL: "remote-ext::sh -c id"}, "not valid"},
 		"ErrIPv6Missing":       {protocol.Source{Type: "git", URL: "http://[::1]:1/r.git"}, "Git repository http://[::1]:1/r.git could not be read: "},
 		"ErrOption":            {protocol.Source{Type: "git", URL: "--upload-pack=touch /tmp/x"}, "not valid"},
-		"ErrS3":                {protocol.Source{Type: "s3", URL: "https://bucket/key"}, "not supported yet"},
+		"ErrS3":                {protocol.Source{Type: "s3", URL: "s3://bucket"}, "its address is none of"},
 		"ErrType":              {protocol.Source{Type: "other", URL: "x"}, `"other"`},
 		"ErrEmpty":             {protocol.Source{Type: "git"}, "no address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			_, err := source.Fetch(t.Context(), c.src, filepath.Join(dir, "d"), io.Discard)
+			_, err := fetch(t.Context(), c.src, filepath.Join(dir, "d"), io.Discard)
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(c.src.URL, "[::1]") && strings.Contains(err.Error(), "not valid") || strings.Contains(err.Error(), "s3cr3t") {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
@@ -94,7 +94,7 @@ func TestGitOverHTTPWithPasswordAndSubmodule(t *testing.T) {
 	commit(t, repo, "main", "app")
 	src := protocol.Source{Type: "git", URL: srv.URL + "/app", Username: "deploy", Password: "s3cr3t-pass"}
 	dest, out := filepath.Join(t.TempDir(), "d"), new(bytes.Buffer)
-	if _, err := source.Fetch(t.Context(), src, dest, out); err != nil {
+	if _, err := fetch(t.Context(), src, dest, out); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, dest, "vendor/lib"); got != "library" {
@@ -104,7 +104,7 @@ func TestGitOverHTTPWithPasswordAndSubmodule(t *testing.T) {
 		t.Errorf("password in the output: %s", out)
 	}
 	src.Password = "wrong-pass"
-	_, err := source.Fetch(t.Context(), src, dest+"2", io.Discard)
+	_, err := fetch(t.Context(), src, dest+"2", io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "Authentication failed") || strings.Contains(err.Error(), "wrong-pass") {
 		t.Errorf("wrong password: got %v", err)
 	}
@@ -131,13 +131,13 @@ func TestArchive(t *testing.T) {
 		w.Write(body)
 	}))
 	t.Cleanup(srv.Close)
-	fetch := func(path, password string) (string, string, error) {
+	get := func(path, password string) (string, string, error) {
 		dest := filepath.Join(t.TempDir(), "d")
-		rev, err := source.Fetch(t.Context(), protocol.Source{Type: "archive", URL: srv.URL + path + "?sig=s3cr3t", Username: "u", Password: password}, dest, io.Discard)
+		rev, err := fetch(t.Context(), protocol.Source{Type: "archive", URL: srv.URL + path + "?sig=s3cr3t", Username: "u", Password: password}, dest, io.Discard)
 		return dest, rev, err
 	}
 	for _, path := range []string{"/app.tar.gz", "/flat.tgz", "/app.zip"} {
-		dest, rev, err := fetch(path, "s3cr3t-pass")
+		dest, rev, err := get(path, "s3cr3t-pass")
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
@@ -146,13 +146,13 @@ func TestArchive(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{"/gone": "404", "/page": "not a tar", "/evil.tgz": "leaves the archive"} {
-		dest, _, err := fetch(path, "s3cr3t-pass")
+		dest, _, err := get(path, "s3cr3t-pass")
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
 		leaveNothing(t, filepath.Dir(dest))
 	}
-	if _, _, err := fetch("/app.zip", "no"); err == nil || !strings.Contains(err.Error(), "401") {
+	if _, _, err := get("/app.zip", "no"); err == nil || !strings.Contains(err.Error(), "401") {
 		t.Errorf("wrong password: got %v", err)
 	}
 }
@@ -169,7 +169,7 @@ func TestFetchEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		stopped := errors.New("the command was canceled")
 		go func() { <-asked; cancel(stopped) }()
-		_, err := source.Fetch(ctx, protocol.Source{Type: kind, URL: srv.URL + "/x"}, filepath.Join(t.TempDir(), "d"), io.Discard)
+		_, err := fetch(ctx, protocol.Source{Type: kind, URL: srv.URL + "/x"}, filepath.Join(t.TempDir(), "d"), io.Discard)
 		if !errors.Is(err, stopped) {
 			t.Errorf("%s: got %v, want the cause", kind, err)
 		}
@@ -284,4 +284,9 @@ func zipball(t *testing.T, files map[string]string) []byte {
 	}
 	w.Close()
 	return b.Bytes()
+}
+
+// fetch keeps nothing.
+func fetch(ctx context.Context, src protocol.Source, dest string, out io.Writer) (string, error) {
+	return source.Fetcher{}.Fetch(ctx, src, dest, out)
 }

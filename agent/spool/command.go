@@ -144,6 +144,27 @@ func (c *Command) SetResult(r Result) error {
 	return c.write(resultPage, r)
 }
 
+// SourcesFile is the file that helpers add what they fetched to, a line of JSON
+// each, in the directory of a command.
+const SourcesFile = "sources.jsonl"
+
+// Sources are what was fetched for the command. A line that a power cut or a
+// full disk left unfinished is not there.
+func (c *Command) Sources() []protocol.Fetched {
+	raw, err := os.ReadFile(filepath.Join(c.Dir, SourcesFile))
+	if err != nil {
+		return nil
+	}
+	var all []protocol.Fetched
+	for line := range bytes.Lines(raw) {
+		var f protocol.Fetched
+		if json.Unmarshal(line, &f) == nil {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
 // SetCancel notes the wish to end it.
 func (c *Command) SetCancel(reason string) error {
 	return c.write(cancelPage, Cancel{cut(reason)})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +55,7 @@ func TestSpoolSurvivesItsProcess(t *testing.T) {
 	if got := strings.Join(held, " "); got != "z m" {
 		t.Errorf("held %s", got)
 	}
-	if got, ok := s.Finished("a"); !ok || got != done {
+	if got, ok := s.Finished("a"); !ok || !reflect.DeepEqual(got, done) {
 		t.Errorf("got %+v", got)
 	}
 	if raw, _ := os.ReadFile(filepath.Join(dir, "commands/a/command.json")); strings.Contains(string(raw), "canary") {

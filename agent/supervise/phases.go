@@ -88,7 +88,8 @@ func (r *run) workspace(context.Context) error {
 }
 
 // environment is what recipes see of the agent's own: the way out to the
-// network, and what a provider says about the machine.
+// network, what a provider says about the machine, and what AWS' clients go by,
+// as the agent's own fetching from S3 does.
 func environment(run protocol.Run, data string) []string {
 	env := []string{
 		"OPSYARD_COMMAND_ID=" + run.CommandID,
@@ -98,7 +99,7 @@ func environment(run protocol.Run, data string) []string {
 	for _, kv := range os.Environ() {
 		key, _, _ := strings.Cut(kv, "=")
 		own := strings.HasPrefix(key, "OPSYARD_") && key != "OPSYARD_TOKEN" && key != "OPSYARD_DATA"
-		if own || slices.Contains([]string{"http_proxy", "https_proxy", "no_proxy"}, strings.ToLower(key)) {
+		if own || strings.HasPrefix(key, "AWS_") || slices.Contains([]string{"http_proxy", "https_proxy", "no_proxy"}, strings.ToLower(key)) {
 			env = append(env, kv)
 		}
 	}
@@ -142,7 +143,8 @@ func (r *run) customCookbooks(ctx context.Context, src protocol.Source) (string,
 	if err := os.RemoveAll(fresh); err != nil {
 		return "", fmt.Errorf("fetch custom cookbooks: %w", err)
 	}
-	if _, err := source.Fetch(ctx, src, fresh, r.out); err != nil {
+	fetcher := source.Fetcher{Data: r.data, Notes: filepath.Join(r.Dir, spool.SourcesFile)}
+	if _, err := fetcher.Fetch(ctx, src, fresh, r.out); err != nil {
 		return "", err
 	}
 	old, err := os.ReadDir(root)

@@ -98,7 +98,7 @@ func execute(c *spool.Command, cfg Config, signals <-chan os.Signal) spool.Resul
 		defer timer.Stop()
 	}
 	go watchSignals(ctx, c, signals, cut)
-	hider := redact.NewHider(append(redact.Values(c.Run), hostSecrets(c.Run)...))
+	hider := redact.NewHider(append(append(redact.Values(c.Run), hostSecrets(c.Run)...), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN")))
 	rec, err := logship.NewRecorder(c.Dir, cfg.Now)
 	if err != nil {
 		return resultOf(&cutShort{protocol.Failed, diskSentence(c.Dir, err)}, hider, cfg.Now())

@@ -188,6 +188,7 @@ type CommandChange struct {
 	ExitCode   *int
 	Message    string
 	LogLastSeq *int64
+	Sources    []models.Fetched
 	LeaseUntil *time.Time
 	Deadline   *time.Time
 }
@@ -229,6 +230,9 @@ func (c *CommandChange) columns(to models.CommandStatus) map[string]any {
 	}
 	if c.LogLastSeq != nil {
 		set["log_last_seq"] = *c.LogLastSeq
+	}
+	if len(c.Sources) > 0 {
+		set["sources"] = sourcesText(c.Sources)
 	}
 	return set
 }

@@ -19,6 +19,7 @@ var steps = []*gormigrate.Migration{
 	{ID: "0004", Migrate: registeredInstances},
 	{ID: "0005", Migrate: resources},
 	{ID: "0007", Migrate: layerEngine},
+	{ID: "0008", Migrate: commandSources},
 }
 
 // Run makes the steps that the database has not seen, all or none. It refuses a
