@@ -62,6 +62,7 @@ func (s *appStory) serves(t *testing.T, version string) {
 	defer func() {
 		if t.Failed() {
 			t.Logf("the last answer is %q", body)
+			t.Log(s.bash(t, context.WithoutCancel(t.Context()), "app1", "journalctl --no-pager -n 60 -u nginx -u 'opsyard-app-*'; tail -n 20 /var/log/nginx/*; curl -sS -i -X OPTIONS -A opsyard-health http://127.0.0.1/; curl -sS -i http://127.0.0.1/"))
 		}
 	}()
 	eventually(t, "version "+version+" is served", func() bool {

@@ -195,6 +195,7 @@ func (c *attrCmd) print(w io.Writer, v any) error {
 type appCmd struct {
 	List        appListCmd        `cmd:"" help:"Print the short names of the apps that this command deploys or removes."`
 	Environment appEnvironmentCmd `cmd:"" help:"Write an app's environment and its data source's into a file."`
+	Serve       appServeCmd       `cmd:"" help:"Run an app's own server behind Nginx, and switch between versions without losing a request."`
 }
 
 type appListCmd struct {

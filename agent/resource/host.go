@@ -27,6 +27,8 @@ type host struct {
 	errs   io.Writer
 	env    []string // added for processes
 	name   string   // of the step
+	// machine stands for the host's services in tests.
+	machine appMachine
 
 	changed, unchanged int
 	skipped            bool

@@ -37,6 +37,12 @@ var builtIn = map[models.LayerType]models.Recipes{
 		Undeploy: []string{"deploy::web-undeploy"},
 		Shutdown: []string{"nginx::stop"},
 	},
+	models.LayerNodejsApp: {
+		Setup:    []string{"nginx::default", "nodejs::default"},
+		Deploy:   []string{"deploy::default", "deploy::nodejs"},
+		Undeploy: []string{"deploy::nodejs-undeploy"},
+		Shutdown: []string{"nginx::stop", "deploy::services-stop"},
+	},
 	models.LayerJavaApp: {
 		Setup:    []string{"nginx::default", "java::default"},
 		Deploy:   []string{"deploy::default", "deploy::java"},
@@ -63,6 +69,12 @@ var appRecipes = map[models.LayerType]map[models.CommandName][]string{
 		models.CommandStart:    {"nginx::start"},
 		models.CommandStop:     {"nginx::stop"},
 		models.CommandRestart:  {"nginx::restart"},
+	},
+	models.LayerNodejsApp: {
+		models.CommandRollback: {"deploy::nodejs-rollback"},
+		models.CommandStart:    {"deploy::nodejs-start"},
+		models.CommandStop:     {"deploy::nodejs-stop"},
+		models.CommandRestart:  {"deploy::nodejs-restart"},
 	},
 	models.LayerJavaApp: {
 		models.CommandRollback: {"deploy::java-rollback"},

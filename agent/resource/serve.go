@@ -1,0 +1,474 @@
+package resource
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// appServeCmd runs an app's own server as a service behind Nginx. A new version
+// starts beside the old one, on another port; when it answers, Nginx is pointed
+// at it, and the old one ends when its requests are answered. If it does not
+// come up, nothing has happened.
+type appServeCmd struct {
+	App      string        `arg:"" help:"Short name of the app."`
+	Command  string        `help:"Line of bash that runs the app. It starts in the release and listens on 127.0.0.1, port $PORT." placeholder:"COMMAND"`
+	Set      []string      `help:"Variable to add to the app's environment; it wins over one of the app." placeholder:"NAME=VALUE" sep:"none"`
+	Check    string        `default:"/" help:"Path that must answer, with anything below 500, before the version gets requests." placeholder:"PATH"`
+	Timeout  time.Duration `default:"60s" help:"How long a version may take until it answers."`
+	Drain    time.Duration `default:"30s" help:"How long requests to the old version may take before it is told to end."`
+	Rollback bool          `xor:"what" help:"Serve the release before the current one, and remove the later ones."`
+	Start    bool          `xor:"what" help:"Have the app run."`
+	Stop     bool          `xor:"what" help:"Have the app not run; requests are answered with 502."`
+	Restart  bool          `xor:"what" help:"Start it anew, beside the old one as with a new version."`
+	Absent   bool          `xor:"what" help:"End the app and remove all that this helper has written."`
+}
+
+func (c *appServeCmd) step() string { return "app serve " + c.App }
+
+// Run brings the app's service into its state.
+func (c *appServeCmd) Run(ctx context.Context, h *host) error {
+	s, err := c.find(h)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.Absent:
+		return s.remove(ctx)
+	case c.Stop:
+		return s.stop(ctx)
+	}
+	release, err := c.release(s)
+	if err != nil || release == "" {
+		return err
+	}
+	return s.serve(ctx, release)
+}
+
+// find reads what is known about the app's service.
+func (c *appServeCmd) find(h *host) (*served, error) {
+	m := h.appMachine()
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	if !shortname.MatchString(c.App) {
+		return nil, fmt.Errorf("%q is not an app's short name", c.App)
+	}
+	d, err := findDeployed(h, c.App)
+	if err != nil {
+		return nil, err
+	}
+	s := &served{appServeCmd: c, h: h, d: d, m: m}
+	return s, s.load()
+}
+
+var shortname = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9._-]*\z`)
+
+// release is the one to serve: the newest after a deployment, otherwise the
+// current one or the one before.
+func (c *appServeCmd) release(s *served) (string, error) {
+	releases, err := s.d.list()
+	if err != nil {
+		return "", err
+	}
+	if len(releases) == 0 {
+		s.h.skipped = true
+		s.h.say("%s has no release", c.App)
+		return "", nil
+	}
+	current := slices.Index(releases, s.d.current())
+	switch {
+	case !c.Rollback && !c.Start && !c.Restart:
+		return releases[len(releases)-1], nil
+	case current < 0:
+		return "", fmt.Errorf("app %s is not deployed here", c.App)
+	case !c.Rollback:
+		return releases[current], nil
+	case current == 0:
+		return "", fmt.Errorf("release %s is the oldest one kept, it stays", releases[0])
+	}
+	return releases[current-1], nil
+}
+
+// served is an app's service. Two slots take turns, each with a unit and a
+// port of its own.
+type served struct {
+	*appServeCmd
+	h     *host
+	d     *deployed
+	m     appMachine
+	state serveState
+}
+
+// serveState is what is kept about the service.
+type serveState struct {
+	Command string `json:"command"`
+	Ports   [2]int `json:"ports"`
+	Slot    int    `json:"slot"`    // which of the two serves
+	Release string `json:"release"` // "": none does
+}
+
+const serveDir = "/etc/opsyard-apps"
+
+func (s *served) file(ending string) string { return filepath.Join(serveDir, s.App+ending) }
+
+func (s *served) load() error {
+	data, err := os.ReadFile(s.h.path(s.file(".json")))
+	if err == nil {
+		err = json.Unmarshal(data, &s.state)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read about the service of %s: %w", s.App, err)
+	}
+	if s.Command == "" {
+		s.Command = s.state.Command
+	}
+	return nil
+}
+
+func (s *served) save() error {
+	data, err := json.Marshal(s.state)
+	if err != nil {
+		return err
+	}
+	return s.put(s.file(".json"), append(data, '\n'), 0o644)
+}
+
+// put writes a file in one step.
+func (s *served) put(path string, content []byte, mode fs.FileMode) error {
+	return (&writing{}).replace(context.Background(), s.h, oldFile{path: s.h.path(path)}, content, &owner{uid: -1, gid: -1, mode: mode})
+}
+
+// serve has the release answer the app's requests.
+func (s *served) serve(ctx context.Context, release string) error {
+	if s.Command == "" {
+		return fmt.Errorf("nothing says how to run %s: give --command", s.App)
+	}
+	old := s.slot(s.state.Slot)
+	if s.state.Release != "" && !s.Restart {
+		same, err := s.unchanged(ctx, old, release)
+		if err != nil || same {
+			return err
+		}
+	}
+	return s.h.change(s.App, "served from release "+release, func() error { return s.handOver(ctx, old, release) })
+}
+
+// unchanged tells whether the service is as wanted already. One that is not
+// running is started where it is.
+func (s *served) unchanged(ctx context.Context, current slot, release string) (bool, error) {
+	files, err := s.files(current, release)
+	if err != nil || release != s.state.Release || !s.same(files) {
+		return false, err
+	}
+	if running, err := s.running(ctx, current); err != nil {
+		return false, err
+	} else if running {
+		s.h.ok(s.App + " from release " + release)
+		return true, s.rest(release)
+	}
+	return true, s.h.change(s.App, "started", func() error {
+		if err := s.begin(ctx, current); err != nil {
+			return err
+		}
+		return s.rest(release)
+	})
+}
+
+// rest finishes what an interrupted run left: the link, and older releases.
+func (s *served) rest(release string) error {
+	if s.h.dryRun {
+		return nil
+	}
+	if s.d.current() != release {
+		if err := s.d.use(release); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// handOver starts the release in the other slot, and gives it the requests when
+// it answers. Whatever fails before that is undone.
+func (s *served) handOver(ctx context.Context, old slot, release string) error {
+	if err := s.choosePorts(); err != nil {
+		return err
+	}
+	next := s.slot(1 - s.state.Slot)
+	if s.state.Release == "" {
+		next = s.slot(s.state.Slot)
+	}
+	files, err := s.files(next, release)
+	if err != nil {
+		return err
+	}
+	before := s.d.current()
+	if err := s.bringUp(ctx, next, release, files); err != nil {
+		return errors.Join(err, s.giveUp(ctx, next, release, before))
+	}
+	had := s.state.Release != ""
+	s.state.Slot, s.state.Release, s.state.Command = next.n, release, s.Command
+	if err := s.save(); err != nil {
+		return err
+	}
+	if had {
+		if err := s.retire(ctx, old); err != nil {
+			return err
+		}
+	}
+	return s.forget(release)
+}
+
+// bringUp starts the slot and points Nginx at it.
+func (s *served) bringUp(ctx context.Context, next slot, release string, files map[string]serveFile) error {
+	if err := s.write(files); err != nil {
+		return err
+	}
+	if err := s.m.systemctl(ctx, "daemon-reload"); err != nil {
+		return err
+	}
+	if err := s.begin(ctx, next); err != nil {
+		return err
+	}
+	if err := s.m.systemctl(ctx, "--quiet", "enable", next.unit); err != nil {
+		return err
+	}
+	if err := s.d.use(release); err != nil {
+		return fmt.Errorf("make release %s the current one: %w", release, err)
+	}
+	return s.point(ctx, next)
+}
+
+// begin starts a slot and waits until it answers.
+func (s *served) begin(ctx context.Context, next slot) error {
+	if err := s.m.systemctl(ctx, "restart", next.unit); err != nil {
+		return errors.Join(err, s.m.journal(ctx, next.unit))
+	}
+	if err := s.await(ctx, next); err != nil {
+		s.h.say("The last lines of %s:", next.unit)
+		return errors.Join(err, s.m.journal(context.WithoutCancel(ctx), next.unit))
+	}
+	return nil
+}
+
+// await waits until the app answers, or has shown that it will not.
+func (s *served) await(ctx context.Context, next slot) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout, fmt.Errorf("%s does not answer on port %d within %s", s.App, next.port, s.Timeout))
+	defer cancel()
+	client := &http.Client{
+		Timeout:       10 * time.Second,
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	last := ""
+	for n := 1; ; n++ {
+		answer, err := s.ask(ctx, client, next.port)
+		if err == nil && answer < 500 {
+			return nil
+		}
+		if err == nil && last == "" {
+			last = fmt.Sprintf("; it answers %s with %d", s.Check, answer)
+		}
+		if n%5 == 0 {
+			if err := s.crashed(ctx, next); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w%s", context.Cause(ctx), last)
+		case <-tick.C:
+		}
+	}
+}
+
+// ask makes one request, as one for the app's first domain.
+func (s *served) ask(ctx context.Context, client *http.Client, port int) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(port)+s.Check, nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Host = s.domain()
+	req.Header.Set("User-Agent", "opsyard-health")
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+func (s *served) domain() string {
+	attrs, err := attributes()
+	if err != nil {
+		return s.App
+	}
+	if v, ok := lookup(attrs, "deploy."+s.App+".domains.0"); ok && text(v) != "" {
+		return strings.TrimPrefix(text(v), "*.")
+	}
+	return s.App
+}
+
+// crashed tells that a service which has just been started ends again and again.
+func (s *served) crashed(ctx context.Context, next slot) error {
+	state, err := s.m.property(ctx, next.unit, "ActiveState")
+	if err != nil {
+		return err
+	}
+	restarts, err := s.m.property(ctx, next.unit, "NRestarts")
+	if err != nil {
+		return err
+	}
+	if n, _ := strconv.Atoi(restarts); state == "failed" || n >= 2 {
+		return fmt.Errorf("%s ends as soon as it is started", s.App)
+	}
+	return nil
+}
+
+// point gives a slot the requests. The other one stays the fallback: while both
+// run, none can be lost to a port that has just been closed.
+func (s *served) point(ctx context.Context, to slot) error {
+	path := filepath.Join("/etc/nginx/conf.d", "opsyard-app-"+s.App+".conf")
+	old, err := readFile(s.h.path(path))
+	if err != nil {
+		return err
+	}
+	upstream := fmt.Sprintf("# Written by Opsyard; changes made here are lost.\nupstream opsyard-app-%s {\n    server 127.0.0.1:%d max_fails=0;\n    server 127.0.0.1:%d backup;\n}\n",
+		s.App, to.port, s.state.Ports[1-to.n])
+	if string(old.content) == upstream {
+		return nil
+	}
+	if err := s.put(path, []byte(upstream), 0o644); err != nil {
+		return err
+	}
+	workers := s.m.nginxWorkers(ctx)
+	if err := s.m.reloadNginx(ctx); err != nil {
+		return errors.Join(fmt.Errorf("point Nginx at the new version: %w", err), old.restore())
+	}
+	return s.drained(ctx, workers)
+}
+
+// drained waits until the processes of Nginx from before its reload have
+// answered their requests. Those that take too long are the app's to end.
+func (s *served) drained(ctx context.Context, workers []int) error {
+	limit := time.NewTimer(s.Drain)
+	defer limit.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		now := s.m.nginxWorkers(ctx)
+		if !slices.ContainsFunc(workers, func(pid int) bool { return slices.Contains(now, pid) }) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-limit.C:
+			s.h.say("Some requests to the old version are still under way after %s.", s.Drain)
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// giveUp undoes what bringUp did; the old version has never stopped. A release
+// that never served is removed, or the next deployment would take it for one.
+func (s *served) giveUp(ctx context.Context, next slot, release, before string) error {
+	ctx = context.WithoutCancel(ctx)
+	err := s.clear(ctx, next)
+	if before != "" && s.d.current() != before {
+		err = errors.Join(err, s.d.use(before))
+	}
+	if before != "" && release > before {
+		s.h.say("Release %s has failed and is removed; %s stays.", release, before)
+		err = errors.Join(err, os.RemoveAll(s.d.release(release)))
+	}
+	if before == "" {
+		_ = os.Remove(filepath.Join(s.d.root, "current"))
+	}
+	return err
+}
+
+// retire ends the version from before, gracefully, as its unit says.
+func (s *served) retire(ctx context.Context, old slot) error {
+	if err := s.clear(ctx, old); err != nil {
+		return fmt.Errorf("end the old version: %w", err)
+	}
+	return nil
+}
+
+// forget removes the releases after one that was gone back to.
+func (s *served) forget(release string) error {
+	if !s.Rollback {
+		return nil
+	}
+	releases, err := s.d.list()
+	if err != nil {
+		return err
+	}
+	return s.d.removeAll(s.h, releases[slices.Index(releases, release)+1:])
+}
+
+func (s *served) stop(ctx context.Context) error {
+	current := s.slot(s.state.Slot)
+	running, err := false, error(nil)
+	if s.state.Release != "" {
+		running, err = s.running(ctx, current)
+	}
+	if err != nil {
+		return err
+	}
+	if !running {
+		s.h.okAs(s.App, "stopped")
+		return nil
+	}
+	return s.h.change(s.App, "stopped", func() error { return s.m.systemctl(ctx, "stop", current.unit) })
+}
+
+func (s *served) running(ctx context.Context, of slot) (bool, error) {
+	state, err := s.m.property(ctx, of.unit, "ActiveState")
+	return state == "active" || state == "reloading", err
+}
+
+// remove ends the app and leaves nothing of its service.
+func (s *served) remove(ctx context.Context) error {
+	upstream := filepath.Join("/etc/nginx/conf.d", "opsyard-app-"+s.App+".conf")
+	paths := []string{upstream, s.logrotate(), s.file(".json")}
+	if !slices.ContainsFunc(paths, func(p string) bool { _, err := os.Lstat(s.h.path(p)); return err == nil }) {
+		s.h.ok("service of " + s.App)
+		return nil
+	}
+	return s.h.change("service of "+s.App, "removed", func() error {
+		_, err := os.Lstat(s.h.path(upstream))
+		if err == nil {
+			if err := os.Remove(s.h.path(upstream)); err != nil {
+				return err
+			}
+			if err := s.m.reloadNginx(ctx); err != nil {
+				return err
+			}
+		}
+		for n := range 2 {
+			if err := s.clear(ctx, s.slot(n)); err != nil {
+				return err
+			}
+		}
+		for _, path := range paths[1:] {
+			if err := os.Remove(s.h.path(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		return nil
+	})
+}

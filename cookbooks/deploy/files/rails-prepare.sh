@@ -1,0 +1,27 @@
+# rails-prepare.sh APP RELEASE ENV readies a release of a Rails app: its
+# configuration, its gems and its assets.
+app=$1 release=$2 rails_env=$3
+user=$(opsyard-agent attr "deploy.$app.user" --default deploy)
+shared=$(opsyard-agent attr "deploy.$app.deploy_to" --default "/srv/www/$app")/shared
+as_app() { opsyard-agent exec --user "$user" --cwd "$release" "$@"; }
+
+# The links are the user's own doing: a release is of unknown origin.
+link() { as_app --unless "[ '$release/$1' -ef '$shared/$1' ]" -- ln -sfn "../../../shared/$1" "$1"; }
+opsyard-agent template memcached.yml.tmpl "$shared/config/memcached.yml" --set "env=$rails_env" --owner "$user" --mode 0640
+link config/memcached.yml
+if [ -n "$(opsyard-agent attr --private "apps.$app.database.host" --default '')" ]; then
+  opsyard-agent template database.yml.tmpl "$shared/config/database.yml" --private --set "app=$app" --set "env=$rails_env" --owner "$user" --mode 0600
+  link config/database.yml
+fi
+
+# Rails signs cookies with it. An app that brings its own keeps that.
+own=$(opsyard-agent attr --private "apps.$app.environment" --default '' | grep -cxE 'SECRET_KEY_BASE|RAILS_MASTER_KEY' || true)
+if [ "$own" = 0 ] && [ ! -e "$release/config/master.key" ]; then
+  opsyard-agent exec --creates "$shared/config/secret_key_base" --user "$user" --cwd "$shared/config" -- \
+    bash -euo pipefail -c 'umask 077; od -An -v -tx1 -N64 /dev/urandom | tr -d " \n" >.secret && mv .secret secret_key_base'
+fi
+
+if [ -f "$release/Gemfile" ] && [ "$(opsyard-agent attr --private "apps.$app.attributes.AutoBundleOnDeploy" --default true)" != false ]; then
+  bash -euo pipefail files/rails-libraries.sh "$release/Gemfile.lock"
+  as_app --creates "$release/tmp/.bundled" -- bash -euo pipefail -c "$(cat files/rails-bundle.sh)"
+fi
