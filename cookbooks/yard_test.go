@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"opsyard/agent/protocol"
 	"opsyard/agent/recipe"
@@ -104,6 +105,7 @@ type yard struct {
 	program string // the agent, as machines name it
 	dry     bool
 	server  string         // where machines fetch apps
+	enroll  string         // the same as this host sees it
 	custom  map[string]any // custom JSON
 	private map[string]any // added to what only recipes see, such as args
 
@@ -116,6 +118,7 @@ type yard struct {
 // machine is an instance of the yard.
 type machine struct {
 	layers  []string
+	volumes []compute.Volume
 	address string
 	online  bool
 }
@@ -180,13 +183,11 @@ func (y *yard) start(t *testing.T, ctx context.Context) {
 	}
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
+	y.enroll = server.URL
 	y.everywhere(t, func(id string) {
-		m, err := y.Start(ctx, compute.Spec{ID: id, Hostname: id, Size: "local.small", Enroll: compute.Enrollment{ServerURL: server.URL, Token: id}})
-		if err != nil {
-			t.Error(err)
+		if y.boot(t, ctx, id); t.Failed() {
 			return
 		}
-		y.machines[id].address = m.PrivateIP
 		reports.Await(t, id, func(computetest.Hello) bool { return true })
 		if out, _, err := y.Exec(ctx, id, []string{"cat", "/etc/opsyard/agent.json"}); err == nil {
 			y.mu.Lock()
@@ -199,11 +200,41 @@ func (y *yard) start(t *testing.T, ctx context.Context) {
 	}
 }
 
+func (y *yard) boot(t *testing.T, ctx context.Context, id string) {
+	m, err := y.Start(ctx, compute.Spec{
+		ID: id, Hostname: id, Size: "local.small", Volumes: y.machines[id].volumes, Enroll: compute.Enrollment{ServerURL: y.enroll, Token: id},
+	})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	y.machines[id].address = m.PrivateIP
+}
+
+// restart stops a machine and starts it again with its disk and its volumes.
+func (y *yard) restart(t *testing.T, ctx context.Context, id string) {
+	t.Helper()
+	if err := y.Stop(ctx, id, 20*time.Second); err != nil {
+		t.Error(err)
+	}
+	y.boot(t, ctx, id)
+	eventually(t, id+" has booted", func() bool {
+		state := y.bash(t, ctx, id, "systemctl is-system-running")
+		return state == "running" || state == "degraded"
+	})
+}
+
 // everywhere does something for all machines at once.
 func (y *yard) everywhere(t *testing.T, do func(id string)) {
 	t.Helper()
+	y.these(t, slices.Collect(maps.Keys(y.machines)), do)
+}
+
+// these does something for some machines at once.
+func (y *yard) these(t *testing.T, ids []string, do func(id string)) {
+	t.Helper()
 	var wg sync.WaitGroup
-	for id := range y.machines {
+	for _, id := range ids {
 		wg.Go(func() { do(id) })
 	}
 	wg.Wait()

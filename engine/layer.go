@@ -260,7 +260,7 @@ func (e *Engine) DefaultRecipes(stack *models.Stack, l *models.Layer) (models.Re
 	if err != nil {
 		return models.Recipes{}, err
 	}
-	own, _ := lifecycle.BuiltIn(l.Type)
+	own := lifecycle.BuiltInOf(*l)
 	for _, event := range models.Events {
 		var names []string
 		if common {

@@ -179,4 +179,3 @@ func (s Servers) CachePassword() string {
 	}
 	return s.CacheLayer.PasswordFor(models.EngineRedis)
 }
-
