@@ -32,6 +32,9 @@ func (e *Engine) CreateApp(ctx context.Context, a models.App) (*models.App, erro
 		if err := t.Apps.Create(ctx, &a); err != nil {
 			return err
 		}
+		if err := t.dataSourceChanged(ctx, &a, nil); err != nil {
+			return err
+		}
 		if _, err := t.Stacks.BumpVersion(ctx, a.StackID); err != nil {
 			return err
 		}
@@ -81,6 +84,9 @@ func (e *Engine) UpdateApp(ctx context.Context, id models.AppID, change func(*mo
 			return err
 		}
 		if err := t.Apps.Save(ctx, &a); err != nil {
+			return err
+		}
+		if err := t.dataSourceChanged(ctx, &a, before.DataSources); err != nil {
 			return err
 		}
 		if _, err := t.Stacks.BumpVersion(ctx, a.StackID); err != nil {

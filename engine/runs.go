@@ -36,7 +36,7 @@ type stackParts struct {
 	stack     *models.Stack
 	layers    []models.Layer
 	apps      []models.App
-	databases []models.RdsDbInstance
+	databases lifecycle.Servers
 	state     stateOf // once a command has needed it
 }
 
@@ -99,8 +99,30 @@ func (e *Engine) loadStack(ctx context.Context, id models.StackID) (*stackParts,
 	if err != nil {
 		return nil, err
 	}
-	databases, err := e.store.RdsDbInstances.InStack(ctx, id)
+	databases, err := e.servers(ctx, id, layers)
 	return &stackParts{stack: stack, layers: layers, apps: apps, databases: databases}, err
+}
+
+// servers are what the apps of a stack can be told to use.
+func (e *Engine) servers(ctx context.Context, id models.StackID, layers []models.Layer) (s lifecycle.Servers, err error) {
+	if s.Registered, err = e.store.RdsDbInstances.InStack(ctx, id); err != nil {
+		return s, err
+	}
+	for n := range layers {
+		l := &layers[n]
+		switch l.Type {
+		case models.LayerDBMaster:
+			s.DatabaseLayer = l
+			s.DatabaseInstances, err = e.store.Instances.InLayer(ctx, l.ID)
+		case models.LayerMemcached:
+			s.CacheLayer = l
+			s.CacheInstances, err = e.store.Instances.InLayer(ctx, l.ID)
+		}
+		if err != nil {
+			return s, err
+		}
+	}
+	return s, nil
 }
 
 // run is the message for one command: the part that its deployment and layers
@@ -199,9 +221,11 @@ func (b *runBuilder) makeShared(ctx context.Context, c *models.Command) (*protoc
 	}
 	for _, a := range apps {
 		app := appFor(a)
-		if db := lifecycle.AppDatabase(a, parts.databases); db != nil {
+		if db := parts.databases.Database(a); db != nil {
 			app.Database = (*protocol.Database)(db)
+			run.Secrets = append(run.Secrets, protocol.Secret{Name: a.Shortname + " database password", Value: db.Password})
 		}
+		app.Services = parts.databases.CacheEnvironment()
 		run.Apps = append(run.Apps, app)
 	}
 	addDatabases(run, layers, served, parts)
@@ -241,14 +265,28 @@ func (b *runBuilder) addPassword(ctx context.Context, c *models.Command, run *pr
 	return nil
 }
 
-// addDatabases gives the command the databases that its instances may reach.
+// addDatabases gives the command the databases that its instances may reach,
+// and, on the servers of the stack's layers, what they are to serve.
 func addDatabases(run *protocol.Run, layers []models.Layer, served []models.App, parts *stackParts) {
-	for name, db := range lifecycle.DatabasesFor(layers, served, parts.databases) {
+	for name, db := range lifecycle.DatabasesFor(layers, served, parts.databases.Registered) {
 		if run.RdsDbInstances == nil {
 			run.RdsDbInstances = map[string]protocol.Database{}
 		}
 		run.RdsDbInstances[name] = protocol.Database(db)
 		run.Secrets = append(run.Secrets, protocol.Secret{Name: "database " + name + " password", Value: db.Password})
+	}
+	if slices.ContainsFunc(layers, func(l models.Layer) bool { return l.Type == models.LayerDBMaster }) {
+		run.AppDatabases = map[string]protocol.Database{}
+		for app, db := range parts.databases.Served(parts.apps) {
+			run.AppDatabases[app] = protocol.Database(db)
+			run.Secrets = append(run.Secrets, protocol.Secret{Name: app + " database password", Value: db.Password})
+		}
+	}
+	if password := parts.databases.CachePassword(); password != "" {
+		run.Secrets = append(run.Secrets, protocol.Secret{Name: "redis password", Value: password})
+		if slices.ContainsFunc(layers, func(l models.Layer) bool { return l.Type == models.LayerMemcached }) {
+			run.RedisPassword = password
+		}
 	}
 }
 
@@ -259,7 +297,7 @@ func addChef(run *protocol.Run, parts *stackParts, layers []models.Layer, apps, 
 	m := parts.stack.ConfigurationManager
 	switch {
 	case m.IsChef12():
-		run.PrivateDataBags, err = json.Marshal(lifecycle.PrivateDataBags(*parts.stack, layers, served, parts.databases))
+		run.PrivateDataBags, err = json.Marshal(lifecycle.PrivateDataBags(*parts.stack, layers, served, parts.databases.Registered))
 	case m.IsChef():
 		private := lifecycle.PrivateAttributes(layers, parts.layers, apps, parts.databases)
 		if private == nil {

@@ -63,6 +63,12 @@ type DataSource struct {
 	DatabaseName string `json:"database_name,omitempty"`
 }
 
+// OfLayer tells whether it means the stack's own database layer.
+func (d DataSource) OfLayer() bool { return d.Type == DataSourceAutoSelect || d.Type == DataSourceMysql }
+
+// databasePattern is what both MySQL and PostgreSQL take for a name.
+var databasePattern = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9_.$-]*\z`)
+
 // EnvironmentVariable is given to an app when it runs.
 type EnvironmentVariable struct {
 	Key    string `json:"key"`
@@ -188,6 +194,8 @@ func (a *App) validateDataSources() error {
 			return InvalidField("DataSources", "Data sources: %q is not a type of data source.", shorten(d.Type, 64))
 		case d.Type == DataSourceRds && d.Arn == "":
 			return InvalidField("DataSources", "Data sources: the ARN of the RDS instance is missing.")
+		case d.OfLayer() && d.DatabaseName != "" && (len(d.DatabaseName) > 63 || !databasePattern.MatchString(d.DatabaseName) || ReservedDatabaseName(d.DatabaseName)):
+			return InvalidField("DatabaseName", "Database name: must be 1 to 63 letters, digits, _, -, $ and dots, begin with a letter, digit or _, and be no database of the server's own.")
 		case len(d.Arn) > maxARN || len(d.DatabaseName) > 255 || strings.ContainsFunc(d.Arn+d.DatabaseName, unshowable):
 			return InvalidField("DataSources", "Data sources: the ARN or the name of the database cannot be right.")
 		}

@@ -211,6 +211,8 @@ type Run struct {
 	// AppDatabases are the databases that the instance is to serve, by the short
 	// names of their apps.
 	AppDatabases map[string]Database `json:"app_databases,omitempty"`
+	// RedisPassword is that of the Redis that the instance is to serve.
+	RedisPassword string `json:"redis_password,omitempty"`
 	// Secrets are values that the agent hides in all output.
 	Secrets []Secret `json:"secrets,omitempty"`
 	// SentAt, in seconds since 1970, and IamUserArn are when the deployment was

@@ -17,7 +17,10 @@ import (
 // private is the document with what must not be among the attributes. Chef's
 // data bags and secret attributes are in it for its runner.
 func (r *run) private() ([]byte, error) {
-	doc := map[string]any{"apps": r.Run.Apps, "args": r.Run.Args, "rds_db_instances": r.Run.RdsDbInstances, "app_databases": r.Run.AppDatabases}
+	doc := map[string]any{
+		"apps": r.Run.Apps, "args": r.Run.Args, "rds_db_instances": r.Run.RdsDbInstances,
+		"app_databases": r.Run.AppDatabases, "redis_password": r.Run.RedisPassword,
+	}
 	if r.Run.PrivateAttributes != nil {
 		doc["attributes"] = r.Run.PrivateAttributes
 	}

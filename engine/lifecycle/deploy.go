@@ -12,7 +12,7 @@ type Deploying struct {
 	Deployment models.Deployment
 	Layers     []models.Layer // of the stack
 	Apps       []models.App   // of the command
-	Databases  []models.RdsDbInstance
+	Databases  Servers
 	Memcached  string // address of the first online one
 }
 
@@ -58,7 +58,7 @@ func (d Deploying) app(a models.App) map[string]any {
 		"user":                   "deploy",
 		"database":               map[string]any{},
 	}
-	if db := AppDatabase(a, d.Databases); db != nil {
+	if db := d.Databases.Database(a); db != nil {
 		app["database"] = map[string]any{
 			"adapter": db.Adapter, "host": db.Host, "port": db.Port, "username": db.Username, "database": db.Database,
 			"data_source_provider": db.DataSourceProvider, "reconnect": true,
@@ -116,7 +116,7 @@ func symlinkBeforeMigrate(t models.AppType) map[string]string {
 // that must be in no document that others read or that stays on a disk: what the
 // command's apps need, and passwords that the instance's own layers may know.
 // Custom JSON goes over them. nil for none.
-func PrivateAttributes(own, all []models.Layer, apps []models.App, databases []models.RdsDbInstance) map[string]any {
+func PrivateAttributes(own, all []models.Layer, apps []models.App, databases Servers) map[string]any {
 	private := map[string]any{}
 	deploy := map[string]any{}
 	for _, a := range apps {
@@ -137,7 +137,7 @@ func PrivateAttributes(own, all []models.Layer, apps []models.App, databases []m
 	return private
 }
 
-func privateApp(a models.App, databases []models.RdsDbInstance) map[string]any {
+func privateApp(a models.App, databases Servers) map[string]any {
 	s, tls := a.AppSource, a.SslConfiguration
 	app := map[string]any{
 		"environment_variables": environment(a),
@@ -146,7 +146,7 @@ func privateApp(a models.App, databases []models.RdsDbInstance) map[string]any {
 		"ssl_certificate_key":   orNull(tls.PrivateKey),
 		"ssl_certificate_ca":    orNull(tls.Chain),
 	}
-	if db := AppDatabase(a, databases); db != nil {
+	if db := databases.Database(a); db != nil {
 		app["database"] = map[string]any{"password": db.Password}
 	}
 	return app

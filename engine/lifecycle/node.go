@@ -143,7 +143,7 @@ func mysqlClients(layers []models.Layer, online []models.Instance) []string {
 func MemcachedHost(layers []models.Layer, online []models.Instance) string {
 	host, address := "", ""
 	for _, i := range online {
-		if layerOf(LayersOf(i, layers), models.LayerMemcached) != nil && (host == "" || i.Hostname < host) {
+		if l := layerOf(LayersOf(i, layers), models.LayerMemcached); l != nil && l.RunsOn() == models.EngineMemcached && (host == "" || i.Hostname < host) {
 			host, address = i.Hostname, i.PrivateIP
 		}
 	}

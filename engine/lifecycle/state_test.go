@@ -42,7 +42,7 @@ func TestStateHoldsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deploy, err := json.Marshal(Deploying{Apps: apps, Databases: resources.Databases}.Attributes())
+	deploy, err := json.Marshal(Deploying{Apps: apps, Databases: Servers{Registered: resources.Databases}}.Attributes())
 	if err != nil {
 		t.Fatal(err)
 	}
