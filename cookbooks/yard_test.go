@@ -318,7 +318,7 @@ func (y *yard) state(id string) map[string]any {
 	layers, apps, deploy := map[string]any{}, []any{}, map[string]any{}
 	for short, l := range y.layers {
 		layers[short] = map[string]any{
-			"id": short, "name": l.Name, "type": l.Type, "packages": append([]string{}, l.Packages...),
+			"id": short, "name": l.Name, "type": l.Type, "engine": l.Engine, "packages": append([]string{}, l.Packages...),
 			"attributes": l.Attributes, "instances": y.online(short),
 		}
 	}

@@ -60,6 +60,12 @@ var byEngine = map[string]models.Recipes{
 		Deploy:    []string{"postgresql::configure"},
 		Shutdown:  []string{"postgresql::stop"},
 	},
+	models.EngineProgram: {
+		Setup:    []string{"nginx::default", "program::default"},
+		Deploy:   []string{"deploy::default", "deploy::program"},
+		Undeploy: []string{"deploy::program-undeploy"},
+		Shutdown: []string{"nginx::stop", "deploy::services-stop"},
+	},
 }
 
 // appRecipes are the recipes of app commands that are not lifecycle events.
@@ -82,6 +88,24 @@ var appRecipes = map[models.LayerType]map[models.CommandName][]string{
 		models.CommandStop:     {"deploy::java-stop"},
 		models.CommandRestart:  {"deploy::java-restart"},
 	},
+}
+
+// appRecipesByEngine are those of layers that their engine gives recipes.
+var appRecipesByEngine = map[string]map[models.CommandName][]string{
+	models.EngineProgram: {
+		models.CommandRollback: {"deploy::program-rollback"},
+		models.CommandStart:    {"deploy::program-start"},
+		models.CommandStop:     {"deploy::program-stop"},
+		models.CommandRestart:  {"deploy::program-restart"},
+	},
+}
+
+// appRecipesOf are the recipes of a layer for an app command.
+func appRecipesOf(l models.Layer, command models.CommandName) []string {
+	if r, ok := appRecipesByEngine[l.RunsOn()]; ok {
+		return r[command]
+	}
+	return appRecipes[l.Type][command]
 }
 
 // BuiltIn gives the built-in recipes of a layer type, and whether this
@@ -137,7 +161,7 @@ func RunList(command models.CommandName, layers []models.Layer, recipes []string
 	}
 	var p Plan
 	for _, l := range layers {
-		for _, r := range appRecipes[l.Type][command] {
+		for _, r := range appRecipesOf(l, command) {
 			p.add(models.RunItem{Recipe: Qualified(r), BuiltIn: true, Layer: l.Shortname}, 0)
 		}
 	}

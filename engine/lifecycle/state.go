@@ -44,6 +44,7 @@ type layerDoc struct {
 	ID         string                 `json:"id"`
 	Name       string                 `json:"name"`
 	Type       string                 `json:"type"`
+	Engine     string                 `json:"engine,omitempty"` // if it is not the type's usual one
 	Attributes map[string]string      `json:"attributes"`
 	Packages   []string               `json:"packages"`
 	Instances  map[string]instanceDoc `json:"instances"`
@@ -97,7 +98,7 @@ func State(stack models.Stack, layers []models.Layer, online []models.Instance, 
 	for _, l := range layers {
 		byID[l.ID] = l.Shortname
 		doc.Layers[l.Shortname] = layerDoc{
-			ID: string(l.ID), Name: l.Name, Type: string(l.Type), Attributes: publicAttributes(l),
+			ID: string(l.ID), Name: l.Name, Type: string(l.Type), Engine: l.Engine, Attributes: publicAttributes(l),
 			Packages: list(l.Packages), Instances: map[string]instanceDoc{},
 		}
 	}

@@ -11,8 +11,8 @@ for app in $(opsyard-agent app list --type nodejs); do
     opsyard-agent release hook "$app" before_restart
   fi
   opsyard-agent app serve "$app" --command "$(cat files/nodejs-start.sh)"
-  bash -euo pipefail files/site.sh app-site.conf.tmpl "$app"
   if [ -n "$release" ]; then
+    bash -euo pipefail files/site.sh app-site.conf.tmpl "$app"
     opsyard-agent release hook "$app" after_restart
   fi
   opsyard-agent release prune "$app"

@@ -1,0 +1,1 @@
+bash -euo pipefail files/serve.sh other --rollback
