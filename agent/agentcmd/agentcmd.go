@@ -1,5 +1,6 @@
 // Package agentcmd is the agent's command line, shared by opsyard-agent and
-// "opsyard agent": run, supervise, version, and the helpers that recipes call.
+// "opsyard agent": run, supervise, version, the helpers that recipes call, and
+// what people ask who log in to an instance.
 package agentcmd
 
 import (
@@ -39,6 +40,7 @@ type cli struct {
 	Run       runCmd       `cmd:"" default:"withargs" help:"Serve this machine: enrol, keep a session with the server, run its commands."`
 	Supervise superviseCmd `cmd:"" hidden:"" help:"Run one command of the spool."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
+	people
 }
 
 // Main runs the command line, without the program's name, and returns the exit code.

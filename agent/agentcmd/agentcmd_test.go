@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,16 +26,38 @@ const (
 	mostResident = 25 << 20
 )
 
-// build makes the program as it is shipped.
+// built is the program as it is shipped, made once for all tests.
+var built struct {
+	sync.Once
+	dir string
+	err error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.dir != "" {
+		os.RemoveAll(built.dir)
+	}
+	os.Exit(code)
+}
+
 func build(t *testing.T) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "opsyard-agent")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X opsyard/agent/agentcmd.Version=1.2.3", "-o", program, "opsyard/agent/cmd/opsyard-agent")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	built.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "opsyard-agent-*"); built.err != nil {
+			return
+		}
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X opsyard/agent/agentcmd.Version=1.2.3",
+			"-o", filepath.Join(built.dir, "opsyard-agent"), "opsyard/agent/cmd/opsyard-agent")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
 	}
-	return program
+	return filepath.Join(built.dir, "opsyard-agent")
 }
 
 // TestProgram runs the shipped program from enrolment to a million lines by a

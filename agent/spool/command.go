@@ -26,6 +26,9 @@ type Command struct {
 	Order      int64
 	AcceptedAt time.Time
 	Run        protocol.Run
+	// Cleared says that the command came with apps, which went with their
+	// secrets when the server had its result.
+	Cleared bool
 }
 
 // Process is what runs the command.
@@ -69,6 +72,7 @@ type envelope struct {
 	Order      int64        `json:"order"`
 	AcceptedAt time.Time    `json:"accepted_at"`
 	Run        protocol.Run `json:"run"`
+	Cleared    bool         `json:"cleared,omitempty"`
 }
 
 // OpenCommand reads a command's directory.
@@ -81,7 +85,7 @@ func OpenCommand(dir string) (*Command, error) {
 	if err := json.Unmarshal(raw, &e); err != nil {
 		return nil, fmt.Errorf("open command %s: %w", filepath.Base(dir), err)
 	}
-	return &Command{Dir: dir, Order: e.Order, AcceptedAt: e.AcceptedAt, Run: e.Run}, nil
+	return &Command{Dir: dir, Order: e.Order, AcceptedAt: e.AcceptedAt, Run: e.Run, Cleared: e.Cleared}, nil
 }
 
 // save makes the command durable: the state first, since a directory with a
@@ -102,7 +106,7 @@ func (c *Command) save() error {
 }
 
 func (c *Command) saveEnvelope() error {
-	raw, err := json.Marshal(envelope{c.Order, c.AcceptedAt, c.Run})
+	raw, err := json.Marshal(envelope{c.Order, c.AcceptedAt, c.Run, c.Cleared})
 	if err != nil {
 		return err
 	}

@@ -196,10 +196,7 @@ func (s *Spool) Confirm(c *Command, done protocol.Done) error {
 	}
 	s.finished[done.CommandID] = done
 	s.held = slices.DeleteFunc(s.held, func(h *Command) bool { return h == c })
-	c.Run.Apps, c.Run.Secrets, c.Run.CustomCookbooks = nil, nil, nil
-	if err := c.saveEnvelope(); err != nil {
-		os.RemoveAll(c.Dir) // rather no history than secrets left lying about
-	}
+	c.ForgetSecrets()
 	return s.prune()
 }
 

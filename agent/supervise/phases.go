@@ -120,6 +120,9 @@ func (r *run) cookbooks(ctx context.Context) error {
 		r.job.Cookbooks = append(r.job.Cookbooks, dir)
 	}
 	custom := slices.ContainsFunc(r.Run.RunList, func(i protocol.RunItem) bool { return !i.BuiltIn })
+	if custom && r.Local() {
+		return r.cachedCookbooks()
+	}
 	if r.Run.CustomCookbooks == nil || !custom && !r.Run.RefreshCookbooks {
 		return nil
 	}

@@ -71,6 +71,9 @@ func Run(dir string, cfg Config) error {
 		return err
 	}
 	result := execute(c, cfg, signals)
+	if c.Local() {
+		c.ForgetSecrets()
+	}
 	return keepTrying(func() error { return c.SetResult(result) })
 }
 
@@ -107,7 +110,7 @@ func execute(c *spool.Command, cfg Config, signals <-chan os.Signal) spool.Resul
 		cut(&cutShort{protocol.Failed, diskSentence(c.Dir, err)})
 	})
 	r := &run{Command: c, Config: cfg, data: filepath.Dir(filepath.Dir(c.Dir)), out: out}
-	err = bounded(ctx, r.phases)
+	err = bounded(ctx, r.alone)
 	err = errors.Join(err, out.close())
 	if cause := context.Cause(ctx); cause != nil {
 		proc.KillSession(os.Getpid()) // what left its process group but not the run
