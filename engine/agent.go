@@ -253,13 +253,32 @@ func (t *tx) welcome(ctx context.Context, i *models.Instance) error {
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(unfinished, func(c models.Command) bool { return c.Type == models.CommandSetup }) {
+		settingUp, err := t.settingUp(ctx, unfinished)
+		if err != nil {
+			return err
+		}
+		if settingUp {
 			return t.move(ctx, i, models.InstanceRunningSetup, called, store.InstanceChange{})
 		}
 		return t.move(ctx, i, afterAbsence(i), called, store.InstanceChange{})
 	}
 	t.tellInstance(i.StackID, i.ID)
 	return nil
+}
+
+// settingUp tells whether one of the commands is a Setup that has begun in
+// earnest: not one that waits for its batch, nor a dry run.
+func (t *tx) settingUp(ctx context.Context, unfinished []models.Command) (bool, error) {
+	for _, c := range unfinished {
+		if c.Type != models.CommandSetup || c.Held {
+			continue
+		}
+		d, err := t.Deployments.Get(ctx, c.DeploymentID)
+		if err != nil || !d.DryRun {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // afterAbsence is the state of an instance that is back and has nothing to set up.

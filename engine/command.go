@@ -18,6 +18,9 @@ const reportGrace = 90 * time.Second
 // rolled up, Setup brings the instance online, Shutdown lets it stop.
 func (t *tx) finish(ctx context.Context, c *models.Command, to models.CommandStatus, change store.CommandChange) error {
 	change.At = t.e.Clock()
+	if to == models.CommandFailed || to == models.CommandExpired {
+		change.Failure = models.FailureOf(change.Message, c.Hostname, change.ExitCode)
+	}
 	err := t.Commands.Move(ctx, c.ID, []models.CommandStatus{c.Status}, to, change)
 	if err != nil {
 		return err
@@ -181,6 +184,18 @@ func (e *Engine) CancelDeployment(ctx context.Context, id models.DeploymentID) e
 		return models.Conflict("The deployment is %s already.", d.Status)
 	}
 	return e.tx(ctx, func(t *tx) error {
+		rolling, err := t.Deployments.LockRollout(ctx, id)
+		if err != nil {
+			return err
+		}
+		if rolling.BatchesLeft() {
+			if err := t.stopRollout(ctx, rolling, "canceled by "+models.ActorFrom(ctx).Name); err != nil {
+				return err
+			}
+			if err := t.rollUp(ctx, d.StackID, id); err != nil {
+				return err
+			}
+		}
 		commands, err := t.Commands.OfDeployment(ctx, id)
 		if err != nil {
 			return err

@@ -252,5 +252,8 @@ func (e *Engine) prune(ctx context.Context) error {
 	if err := e.store.Contents.Prune(ctx, e.Clock().Add(-keepInStore)); err != nil {
 		return err
 	}
+	if err := e.store.Plans.Prune(ctx, e.Clock().Add(-keepPlans)); err != nil {
+		return err
+	}
 	return e.store.EnrollTokens.DeleteExpired(ctx, e.Clock().Add(-keepInStore))
 }

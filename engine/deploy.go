@@ -5,88 +5,95 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"opsyard/models"
 	"opsyard/models/store"
 )
 
-// DeploymentRequest asks for a command on instances of a stack (OpsWorks:
-// CreateDeployment). Targets are the given instances and those of the given
-// layers; none given means all that are online.
-type DeploymentRequest struct {
-	StackID     models.StackID
-	AppID       models.AppID
-	Command     models.DeploymentCommand
-	InstanceIDs []models.InstanceID
-	LayerIDs    []models.LayerID
-	Comment     string
-	CustomJSON  string
-	DryRun      bool
-}
-
-// Validate refuses what is wrong whatever the stack looks like.
-func (r *DeploymentRequest) Validate() error {
-	if err := r.Command.Validate(); err != nil {
-		return err
-	}
-	if r.Command.Name.NeedsApp() && r.AppID == "" {
-		return models.InvalidField("AppId", "App id: the command %s needs an app.", r.Command.Name)
-	}
-	if utf8.RuneCountInString(r.Comment) > 1000 {
-		return models.InvalidField("Comment", "Comment: is too long (maximum is 1000 characters).")
-	}
-	return models.CheckCustomJSON(r.CustomJSON)
-}
+// DeploymentRequest asks for a command on instances of a stack.
+type DeploymentRequest = models.DeploymentRequest
 
 // Deploy runs a command on instances of a stack; the commands wait in the
 // order in which they were asked for. All app and stack commands come this way.
+// With a PlanID it runs what that plan has shown, or says what has changed; the
+// rest of the request is then the plan's, but for a Comment.
 func (e *Engine) Deploy(ctx context.Context, r DeploymentRequest) (*models.Deployment, error) {
 	stack, err := e.Authorize(ctx, r.StackID, models.ActionDeploy)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Validate(); err != nil {
+	var shown *models.Plan
+	if r.PlanID != "" {
+		if shown, err = e.upToDate(ctx, stack, r.PlanID); err != nil {
+			return nil, err
+		}
+		r = asShown(shown, r)
+	}
+	if err := checkRequest(stack, &r); err != nil {
 		return nil, err
 	}
-	if manager := stack.ConfigurationManager; !manager.Offers(r.Command.Name) {
-		return nil, models.InvalidField("Command", "Command: %s is not available on %s stacks.", r.Command.Name, manager)
+	var d *models.Deployment
+	err = e.tx(ctx, func(t *tx) error {
+		d, err = t.deploy(ctx, stack, r, shown)
+		return err
+	})
+	return d, err
+}
+
+func checkRequest(stack *models.Stack, r *DeploymentRequest) error {
+	if err := r.Validate(); err != nil {
+		return err
 	}
+	if manager := stack.ConfigurationManager; !manager.Offers(r.Command.Name) {
+		return models.InvalidField("Command", "Command: %s is not available on %s stacks.", r.Command.Name, manager)
+	}
+	return nil
+}
+
+func (t *tx) deploy(ctx context.Context, stack *models.Stack, r DeploymentRequest, shown *models.Plan) (*models.Deployment, error) {
 	actor := models.ActorFrom(ctx)
 	d := models.Deployment{
 		Command: r.Command, Comment: r.Comment, CustomJSON: r.CustomJSON, DryRun: r.DryRun,
+		Rollout: r.Rollout, PlanID: r.PlanID, RetryOf: r.RetryOf,
 		UserID: actor.UserID, Cause: byWhom(ctx, r.Comment),
 	}
-	err = e.tx(ctx, func(t *tx) error {
-		if err := t.checkApp(ctx, &r); err != nil {
-			return err
-		}
-		d.AppID = r.AppID
-		if actor.Kind == models.ActorUser {
-			u, err := t.Users.Get(ctx, actor.UserID)
-			if err != nil {
-				return err
-			}
-			d.IamUserArn = u.IamUserArn
-		}
-		targets, err := t.targets(ctx, &r)
+	if err := t.checkApp(ctx, &r); err != nil {
+		return nil, err
+	}
+	d.AppID = r.AppID
+	if actor.Kind == models.ActorUser {
+		u, err := t.Users.Get(ctx, actor.UserID)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := t.createDeployment(ctx, stack, &d, targets); err != nil {
-			return err
-		}
-		if r.Command.Name == models.CommandSetup && !r.DryRun {
-			if err := t.takeOutForSetup(ctx, targets, d.Cause); err != nil {
-				return err
-			}
-		}
-		return t.audit(ctx, "CreateDeployment", onDeployment(&d), nil, &d, d.Cause)
-	})
+		d.IamUserArn = u.IamUserArn
+	}
+	targets, _, err := t.targets(ctx, &r)
 	if err != nil {
 		return nil, err
 	}
-	return &d, nil
+	if shown != nil {
+		if err := t.stillAsShown(ctx, stack, shown, targets); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.createDeployment(ctx, stack, &d, targets); err != nil {
+		return nil, err
+	}
+	if r.Command.Name == models.CommandSetup && !r.DryRun {
+		if err := t.takeOutForSetup(ctx, idsOf(targets[:r.Rollout.Size(len(targets))]), d.Cause); err != nil {
+			return nil, err
+		}
+	}
+	return &d, t.audit(ctx, "CreateDeployment", onDeployment(&d), nil, &d, d.Cause)
+}
+
+func idsOf(members []store.Member) []models.InstanceID {
+	ids := make([]models.InstanceID, len(members))
+	for n, m := range members {
+		ids[n] = m.ID
+	}
+	return ids
 }
 
 func (t *tx) checkApp(ctx context.Context, r *DeploymentRequest) error {
@@ -104,41 +111,69 @@ func (t *tx) checkApp(ctx context.Context, r *DeploymentRequest) error {
 	return nil
 }
 
-// targets are the instances that a request reaches, in the stack's order.
-func (t *tx) targets(ctx context.Context, r *DeploymentRequest) ([]store.Member, error) {
+// targets are the instances that a request reaches, in the stack's order, and
+// those that it leaves out, with the reason.
+func (t *tx) targets(ctx context.Context, r *DeploymentRequest) ([]store.Member, []models.PlanLeftOut, error) {
 	all, err := t.Instances.Members(ctx, r.StackID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	there := make(map[models.InstanceID]bool, len(all))
+	for _, i := range all {
+		there[i.ID] = true
 	}
 	for _, id := range r.InstanceIDs {
-		if !slices.ContainsFunc(all, func(i store.Member) bool { return i.ID == id }) {
-			return nil, models.NotFound("instance", id)
+		if !there[id] {
+			return nil, nil, models.NotFound("instance", id)
 		}
 	}
-	everybody := len(r.InstanceIDs)+len(r.LayerIDs) == 0
 	if err := t.checkLayers(ctx, r); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var chosen []store.Member
-	var away *store.Member // named, but not there
-	for n, i := range all {
-		named := slices.Contains(r.InstanceIDs, i.ID)
-		wanted := everybody || named || slices.ContainsFunc(r.LayerIDs, func(l models.LayerID) bool { return slices.Contains(i.LayerIDs, l) })
-		switch {
-		case !wanted:
-		case reachable(i.Status, r.Command.Name):
-			chosen = append(chosen, i)
-		case named && away == nil:
-			away = &all[n]
-		}
-	}
+	chosen, left, away := choose(all, r)
 	switch {
 	case len(chosen) == 0:
-		return nil, models.InvalidField("InstanceIds", "Please provide at least an instance ID of one running instance")
+		return nil, nil, models.InvalidField("InstanceIds", "Please provide at least an instance ID of one running instance")
 	case away != nil:
-		return nil, models.InvalidField("InstanceIds", "Instance ids: %s is %s; commands run on instances that are online.", away.Hostname, away.Status)
+		return nil, nil, models.InvalidField("InstanceIds", "Instance ids: %s is %s; commands run on instances that are online.", away.Hostname, away.Status)
 	}
-	return chosen, nil
+	return chosen, left, nil
+}
+
+// choose divides a stack's instances into those that a request reaches and
+// those that it does not; away is one that it names and that is not there.
+func choose(all []store.Member, r *DeploymentRequest) (chosen []store.Member, left []models.PlanLeftOut, away *store.Member) {
+	everybody := len(r.InstanceIDs)+len(r.LayerIDs) == 0
+	byName := make(map[models.InstanceID]bool, len(r.InstanceIDs))
+	for _, id := range r.InstanceIDs {
+		byName[id] = true
+	}
+	for n, i := range all {
+		named := byName[i.ID]
+		wanted := everybody || named || slices.ContainsFunc(r.LayerIDs, func(l models.LayerID) bool { return slices.Contains(i.LayerIDs, l) })
+		can := reachable(i.Status, r.Command.Name)
+		if wanted && can {
+			chosen = append(chosen, i)
+			continue
+		}
+		if named && away == nil {
+			away = &all[n]
+		}
+		left = append(left, models.PlanLeftOut{ID: i.ID, Hostname: i.Hostname, Status: i.Status, Reason: whyNot(i.Status, wanted, r)})
+	}
+	return chosen, left, away
+}
+
+func whyNot(s models.InstanceStatus, wanted bool, r *DeploymentRequest) string {
+	switch {
+	case !wanted && len(r.InstanceIDs) == 0:
+		return "in no chosen layer"
+	case !wanted:
+		return "not chosen"
+	case s == models.InstanceRunningSetup || s == models.InstanceBooting || s == models.InstancePending || s == models.InstanceRequested:
+		return string(s) + ": its Setup deploys all apps"
+	}
+	return string(s)
 }
 
 // checkLayers refuses layers that are not the stack's.
@@ -173,11 +208,7 @@ func reachable(s models.InstanceStatus, name models.CommandName) bool {
 }
 
 // takeOutForSetup moves the instances out of online while Setup runs again.
-func (t *tx) takeOutForSetup(ctx context.Context, members []store.Member, cause models.Cause) error {
-	ids := make([]models.InstanceID, len(members))
-	for n, m := range members {
-		ids[n] = m.ID
-	}
+func (t *tx) takeOutForSetup(ctx context.Context, ids []models.InstanceID, cause models.Cause) error {
 	instances, err := t.Instances.ByIDs(ctx, ids)
 	if err != nil {
 		return err
@@ -202,12 +233,17 @@ func (e *Engine) timeoutOf(name models.CommandName, layers []models.Layer) time.
 	return time.Duration(seconds) * time.Second
 }
 
-// rollUp finishes a deployment whose last command has finished. It failed when
-// one of them failed; skipped and superseded ones do not count.
+// rollUp finishes a deployment whose last command has finished, and lets a
+// rolling one go on. It failed when one of its commands failed, or when it was
+// stopped before its last batch; skipped and superseded ones do not count.
 func (t *tx) rollUp(ctx context.Context, stack models.StackID, id models.DeploymentID) error {
 	t.tellDeployment(stack, id)
 	// Of two commands that end at the same time, the second must see the first.
-	if err := t.Deployments.Lock(ctx, id); err != nil {
+	rolling, err := t.Deployments.LockRollout(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := t.advance(ctx, rolling); err != nil {
 		return err
 	}
 	ended, err := t.Commands.AllFinished(ctx, id)
@@ -220,22 +256,21 @@ func (t *tx) rollUp(ctx context.Context, stack models.StackID, id models.Deploym
 	}
 	failed := counts[models.CommandFailed] + counts[models.CommandExpired]
 	status := models.DeploymentSuccessful
-	if failed > 0 {
+	if failed > 0 || rolling.StopReason != "" {
 		status = models.DeploymentFailed
 	}
 	err = t.Deployments.Finish(ctx, id, status, t.e.Clock())
 	if models.CodeOf(err) == models.CodeConflict && err != nil {
 		return nil // finished already
 	}
-	if err != nil || failed == 0 {
+	if err != nil || status == models.DeploymentSuccessful {
 		return err
 	}
-	d, err := t.Deployments.Get(ctx, id)
-	if err != nil {
-		return err
+	what := fmt.Sprintf("%s failed on %s", rolling.CommandName, count(failed, "instance"))
+	if rolling.StopReason != "" {
+		what = fmt.Sprintf("%s was %s", rolling.CommandName, rolling.StopReason)
 	}
 	return t.event(ctx, models.StackEvent{
-		StackID: stack, Kind: "deployment", Tone: "bad", DeploymentID: id,
-		Text: fmt.Sprintf("%s failed on %s", d.CommandName, count(failed, "instance")), Cause: d.Cause,
+		StackID: stack, Kind: "deployment", Tone: "bad", DeploymentID: id, Text: what, Cause: rolling.Cause,
 	})
 }

@@ -23,6 +23,9 @@ func (t *tx) createDeployment(ctx context.Context, stack *models.Stack, d *model
 	now := t.e.Clock()
 	d.ID, d.StackID, d.CommandName = models.NewID[models.DeploymentID](), stack.ID, d.Command.Name
 	d.Status, d.CreatedAt, d.Commands = models.DeploymentRunning, now, len(members)
+	if d.Rollout.InBatches() {
+		d.Batch, d.Batches = 1, len(d.Rollout.Batches(len(members)))
+	}
 	if err := t.Deployments.Create(ctx, d); err != nil {
 		return err
 	}
@@ -33,11 +36,16 @@ func (t *tx) createDeployment(ctx context.Context, stack *models.Stack, d *model
 	commands := make([]models.Command, len(members))
 	for n, m := range members {
 		plan := plans.of(m.LayerIDs)
-		deadline := now.Add(plan.timeout + time.Hour) // to be begun; set anew when the agent has it
+		batch := d.Rollout.BatchOf(n, len(members))
+		deadline := new(now.Add(plan.timeout + toBegin)) // set anew when the agent has it
+		if batch > 1 {
+			deadline = nil // until its turn
+		}
 		commands[n] = models.Command{
 			ID: models.NewID[models.CommandID](), DeploymentID: d.ID, StackID: stack.ID, InstanceID: m.ID, Hostname: m.Hostname,
 			Type: d.Command.Name, Status: models.CommandPending, RunList: plan.list,
-			TimeoutSeconds: int(plan.timeout / time.Second), Deadline: &deadline, CreatedAt: now, LayerIDs: m.LayerIDs,
+			TimeoutSeconds: int(plan.timeout / time.Second), Deadline: deadline, CreatedAt: now, LayerIDs: m.LayerIDs,
+			Batch: batch, Held: batch > 1,
 		}
 	}
 	if err := t.leaseAtBirth(ctx, stack.ID, commands); err != nil {
@@ -49,8 +57,18 @@ func (t *tx) createDeployment(ctx context.Context, stack *models.Stack, d *model
 	t.tellDeployment(stack.ID, d.ID)
 	return t.event(ctx, models.StackEvent{
 		StackID: stack.ID, Kind: "deployment", Tone: "running", DeploymentID: d.ID,
-		Text: fmt.Sprintf("%s started on %s", d.CommandName, where(members)), Cause: d.Cause,
+		Text: fmt.Sprintf("%s%s started on %s", dryRun(d), d.CommandName, where(members)), Cause: d.Cause,
 	})
+}
+
+// toBegin is how long a command may wait for its agent and its turn.
+const toBegin = time.Hour
+
+func dryRun(d *models.Deployment) string {
+	if d.DryRun {
+		return "dry run of "
+	}
+	return ""
 }
 
 // leaseAtBirth makes the commands of instances that are connected to this
@@ -65,6 +83,9 @@ func (t *tx) leaseAtBirth(ctx context.Context, stack models.StackID, commands []
 	until := t.e.Clock().Add(dispatch.Lease)
 	for n := range commands {
 		c := &commands[n]
+		if c.Held {
+			continue
+		}
 		if busy[c.InstanceID] || !t.e.dispatcher.Connected(c.InstanceID) {
 			t.wake = append(t.wake, c.InstanceID)
 			continue

@@ -81,7 +81,7 @@ func (h *Handlers) deploymentPage(ctx context.Context, stack *models.Stack, d *m
 	if err := h.chooseCommand(ctx, &p, models.CommandID(q.Get("command"))); err != nil {
 		return p, err
 	}
-	if p.Failures, err = h.failureGroups(ctx, &p); err != nil {
+	if err := h.failureGroups(ctx, &p); err != nil {
 		return p, err
 	}
 	p.Strip, err = h.strip(ctx, &p)
@@ -130,23 +130,25 @@ func (h *Handlers) chooseCommand(ctx context.Context, p *views.DeploymentShow, i
 	return nil
 }
 
-func (h *Handlers) failureGroups(ctx context.Context, p *views.DeploymentShow) ([]views.FailureGroup, error) {
+// failureGroups reads the largest groups of what failed alike, each with a few
+// instances, and how many groups there are.
+func (h *Handlers) failureGroups(ctx context.Context, p *views.DeploymentShow) error {
 	if p.Progress.Failed() == 0 {
-		return nil, nil
+		return nil
 	}
-	groups, err := h.Store.Commands.FailureGroups(ctx, p.Deployment.ID, failureGroups)
+	groups, n, err := h.Store.Commands.FailureGroups(ctx, p.Deployment.ID, failureGroups)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	out := make([]views.FailureGroup, len(groups))
-	for n, g := range groups {
-		commands, err := h.Store.Commands.FailedWith(ctx, p.Deployment.ID, g.Message, failureNamed)
+	p.FailureGroups = n
+	for _, g := range groups {
+		commands, err := h.Store.Commands.FailedWith(ctx, p.Deployment.ID, g.Failure, failureNamed)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		out[n] = views.FailureGroup{Message: g.Message, N: g.N, Commands: commands}
+		p.Failures = append(p.Failures, views.FailureGroup{Message: g.Message, N: g.N, Commands: commands})
 	}
-	return out, nil
+	return nil
 }
 
 // strip is the grid of instances and steps, for deployments small enough.
@@ -204,24 +206,15 @@ func (h *Handlers) cancelDeployment(w http.ResponseWriter, r *http.Request, _ *m
 	h.done(w, r, views.DeploymentHref(d.ID), fmt.Sprintf("#%d is being cancelled. What has finished stays as it is.", d.Number))
 }
 
-// retryDeployment runs the same command again where it failed.
-func (h *Handlers) retryDeployment(w http.ResponseWriter, r *http.Request, stack *models.Stack, d *models.Deployment) {
-	ids, err := h.Store.Commands.InstancesWith(r.Context(), d.ID, models.CommandFailed, models.CommandExpired)
-	if err == nil && len(ids) == 0 {
-		err = models.Invalid("Nothing failed in #%d, so there is nothing to run again.", d.Number)
-	}
-	var again *models.Deployment
-	if err == nil {
-		again, err = h.Engine.Deploy(r.Context(), engine.DeploymentRequest{
-			StackID: stack.ID, AppID: d.AppID, Command: d.Command, InstanceIDs: ids, CustomJSON: d.CustomJSON, DryRun: d.DryRun,
-			Comment: fmt.Sprintf("Retry of #%d", d.Number),
-		})
-	}
+// retryDeployment runs the same command again where it failed and where it was
+// not reached.
+func (h *Handlers) retryDeployment(w http.ResponseWriter, r *http.Request, _ *models.Stack, d *models.Deployment) {
+	again, err := h.Engine.RetryDeployment(r.Context(), d.ID)
 	if err != nil {
 		h.refused(w, r, err, views.DeploymentHref(d.ID))
 		return
 	}
-	h.done(w, r, views.DeploymentHref(again.ID), fmt.Sprintf("Runs again on %s that failed in #%d.", views.Count(len(ids), "instance"), d.Number))
+	h.done(w, r, views.DeploymentHref(again.ID), fmt.Sprintf("Runs again on %s where #%d failed or was not run.", views.Count(again.Commands, "instance"), d.Number))
 }
 
 // cancelCommand ends one instance's part of a deployment.

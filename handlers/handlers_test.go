@@ -43,6 +43,7 @@ type fakeEngine struct {
 
 	asked     []engine.DeploymentRequest // of Deploy
 	cancelled []string                   // ids of deployments and commands
+	rolled    []string                   // what was asked of rolling deployments
 }
 
 func (f *fakeEngine) SessionUser(ctx context.Context, cookie string) (*models.User, error) {

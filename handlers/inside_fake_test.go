@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -233,6 +234,60 @@ func (f *fakeEngine) Deploy(ctx context.Context, r engine.DeploymentRequest) (*m
 		return nil, err
 	}
 	return &d, f.store.Commands.Create(ctx, commands)
+}
+
+func (f *fakeEngine) RetryDeployment(ctx context.Context, id models.DeploymentID) (*models.Deployment, error) {
+	d, err := f.store.Deployments.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := f.store.Commands.InstancesWith(ctx, id, models.CommandFailed, models.CommandExpired, models.CommandSkipped)
+	if err != nil || len(ids) == 0 {
+		return nil, errors.Join(err, models.Conflict("Deployment #%d was successful everywhere: there is nothing to run again.", d.Number))
+	}
+	return f.Deploy(ctx, engine.DeploymentRequest{
+		StackID: d.StackID, AppID: d.AppID, Command: d.Command, InstanceIDs: ids, Comment: fmt.Sprintf("Retry of #%d", d.Number), RetryOf: d.ID,
+	})
+}
+
+// Plan keeps a plan on the named instances, as Deploy would run it.
+func (f *fakeEngine) Plan(ctx context.Context, r engine.DeploymentRequest) (*models.Plan, error) {
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	p := &models.Plan{ID: models.NewID[models.PlanID](), StackID: r.StackID, Author: models.ActorFrom(ctx).Name, CreatedAt: time.Now(), Request: r}
+	group := models.PlanGroup{Layers: []string{"web"}, Recipes: []models.RunItem{{Recipe: "nginx::default", BuiltIn: true}}}
+	for n, id := range r.InstanceIDs {
+		group.Instances = append(group.Instances, models.PlanInstance{ID: id, Hostname: fmt.Sprintf("host-%d", n), Status: models.InstanceOnline})
+	}
+	p.Content = models.PlanContent{Groups: []models.PlanGroup{group}}
+	return p, f.store.Plans.Create(ctx, p, 10)
+}
+
+// Replan plans again and says that something has changed.
+func (f *fakeEngine) Replan(ctx context.Context, id models.PlanID) (*models.Plan, error) {
+	old, err := f.store.Plans.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	p := *old
+	p.ID, p.Previous, p.Changes = models.NewID[models.PlanID](), id, []string{"The source of app Shop has changed."}
+	return &p, f.store.Plans.Create(ctx, &p, 10)
+}
+
+func (f *fakeEngine) PauseRollout(_ context.Context, id models.DeploymentID) error {
+	f.rolled = append(f.rolled, "pause "+string(id))
+	return nil
+}
+
+func (f *fakeEngine) ContinueRollout(_ context.Context, id models.DeploymentID) error {
+	f.rolled = append(f.rolled, "continue "+string(id))
+	return nil
+}
+
+func (f *fakeEngine) StopRollout(_ context.Context, id models.DeploymentID) error {
+	f.rolled = append(f.rolled, "stop "+string(id))
+	return nil
 }
 
 func (f *fakeEngine) CancelDeployment(ctx context.Context, id models.DeploymentID) error {

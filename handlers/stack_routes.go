@@ -36,6 +36,7 @@ type insideEngine interface {
 	DeleteApp(ctx context.Context, id models.AppID) error
 
 	Deploy(ctx context.Context, r engine.DeploymentRequest) (*models.Deployment, error)
+	planEngine
 	CancelDeployment(ctx context.Context, id models.DeploymentID) error
 	CancelCommand(ctx context.Context, id models.CommandID) error
 }

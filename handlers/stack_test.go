@@ -409,7 +409,7 @@ func TestDeploymentPage(t *testing.T) {
 		t.Fatalf("got %d", retry.status)
 	}
 	asked := c.engine.asked[len(c.engine.asked)-1]
-	if len(asked.InstanceIDs) != 2 || asked.Command.Name != models.CommandDeploy || asked.AppID != f.app.ID || asked.Comment != "Retry of #5" {
+	if len(asked.InstanceIDs) != 3 || asked.Command.Name != models.CommandDeploy || asked.AppID != f.app.ID || asked.Comment != "Retry of #5" {
 		t.Errorf("asked for %+v", asked)
 	}
 	ana.post(views.DeploymentHref(f.finished.ID)+"/retry").wantLocation(t, views.DeploymentHref(f.finished.ID))

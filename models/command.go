@@ -61,15 +61,20 @@ type Command struct {
 	ID CommandID `gorm:"primaryKey;size:36"`
 	// Number orders the commands of all instances; an instance runs its own in
 	// this order, one at a time.
-	Number         int64         `gorm:"not null;uniqueIndex;index:command_instance_status,priority:3"`
-	DeploymentID   DeploymentID  `gorm:"size:36;not null;index:command_deployment_status"`
-	StackID        StackID       `gorm:"size:36;not null"`
-	InstanceID     InstanceID    `gorm:"size:36;not null;index:command_instance_status,priority:1;uniqueIndex:command_active,where:status = 'sent' OR status = 'running'"`
-	Hostname       string        `gorm:"size:63"` // of the instance, which may be deleted since
-	Type           CommandName   `gorm:"size:32;not null"`
-	Status         CommandStatus `gorm:"size:16;not null;index:command_deployment_status;index:command_instance_status,priority:2"`
-	RunList        []RunItem     `gorm:"serializer:json"`
-	TimeoutSeconds int           `gorm:"not null"`
+	Number       int64         `gorm:"not null;uniqueIndex;index:command_instance_status,priority:3"`
+	DeploymentID DeploymentID  `gorm:"size:36;not null;index:command_deployment_status"`
+	StackID      StackID       `gorm:"size:36;not null"`
+	InstanceID   InstanceID    `gorm:"size:36;not null;index:command_instance_status,priority:1;uniqueIndex:command_active,where:status = 'sent' OR status = 'running'"`
+	Hostname     string        `gorm:"size:63"` // of the instance, which may be deleted since
+	Type         CommandName   `gorm:"size:32;not null"`
+	Status       CommandStatus `gorm:"size:16;not null;index:command_deployment_status;index:command_instance_status,priority:2"`
+	// Batch is its place in a rolling deployment, from 1. A pending command is
+	// Held while the batches before it run: it is nobody's turn yet, and other
+	// commands of the instance go first.
+	Batch          int       `gorm:"not null;default:0"`
+	Held           bool      `gorm:"not null;default:false"`
+	RunList        []RunItem `gorm:"serializer:json"`
+	TimeoutSeconds int       `gorm:"not null"`
 	// Attempt counts the times it was sent; LeaseUntil is when a sent command
 	// is offered again; Deadline is when the engine ends it unheard.
 	Attempt    int `gorm:"not null;default:0"`
@@ -77,6 +82,8 @@ type Command struct {
 	Deadline   *time.Time `gorm:"index:command_deadline,where:deadline IS NOT NULL"`
 	ExitCode   *int
 	Message    string // one sentence when it did not succeed
+	// Failure is what commands that failed alike have in common (FailureOf).
+	Failure string `gorm:"not null;default:''"`
 	// CancelReason is set once somebody has asked to end the command.
 	CancelReason string
 	// LogLastSeq is the number of the last chunk of a finished command's log;

@@ -85,10 +85,30 @@ type Deployment struct {
 	Cause       Cause            `gorm:"serializer:json"`
 	Status      DeploymentStatus `gorm:"size:16;not null;index"`
 	// Commands counts the deployment's commands; InstanceIDs of the API are theirs.
-	Commands    int `gorm:"not null"`
-	DryRun      bool
+	Commands int `gorm:"not null"`
+	DryRun   bool
+	// PlanID is the plan that was run, RetryOf the deployment that this one
+	// runs again. Both may have been removed since.
+	PlanID  PlanID       `gorm:"size:36"`
+	RetryOf DeploymentID `gorm:"size:36"`
+	// Rollout divides the commands into Batches; Batch is the newest one that
+	// may run. Both are 0 when all run at once.
+	Rollout Rollout `gorm:"serializer:json"`
+	Batch   int     `gorm:"not null;default:0"`
+	Batches int     `gorm:"not null;default:0"`
+	// NextBatchAt is when the pause after the present batch is over.
+	NextBatchAt *time.Time
+	// PausedBy is who holds the next batch back; StopReason is why the batches
+	// that are left do not run.
+	PausedBy    string `gorm:"size:64"`
+	StopReason  string
 	CreatedAt   time.Time `gorm:"not null;index:deployment_stack_created"`
 	CompletedAt *time.Time
+}
+
+// BatchesLeft tells whether batches wait.
+func (d *Deployment) BatchesLeft() bool {
+	return d.Status == DeploymentRunning && d.Batch < d.Batches && d.StopReason == ""
 }
 
 // Duration is the length in whole seconds, 0 while it runs.

@@ -28,7 +28,9 @@ type DeploymentShow struct {
 	Usual      time.Duration // median of the last successful runs alike; 0 when unknown
 	// Strip is drawn when there are at most MaxCells commands.
 	Strip    *Strip
-	Failures []FailureGroup
+	Failures []FailureGroup // the largest of FailureGroups
+	// FailureGroups is how many groups of failures there are.
+	FailureGroups int
 	// Rows is one page of commands, failed first, for larger deployments and
 	// for whoever prefers a table.
 	Rows    []CommandRow

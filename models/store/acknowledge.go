@@ -24,7 +24,7 @@ func (s Commands) Acknowledge(ctx context.Context, ids []models.CommandID, at ti
 		deadline := at.Add(time.Duration(timeout)*time.Second + grace)
 		for part := range chunks(same, batch) {
 			var some []models.Command
-			err := s.w(ctx).Raw(`UPDATE commands SET status = 'running', acknowledged_at = ?, started_at = ?, lease_until = NULL, deadline = ?
+			err := s.w(ctx).Raw(`UPDATE commands SET status = 'running', acknowledged_at = ?, started_at = ?, lease_until = NULL, deadline = ?, held = FALSE
 				WHERE id IN ? AND status IN ('pending', 'sent') RETURNING *`, stamp(at), stamp(at), stamp(deadline), part).Scan(&some).Error
 			if err != nil {
 				return nil, wrap(err, "acknowledge commands")
@@ -64,12 +64,13 @@ func (s Commands) Owns(ctx context.Context, instance models.InstanceID, id model
 	return n > 0, wrap(err, "read the owner of command %s", id)
 }
 
-// WithWork keeps those of the given instances that have a pending command.
+// WithWork keeps those of the given instances that have a pending command
+// that is not held.
 func (s Commands) WithWork(ctx context.Context, ids []models.InstanceID) ([]models.InstanceID, error) {
 	var all []models.InstanceID
 	for part := range chunks(ids, batch) {
 		var some []models.InstanceID
-		err := s.r(ctx).Model(&models.Command{}).Where("instance_id IN ? AND status = 'pending'", part).Distinct().Pluck("instance_id", &some).Error
+		err := s.r(ctx).Model(&models.Command{}).Where("instance_id IN ? AND status = 'pending' AND NOT held", part).Distinct().Pluck("instance_id", &some).Error
 		if err != nil {
 			return nil, wrap(err, "look for pending commands")
 		}

@@ -127,8 +127,8 @@ func (s Commands) SupersedeConfigures(ctx context.Context, stack models.StackID,
 const leaseNext = `
 UPDATE commands SET status = 'sent', attempt = attempt + 1, lease_until = ? WHERE id IN (
 	SELECT c.id FROM commands c
-	WHERE c.instance_id IN ? AND c.status = 'pending'
-	AND c.number = (SELECT min(p.number) FROM commands p WHERE p.instance_id = c.instance_id AND p.status = 'pending')
+	WHERE c.instance_id IN ? AND c.status = 'pending' AND NOT c.held
+	AND c.number = (SELECT min(p.number) FROM commands p WHERE p.instance_id = c.instance_id AND p.status = 'pending' AND NOT p.held)
 	AND NOT EXISTS (SELECT 1 FROM commands a WHERE a.instance_id = c.instance_id AND a.status IN ('sent', 'running'))
 	AND (c.deadline IS NULL OR c.deadline > ?)
 	/*lock*/
@@ -187,6 +187,7 @@ type CommandChange struct {
 	At         time.Time
 	ExitCode   *int
 	Message    string
+	Failure    string
 	LogLastSeq *int64
 	Sources    []models.Fetched
 	LeaseUntil *time.Time
@@ -214,7 +215,7 @@ func (c *CommandChange) columns(to models.CommandStatus) map[string]any {
 	case to == models.CommandRunning:
 		set["acknowledged_at"], set["started_at"] = stamp(c.At), stamp(c.At)
 	case to.Finished():
-		set["completed_at"], set["deadline"] = stamp(c.At), nil
+		set["completed_at"], set["deadline"], set["held"] = stamp(c.At), nil, false
 		if to == models.CommandSuccessful || to == models.CommandFailed { // a short run may end before its beginning is heard of
 			set["acknowledged_at"] = gorm.Expr("COALESCE(acknowledged_at, ?)", stamp(c.At))
 		}
@@ -227,6 +228,9 @@ func (c *CommandChange) columns(to models.CommandStatus) map[string]any {
 	}
 	if c.Message != "" {
 		set["message"] = clip(c.Message, maxText)
+	}
+	if c.Failure != "" {
+		set["failure"] = clip(c.Failure, maxText)
 	}
 	if c.LogLastSeq != nil {
 		set["log_last_seq"] = *c.LogLastSeq

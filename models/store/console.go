@@ -117,23 +117,37 @@ func (s Commands) Page(ctx context.Context, id models.DeploymentID, f CommandFil
 	return find[models.Command](query.Order(worstFirst).Limit(limit).Offset(offset), "list commands of deployment %s", id)
 }
 
-// FailureGroup is how many commands of a deployment ended with one message.
+// FailureGroup is the commands of a deployment that failed alike.
 type FailureGroup struct {
-	Message string
+	Failure string
+	Message string // of the first of them
 	N       int
 }
 
-// FailureGroups groups a deployment's failures by message, largest first.
-func (s Commands) FailureGroups(ctx context.Context, id models.DeploymentID, limit int) ([]FailureGroup, error) {
-	var groups []FailureGroup
-	err := s.r(ctx).Raw(`SELECT message, count(*) AS n FROM commands WHERE deployment_id = ? AND status IN ('failed', 'expired')
-		GROUP BY message ORDER BY n DESC, message LIMIT ?`, id, limit).Scan(&groups).Error
-	return groups, wrap(err, "group failures of deployment %s", id)
+// FailureGroups groups a deployment's failures, largest first, and tells how
+// many groups there are.
+func (s Commands) FailureGroups(ctx context.Context, id models.DeploymentID, limit int) ([]FailureGroup, int, error) {
+	var rows []struct {
+		FailureGroup
+		Groups int
+	}
+	err := s.r(ctx).Raw(`SELECT g.failure, g.n, g.groups, c.message FROM (
+			SELECT failure, count(*) AS n, min(number) AS first, count(*) OVER () AS groups FROM commands
+			WHERE deployment_id = ? AND status IN ('failed', 'expired') GROUP BY failure
+		) g JOIN commands c ON c.number = g.first ORDER BY g.n DESC, g.failure LIMIT ?`, id, limit).Scan(&rows).Error
+	if err != nil || len(rows) == 0 {
+		return nil, 0, wrap(err, "group failures of deployment %s", id)
+	}
+	groups := make([]FailureGroup, len(rows))
+	for n, r := range rows {
+		groups[n] = r.FailureGroup
+	}
+	return groups, rows[0].Groups, nil
 }
 
-// FailedWith reads the first commands that failed with a message.
-func (s Commands) FailedWith(ctx context.Context, id models.DeploymentID, message string, limit int) ([]models.Command, error) {
-	return find[models.Command](s.r(ctx).Where("deployment_id = ? AND status IN ('failed', 'expired') AND message = ?", id, message).
+// FailedWith reads the first commands of a FailureGroup.
+func (s Commands) FailedWith(ctx context.Context, id models.DeploymentID, failure string, limit int) ([]models.Command, error) {
+	return find[models.Command](s.r(ctx).Where("deployment_id = ? AND status IN ('failed', 'expired') AND failure = ?", id, failure).
 		Order("number").Limit(limit), "list failures of deployment %s", id)
 }
 

@@ -100,13 +100,14 @@ func (s Instances) Members(ctx context.Context, stack models.StackID, statuses .
 	return members, wrap(err, "list members of stack %s", stack)
 }
 
-// Busy tells which instances of a stack have a command that has not finished.
+// Busy tells which instances of a stack have a command that has not finished
+// and is not held.
 // Such a command belongs to a deployment that runs, so what is long over is not
 // looked at.
 func (s Commands) Busy(ctx context.Context, stack models.StackID) (map[models.InstanceID]bool, error) {
 	busy := map[models.InstanceID]bool{}
 	query := s.w(ctx).Raw(`SELECT c.instance_id FROM deployments d JOIN commands c ON c.deployment_id = d.id
-		WHERE d.stack_id = ? AND d.status = ? AND c.status IN ('pending', 'sent', 'running')`, stack, models.DeploymentRunning)
+		WHERE d.stack_id = ? AND d.status = ? AND c.status IN ('pending', 'sent', 'running') AND NOT c.held`, stack, models.DeploymentRunning)
 	err := each(query, func(rows *sql.Rows) error {
 		var id models.InstanceID
 		err := rows.Scan(&id)
@@ -118,8 +119,8 @@ func (s Commands) Busy(ctx context.Context, stack models.StackID) (map[models.In
 
 const (
 	commandColumns = "id, number, deployment_id, stack_id, instance_id, hostname, type, status, run_list, timeout_seconds, attempt, " +
-		"lease_until, deadline, exit_code, message, cancel_reason, log_last_seq, created_at, acknowledged_at, started_at, completed_at"
-	commandWidth = 21
+		"lease_until, deadline, exit_code, message, cancel_reason, log_last_seq, created_at, acknowledged_at, started_at, completed_at, batch, held, failure"
+	commandWidth = 24
 )
 
 // insert writes numbered commands.
@@ -131,7 +132,7 @@ func (s Commands) insert(ctx context.Context, commands []models.Command) error {
 		return append(args, string(c.ID), c.Number, string(c.DeploymentID), string(c.StackID), string(c.InstanceID), c.Hostname,
 			string(c.Type), string(c.Status), list, c.TimeoutSeconds, c.Attempt,
 			stampPtr(c.LeaseUntil), stampPtr(c.Deadline), c.ExitCode, c.Message, c.CancelReason, c.LogLastSeq, stamp(c.CreatedAt),
-			stampPtr(c.AcknowledgedAt), stampPtr(c.StartedAt), stampPtr(c.CompletedAt)), err
+			stampPtr(c.AcknowledgedAt), stampPtr(c.StartedAt), stampPtr(c.CompletedAt), c.Batch, c.Held, c.Failure), err
 	})
 }
 

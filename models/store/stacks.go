@@ -60,7 +60,7 @@ func (s Stacks) BumpVersion(ctx context.Context, id models.StackID) (version int
 // ofStack are the tables whose rows go with their stack. Descriptions of
 // packed logs (log_blobs) stay until logstream has removed the blobs.
 var ofStack = []string{
-	"instance_layers", "service_errors", "instances", "layers", "apps", "deployments",
+	"instance_layers", "service_errors", "instances", "layers", "apps", "deployments", "plans",
 	"permissions", "enroll_tokens", "stack_events", "membership_changes", "load_based_auto_scalings",
 	"elastic_ips", "volumes", "raid_arrays", "rds_db_instances", "elastic_load_balancers", "ecs_clusters",
 }

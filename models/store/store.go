@@ -50,6 +50,7 @@ type Store struct {
 	ElasticLoadBalancers ElasticLoadBalancers
 	EcsClusters          EcsClusters
 	Deployments          Deployments
+	Plans                Plans
 	Commands             Commands
 	Membership           Membership
 	RemoteAccesses       RemoteAccesses
@@ -155,6 +156,7 @@ func bind(h *handle) *Store {
 		ElasticLoadBalancers: ElasticLoadBalancers{h},
 		EcsClusters:          EcsClusters{h},
 		Deployments:          Deployments{h},
+		Plans:                Plans{h},
 		Commands:             Commands{h},
 		Membership:           Membership{h},
 		RemoteAccesses:       RemoteAccesses{h},

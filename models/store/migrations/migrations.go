@@ -18,6 +18,7 @@ var steps = []*gormigrate.Migration{
 	{ID: "0003", Migrate: scaling},
 	{ID: "0004", Migrate: registeredInstances},
 	{ID: "0005", Migrate: resources},
+	{ID: "0006", Migrate: plans},
 	{ID: "0007", Migrate: layerEngine},
 	{ID: "0008", Migrate: commandSources},
 }
