@@ -117,6 +117,7 @@ func writeNode(w *workspace.Workspace, st state) error {
 		lay(private.Attributes, node)
 		node = private.Attributes
 	}
+	delete(node, "recipes") // to the client another way of writing the run list; it sets the attribute itself
 	node["run_list"] = runList
 	if opsworks, ok := node["opsworks"].(map[string]any); ok && node["role"] == nil {
 		node["role"] = opsworks["layers"]

@@ -68,6 +68,9 @@ func (c *client) load(name string, args []string) error {
 	if err := json.Unmarshal(doc, &c.node); err != nil {
 		return err
 	}
+	if c.node["recipes"] != nil {
+		return errors.New("AmbiguousRunlistSpecification: please set the node's run list using the 'run_list' attribute only")
+	}
 	if kept := os.Getenv("KEEP"); kept != "" { // for the test to look at
 		if err := os.CopyFS(kept, os.DirFS(c.config["chef_repo_path"])); err != nil {
 			return err
@@ -171,6 +174,8 @@ func (c *client) recipe(name string) error {
 		return c.file(os.Getenv("TARGET"), "changed\n")
 	case recipetest.Stubborn:
 		return c.stubborn()
+	case "search":
+		return c.search()
 	default:
 		return c.block(name, does)
 	}
@@ -213,6 +218,33 @@ func (c *client) block(name string, does recipetest.Behaviour) error {
 	if does == recipetest.Fail {
 		return c.execute(`sh -c "exit 7"`)
 	}
+	return nil
+}
+
+// search answers the searches and reads the items of the recipe "searching".
+func (c *client) search() error {
+	c.total, c.updated = c.total+1, c.updated+1
+	fmt.Print("  * ruby_block[search] action run\n")
+	each := func(bag, key string, say func(item map[string]any)) {
+		files, _ := filepath.Glob(filepath.Join(c.config["data_bag_path"], bag, "*.json"))
+		for _, file := range files {
+			var item map[string]any
+			text, _ := os.ReadFile(file)
+			if json.Unmarshal(text, &item) == nil && (item[key] == true || item["id"] == key) {
+				say(item)
+			}
+		}
+	}
+	in := func(item any, key string) any { object, _ := item.(map[string]any); return object[key] }
+	each("aws_opsworks_app", "deploy", func(item map[string]any) {
+		fmt.Printf("deploys %v to %v\n", item["shortname"], in(item["environment"], "MODE"))
+	})
+	each("aws_opsworks_instance", "self", func(item map[string]any) {
+		fmt.Printf("is %v\nkey %v\n", item["hostname"], item["ssh_host_rsa_key_private"])
+	})
+	each("aws_opsworks_layer", "rails-app", func(item map[string]any) { fmt.Printf("item %v\n", item["name"]) })
+	each("aws_opsworks_app", "shop", func(item map[string]any) { fmt.Printf("secret %v\n", in(item["app_source"], "password")) })
+	fmt.Print("\n    - execute the ruby block\n  \n")
 	return nil
 }
 
