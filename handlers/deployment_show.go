@@ -75,6 +75,9 @@ func (h *Handlers) deploymentPage(ctx context.Context, stack *models.Stack, d *m
 	if p.Usual, err = h.Store.Deployments.Usual(ctx, d); err != nil {
 		return p, err
 	}
+	if p.Sources, err = h.fetchedSources(ctx, d.ID); err != nil {
+		return p, err
+	}
 	if err := h.commandRows(ctx, &p, q); err != nil {
 		return p, err
 	}

@@ -38,6 +38,8 @@ type DeploymentShow struct {
 	Pager   Pager
 	Chosen  *models.Command // whose log is shown
 	LogPane templ.Component // nil while no command is chosen
+	// Sources are what its commands got from repositories.
+	Sources []FetchedSource
 }
 
 // Running tells whether the deployment is under way.

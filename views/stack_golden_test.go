@@ -85,6 +85,13 @@ func TestGoldenDeployment(t *testing.T) {
 		{CommandID: "c1", Kind: "recipe", Name: "shop::migrate", Result: "failed", EndedAt: &noon},
 	})
 	p.Pager = Pager{Path: "/deployments/d1", Limit: 50, Total: 3, Overall: 3}
+	p.Sources = []FetchedSource{
+		{Source: models.Fetched{Type: models.SourceArchive, URL: "https://example.org/cookbooks.tgz"}, Contents: []FetchedContent{
+			{Got: "sha256:ab12cd34ef56ab12cd34ef56", Bytes: 4200, Files: 1, N: 20, Hostnames: []string{"web1", "web2"}}}},
+		{Source: models.Fetched{For: "shop", Type: models.SourceGit, URL: "https://example.org/shop.git", Revision: "main"}, Contents: []FetchedContent{
+			{Got: "0123456789abcdef0123456789abcdef01234567", Bytes: 81000, Files: 70, N: 2, Hostnames: []string{"web1", "web2"}},
+			{Got: "fedcba9876543210fedcba9876543210fedcba98", Bytes: 81200, Files: 71, N: 1, Hostnames: []string{"web3"}}}},
+	}
 	golden(t, "deployment", DeploymentLive(p))
 }
 

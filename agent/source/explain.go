@@ -20,7 +20,7 @@ var sayings = []struct{ pattern, says string }{
 	{`returned error: 403`, "the server refuses access (403 Forbidden)"},
 	{`returned error: 404|[Rr]epository .*not found|E170000.*doesn't exist|E160013`, "the server has no repository at this address"},
 	{`[Cc]ould not resolve host(name)?:? ([^ ;:]+)|Unknown host|E670002`, "its host name is not known on this instance"},
-	{`Connection refused`, "the server refused the connection (Connection refused)"},
+	{`Connection refused|Couldn't connect to server`, "the server refused the connection (Connection refused)"},
 	{`Operation too slow|timed out|Connection timed out`, "the server did not answer in time"},
 	{`Connection reset|early EOF|unexpected disconnect|hung up unexpectedly|E175012|E170013.*closed`, "the server ended the connection in the middle"},
 	{`unable to update url base from redirection|Maximum \(\d+\) redirects`, "the server redirects to somewhere else; enter the address that it redirects to"},

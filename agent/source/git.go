@@ -147,6 +147,9 @@ func (g *git) checkout(revision string) (string, error) {
 			return "", err
 		}
 	}
+	if err := g.measure(target); err != nil {
+		return "", err
+	}
 	if _, err := g.run("-c", "advice.detachedHead=false", "checkout", "--quiet", "--detach", target); err != nil {
 		return "", g.unreadable(err)
 	}

@@ -16,7 +16,7 @@ import (
 // size is how much a tree holds.
 type size struct {
 	bytes int64
-	files int
+	files int // and links
 }
 
 // scratch makes a directory for work that is not done yet, and clears away
@@ -60,6 +60,7 @@ func inspect(dir string, l archive.Limits) (size, error) {
 		return s, err
 	}
 	defer root.Close()
+	all := 0
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || name == "." {
 			return err
@@ -68,8 +69,11 @@ func inspect(dir string, l archive.Limits) (size, error) {
 		if err != nil {
 			return err
 		}
-		if s.files++; s.files > l.Files {
+		if all++; all > l.Files {
 			return l.TooManyFiles()
+		}
+		if !info.IsDir() {
+			s.files++
 		}
 		switch {
 		case info.Mode()&fs.ModeSymlink != 0:
