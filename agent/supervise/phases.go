@@ -33,7 +33,8 @@ type run struct {
 func (r *run) phases(ctx context.Context) error {
 	defer r.cleanUp()
 	if len(r.Run.RunList) == 0 && !r.Run.RefreshCookbooks {
-		return nil
+		_, err := fmt.Fprintf(r.out, "There is nothing to do: no layer of this instance has a recipe for %s.\n", r.Run.Type)
+		return err
 	}
 	for _, phase := range []struct {
 		name string

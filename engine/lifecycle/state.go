@@ -99,7 +99,7 @@ func State(stack models.Stack, layers []models.Layer, online []models.Instance, 
 		byID[l.ID] = l.Shortname
 		doc.Layers[l.Shortname] = layerDoc{
 			ID: string(l.ID), Name: l.Name, Type: string(l.Type), Engine: l.Engine, Attributes: publicAttributes(l),
-			Packages: list(l.Packages), Instances: map[string]instanceDoc{},
+			Packages: packagesOf(stack, l), Instances: map[string]instanceDoc{},
 		}
 	}
 	doc.LoadBalancers = resources.balancers(byID)
@@ -135,6 +135,15 @@ func describe(i models.Instance, stack models.Stack) instanceDoc {
 		PublicDNS: i.PublicDNS, PrivateDNS: i.PrivateDNS, ElasticIP: i.ElasticIP, Region: stack.Region,
 		AvailabilityZone: i.AvailabilityZone, CreatedAt: Timestamp(i.CreatedAt), BootedAt: Timestamp(i.StatusSince), Backends: backends,
 	}
+}
+
+// packagesOf are the packages that the layer's instances install: none in Chef
+// 12 stacks (OpsWorks: "Chef 12 Linux").
+func packagesOf(stack models.Stack, l models.Layer) []string {
+	if stack.ConfigurationManager.IsChef12() {
+		return []string{}
+	}
+	return list(l.Packages)
 }
 
 func publicAttributes(l models.Layer) map[string]string {
