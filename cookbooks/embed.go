@@ -14,7 +14,7 @@ import (
 
 // FS holds one directory per cookbook.
 //
-//go:embed deploy haproxy java mysql nginx nodejs opsyard_demo opsyard_initial_setup postgresql program
+//go:embed deploy haproxy java memcached monitoring mysql nginx nodejs opsyard_demo opsyard_initial_setup postgresql program redis
 var FS embed.FS
 
 // Archive is FS as a tar.gz file, the same bytes in every process of a build.

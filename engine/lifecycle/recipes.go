@@ -25,6 +25,15 @@ var builtIn = map[models.LayerType]models.Recipes{
 		Deploy:    []string{"deploy::default", "haproxy::configure"},
 		Shutdown:  []string{"haproxy::stop"},
 	},
+	models.LayerMemcached: {
+		Setup:    []string{"memcached::default"},
+		Shutdown: []string{"memcached::stop"},
+	},
+	models.LayerMonitoring: {
+		Setup:     []string{"nginx::default", "monitoring::default"},
+		Configure: []string{"monitoring::configure"},
+		Shutdown:  []string{"nginx::stop", "monitoring::stop"},
+	},
 	models.LayerDBMaster: {
 		Setup:     []string{"mysql::default"},
 		Configure: []string{"mysql::configure"},
@@ -59,6 +68,10 @@ var byEngine = map[string]models.Recipes{
 		Configure: []string{"postgresql::configure"},
 		Deploy:    []string{"postgresql::configure"},
 		Shutdown:  []string{"postgresql::stop"},
+	},
+	models.EngineRedis: {
+		Setup:    []string{"redis::default"},
+		Shutdown: []string{"redis::stop"},
 	},
 	models.EngineProgram: {
 		Setup:    []string{"nginx::default", "program::default"},

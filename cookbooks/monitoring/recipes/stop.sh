@@ -1,0 +1,1 @@
+opsyard-agent service prometheus --stop
