@@ -3,8 +3,16 @@ package cookbooks_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -333,4 +341,89 @@ func TestWebSite(t *testing.T) {
 	if resp, err := client.Do(req); err != nil || resp.StatusCode != http.StatusNoContent {
 		t.Errorf("a health check gets %v, %v", resp, err)
 	}
+}
+
+// TestTwoAppsWithDomains: each app answers its own domains, one of them by TLS
+// with a certificate that only its chain leads to.
+func TestTwoAppsWithDomains(t *testing.T) {
+	need(t, "nginx", "git")
+	i := setup(t)
+	opened(t, i.dir)
+	root, certificate, key, chain := chained(t, "www.example.com")
+	port, sslPort := freePort(t), freePort(t)
+	i.attributes(t, map[string]any{
+		"nginx": map[string]any{"port": fmt.Sprintf("127.0.0.1:%d", port), "ssl_port": fmt.Sprintf("127.0.0.1:%d", sslPort), "worker_processes": 1},
+		"deploy": map[string]any{
+			"shop": map[string]any{"domains": []string{"shop", "www.example.com", "example.com"}, "document_root": "", "ssl_support": true},
+			"blog": map[string]any{"domains": []string{"blog", "blog.example.com"}, "document_root": "", "ssl_support": false},
+		},
+	})
+	i.apps(t,
+		protocol.App{Shortname: "shop", Type: "static", Source: protocol.Source{Type: "git", URL: gitRepository(t, "index.html", "the shop")},
+			EnableSSL: true, Certificate: certificate, PrivateKey: key, Chain: chain},
+		protocol.App{Shortname: "blog", Type: "static", Source: protocol.Source{Type: "git", URL: gitRepository(t, "index.html", "the blog")}})
+	i.script(t, "web", `cd ../deploy
+opsyard-agent template certificate.pem.tmpl /etc/nginx/ssl/shop.pem --private --set app=shop --mode 0600
+opsyard-agent file /etc/nginx/ssl/shop.key --private apps.shop.private_key --mode 0600
+`+renderWeb)
+	out, _ := i.run(t, "check::web")
+	if strings.Contains(out, "PRIVATE KEY") {
+		t.Error("the key is in the log")
+	}
+	start(t, "nginx", "-c", filepath.Join(i.root, "etc/nginx/nginx.conf"), "-g", "daemon off;")
+	ask := func(scheme, host string, port int) string {
+		transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: root, MinVersion: tls.VersionTLS12}}
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", port))
+		}
+		_, body := get(&http.Client{Timeout: 5 * time.Second, Transport: transport}, scheme+"://"+host+"/")
+		return body
+	}
+	for host, want := range map[string]string{"www.example.com": "the shop", "example.com": "the shop", "blog.example.com": "the blog"} {
+		eventually(t, host+" is answered by "+want, func() bool { return ask("http", host, port) == want })
+	}
+	if body := ask("https", "www.example.com", sslPort); body != "the shop" {
+		t.Errorf("by TLS %q answers", body)
+	}
+}
+
+// chained makes a certificate by an authority whose own was signed by the root.
+func chained(t *testing.T, domain string) (root *x509.CertPool, certificate, key, chain string) {
+	t.Helper()
+	now := time.Now()
+	sign := func(serial int64, name string, ca bool, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey, string) {
+		own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &x509.Certificate{
+			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+			IsCA: ca, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		}
+		if !ca {
+			c.DNSNames = []string{name}
+		}
+		if parent == nil {
+			parent, by = c, own
+		}
+		der, err := x509.CreateCertificate(rand.Reader, c, parent, &own.PublicKey, by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signed, own, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	}
+	top, topKey, _ := sign(1, "Root", true, nil, nil)
+	middle, middleKey, chain := sign(2, "Between", true, top, topKey)
+	_, leafKey, certificate := sign(3, domain, false, middle, middleKey)
+	der, err := x509.MarshalPKCS8PrivateKey(leafKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root = x509.NewCertPool()
+	root.AddCert(top)
+	return root, certificate, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), chain
 }
