@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"opsyard/agent/atomicfile"
@@ -96,6 +97,7 @@ func environment(run protocol.Run, data string) []string {
 		"OPSYARD_COMMAND_ID=" + run.CommandID,
 		"OPSYARD_DEPLOYMENT_ID=" + run.DeploymentID,
 		"OPSYARD_DATA=" + data,
+		"OPSYARD_TIMEOUT=" + strconv.Itoa(run.TimeoutSeconds),
 	}
 	for _, kv := range os.Environ() {
 		key, _, _ := strings.Cut(kv, "=")
