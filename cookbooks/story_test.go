@@ -50,6 +50,7 @@ func (s *appStory) begin(t *testing.T, ctx context.Context) {
 	}
 	s.everywhere(t, func(id string) { s.do(t, ctx, id, models.CommandConfigure) })
 	s.serves(t, "first")
+	s.do(t, ctx, "app1", models.CommandDeploy) // the app learns its peers
 	if out, changed := s.do(t, ctx, "app1", models.CommandSetup); changed != "0" {
 		t.Errorf("a run without news changed something:\n%s", out)
 	}
@@ -62,7 +63,7 @@ func (s *appStory) serves(t *testing.T, version string) {
 	defer func() {
 		if t.Failed() {
 			t.Logf("the last answer is %q", body)
-			t.Log(s.bash(t, context.WithoutCancel(t.Context()), "app1", "journalctl --no-pager -n 60 -u nginx -u 'opsyard-app-*'; tail -n 20 /var/log/nginx/*; curl -sS -i -X OPTIONS -A opsyard-health http://127.0.0.1/; curl -sS -i http://127.0.0.1/"))
+			t.Log(s.bash(t, context.WithoutCancel(t.Context()), "app1", "journalctl --no-pager -n 60 -u nginx -u 'opsyard-app-*' -u apache2; tail -n 20 /var/log/nginx/* /var/log/apache2/*error.log; curl -sS -i -X OPTIONS -A opsyard-health http://127.0.0.1/; curl -sS -i http://127.0.0.1/"))
 		}
 	}()
 	eventually(t, "version "+version+" is served", func() bool {

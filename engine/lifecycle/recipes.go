@@ -52,6 +52,12 @@ var builtIn = map[models.LayerType]models.Recipes{
 		Undeploy: []string{"deploy::nodejs-undeploy"},
 		Shutdown: []string{"nginx::stop", "deploy::services-stop"},
 	},
+	models.LayerPHPApp: {
+		Setup:    []string{"apache::default", "php::default"},
+		Deploy:   []string{"deploy::default", "deploy::php"},
+		Undeploy: []string{"deploy::php-undeploy"},
+		Shutdown: []string{"apache::stop"},
+	},
 	models.LayerJavaApp: {
 		Setup:    []string{"nginx::default", "java::default"},
 		Deploy:   []string{"deploy::default", "deploy::java"},
@@ -94,6 +100,12 @@ var appRecipes = map[models.LayerType]map[models.CommandName][]string{
 		models.CommandStart:    {"deploy::nodejs-start"},
 		models.CommandStop:     {"deploy::nodejs-stop"},
 		models.CommandRestart:  {"deploy::nodejs-restart"},
+	},
+	models.LayerPHPApp: {
+		models.CommandRollback: {"deploy::php-rollback"},
+		models.CommandStart:    {"apache::start"},
+		models.CommandStop:     {"apache::stop"},
+		models.CommandRestart:  {"apache::restart"},
 	},
 	models.LayerJavaApp: {
 		models.CommandRollback: {"deploy::java-rollback"},

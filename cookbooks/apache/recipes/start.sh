@@ -1,0 +1,3 @@
+. files/paths.sh
+opsyard-agent file /run/opsyard/draining --state absent
+opsyard-agent service "$apache" --start
