@@ -229,6 +229,26 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// An instance knows its own name before it is online, by whichever kind of
+// address; a name with a line of its own does not get into the file.
+func TestHostsOfItself(t *testing.T) {
+	i := setup(t)
+	doc := stack(map[string][]string{"web": {"web2"}})
+	own := doc["opsworks"].(map[string]any)["instance"].(map[string]any)
+	own["private_ip"] = "fd00::11"
+	i.attributes(t, doc)
+	i.run(t, "opsyard_initial_setup::configure")
+	if got := i.read(t, "etc/hosts"); !strings.Contains(got, "\nfd00::11 web1 web1.localdomain\n") || !strings.Contains(got, "\n10.1.0.10 web2 ") {
+		t.Errorf("hosts are\n%s", got)
+	}
+	own["hostname"] = "x\n10.9.9.9 evil"
+	i.attributes(t, doc)
+	i.job.Items = []recipe.Item{{Recipe: recipe.Name{Cookbook: "opsyard_initial_setup", Recipe: "configure"}, BuiltIn: true}}
+	if err := shell.New().Run(t.Context(), i.job, &recipetest.Recorder{}); err == nil || strings.Contains(i.read(t, "etc/hosts"), "evil") {
+		t.Errorf("got %v and\n%s", err, i.read(t, "etc/hosts"))
+	}
+}
+
 func TestDemo(t *testing.T) {
 	i := setup(t)
 	i.attributes(t, stack(map[string][]string{"web": {"web1", "web2"}}))
