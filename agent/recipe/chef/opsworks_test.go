@@ -382,16 +382,48 @@ ruby_block('search') { block {
   puts "key #{search('aws_opsworks_instance', 'self:true').first['ssh_host_rsa_key_private']}"
 } }`
 
-// TestSearch: recipes find the apps of their command, with the stand-in and with
-// a real client where there is one.
-func TestSearch(t *testing.T) {
+// reading is a recipe as people had them on Chef 11.
+const reading = `# node
+ruby_block('node') { block {
+  puts
+  node['deploy'].each { |app, deploy| puts "deploys #{app} to #{deploy['environment_variables']['MODE']}" }
+  puts "clients #{node['mysql']['clients'].join(' ')}"
+  puts "is #{node['opsworks']['instance']['hostname']}"
+  search(:node, 'role:db-master').each { |peer| puts "found #{peer['hostname']} at #{peer['ipaddress']}" }
+} }`
+
+// clients are the PATHs of the stand-in, and of a real client where there is one.
+func clients(t *testing.T) map[string]string {
+	t.Helper()
 	paths := map[string]string{"stand-in": program(t, "chef-client") + ":/usr/bin:/bin"}
 	for _, name := range []string{"cinc-client", "chef-client"} {
 		if path, err := exec.LookPath(name); err == nil {
 			paths[name] = filepath.Dir(path) + ":/usr/bin:/bin"
 		}
 	}
-	for name, path := range paths {
+	return paths
+}
+
+// TestNode: recipes read the node's attributes and find their peers.
+func TestNode(t *testing.T) {
+	for name, path := range clients(t) {
+		t.Run(name, func(t *testing.T) {
+			i := newInstance(t, "PATH="+path)
+			printed := i.run(read(t, "chef11.json"), "deploy", reading)
+			for _, want := range []string{"deploys shop to from custom JSON\n", "clients 10.0.0.2\n", "is rails-app1\n", "found db-master1 at 10.0.0.3\n"} {
+				if strings.Count(printed, want) != 1 {
+					t.Errorf("prints %q %d times\n%s", want, strings.Count(printed, want), printed)
+				}
+			}
+			i.nothingLeft()
+		})
+	}
+}
+
+// TestSearch: recipes find the apps of their command, with the stand-in and with
+// a real client where there is one.
+func TestSearch(t *testing.T) {
+	for name, path := range clients(t) {
 		t.Run(name, func(t *testing.T) {
 			for kind, apps := range map[string][]string{"deploy": {"shop"}, "setup": {"shop", "tools"}, "configure": nil} {
 				i := newInstance(t, "PATH="+path)

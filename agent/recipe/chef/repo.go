@@ -146,8 +146,12 @@ func writePeers(w *workspace.Workspace, st state) error {
 		if host == st.Opsworks.Instance.Hostname {
 			continue // the client makes its own
 		}
+		runList := make([]string, len(layers[host])) // where the search for a role looks
+		for n, layer := range layers[host] {
+			runList[n] = "role[" + layer + "]"
+		}
 		node := map[string]any{
-			"name": host, "chef_type": "node", "json_class": "Chef::Node", "chef_environment": "_default",
+			"run_list": runList, "name": host, "chef_type": "node", "json_class": "Chef::Node", "chef_environment": "_default",
 			"automatic": map[string]any{"hostname": host, "ipaddress": instance["private_ip"], "roles": layers[host]},
 			"normal":    map[string]any{"opsworks": map[string]any{"instance": instance}},
 		}

@@ -176,6 +176,8 @@ func (c *client) recipe(name string) error {
 		return c.stubborn()
 	case "search":
 		return c.search()
+	case "node":
+		return c.readNode()
 	default:
 		return c.block(name, does)
 	}
@@ -218,6 +220,34 @@ func (c *client) block(name string, does recipetest.Behaviour) error {
 	if does == recipetest.Fail {
 		return c.execute(`sh -c "exit 7"`)
 	}
+	return nil
+}
+
+// readNode prints what the recipe "reading" does.
+func (c *client) readNode() error {
+	c.total, c.updated = c.total+1, c.updated+1
+	fmt.Print("  * ruby_block[node] action run\n")
+	deploys, _ := at(c.node, "deploy")
+	for app := range deploys.(map[string]any) {
+		mode, _ := at(deploys, app+".environment_variables.MODE")
+		fmt.Printf("deploys %s to %v\n", app, mode)
+	}
+	client, _ := at(c.node, "mysql.clients.0")
+	self, _ := at(c.node, "opsworks.instance.hostname")
+	fmt.Printf("clients %v\nis %v\n", client, self)
+	peers, _ := filepath.Glob(filepath.Join(c.config["node_path"], "*.json"))
+	for _, file := range peers {
+		var peer map[string]any
+		text, _ := os.ReadFile(file)
+		if err := json.Unmarshal(text, &peer); err != nil {
+			return err
+		}
+		if role, _ := at(peer, "run_list.0"); role == "role[db-master]" {
+			address, _ := at(peer, "automatic.ipaddress")
+			fmt.Printf("found %v at %v\n", peer["name"], address)
+		}
+	}
+	fmt.Print("\n    - execute the ruby block\n  \n")
 	return nil
 }
 
