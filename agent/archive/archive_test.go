@@ -55,11 +55,42 @@ func TestUnpackHostileArchives(t *testing.T) {
 	}
 }
 
+// Every format gives the same files.
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "zip"} {
+		dest := t.TempDir()
+		if err := archive.Unpack(t.Context(), "testdata/app."+format, dest, archive.DefaultLimits); err != nil {
+			t.Errorf("%s: %v", format, err)
+			continue
+		}
+		if text, err := os.ReadFile(filepath.Join(dest, "app/link")); err != nil || string(text) != "hello\n" {
+			t.Errorf("%s: %q %v", format, text, err)
+		}
+		if info, err := os.Stat(filepath.Join(dest, "app/bin/run")); err != nil || info.Mode().Perm() != 0o755 {
+			t.Errorf("%s: mode %v %v", format, info, err)
+		}
+	}
+	// A window of 256 MiB is memory that an archive may not ask for.
+	if err := archive.Unpack(t.Context(), "testdata/window.tar.xz", t.TempDir(), archive.DefaultLimits); !errors.Is(err, archive.ErrTruncated) {
+		t.Errorf("a large window: %v", err)
+	}
+}
+
 // FuzzUnpack: no input may panic or write outside.
 func FuzzUnpack(f *testing.F) {
 	f.Add([]byte("PK\x03\x04"))
 	f.Add([]byte{0x1f, 0x8b, 8})
 	f.Add(make([]byte, 1024))
+	seeds, err := filepath.Glob("testdata/*")
+	if err != nil || len(seeds) == 0 {
+		f.Fatal("the seeds are missing")
+	}
+	for _, seed := range seeds {
+		if data, err := os.ReadFile(seed); err == nil {
+			f.Add(data)
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		above := t.TempDir()
 		dest, file := filepath.Join(above, "dest"), filepath.Join(above, "file")

@@ -45,10 +45,7 @@ func gitRevision(revision string) bool {
 		!strings.Contains(revision, "@{") && !strings.ContainsAny(revision, " ~^:?*[\\")
 }
 
-var (
-	commitHash = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
-	partOfHash = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
-)
+var partOfHash = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
 
 // fetchGit makes a shallow checkout without history: what is deployed is a
 // tree of files, and a .git directory in a document root would show it all.

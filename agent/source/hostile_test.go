@@ -239,8 +239,8 @@ func serve(t *testing.T, path string, data []byte) string {
 	return srv.URL + path
 }
 
-func body(make func(t *testing.T) []byte) func(*testing.T) protocol.Source {
-	return func(t *testing.T) protocol.Source { return archiveAt(serve(t, "/app.tgz", make(t))) }
+func body(pack func(t *testing.T) []byte) func(*testing.T) protocol.Source {
+	return func(t *testing.T) protocol.Source { return archiveAt(serve(t, "/app.tgz", pack(t))) }
 }
 
 func tarred(entries ...entry) func(*testing.T) protocol.Source {

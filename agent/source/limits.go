@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -83,7 +84,7 @@ func (j *job) watch(ctx context.Context) (context.Context, func()) {
 
 // exactly names the limit that was set, not the one that was watched.
 func (j *job) exactly(err error) error {
-	if e, ok := err.(*overLimit); ok && e.files {
+	if e, ok := errors.AsType[*overLimit](err); ok && e.files {
 		return j.limits.TooManyFiles()
 	}
 	return j.limits.TooManyBytes()
