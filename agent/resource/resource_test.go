@@ -23,6 +23,8 @@ type bundle struct {
 	dry  bool
 	now  time.Time
 	out  bytes.Buffer
+	// machine runs the services of apps.
+	machine appMachine
 }
 
 func setup(t *testing.T) *bundle {
@@ -37,6 +39,7 @@ func (b *bundle) run(t *testing.T, args ...string) (code int, host *host) {
 	t.Helper()
 	b.out.Reset()
 	host = newHost()
+	host.machine = b.machine
 	host.root, host.dryRun, host.now = b.root, b.dry, func() time.Time { return b.now }
 	p := &program{host: host, out: &b.out, errs: &b.out}
 	return p.run(t.Context(), args), host

@@ -201,7 +201,7 @@ func (s *served) rest(release string) error {
 // handOver starts the release in the other slot, and gives it the requests when
 // it answers. Whatever fails before that is undone.
 func (s *served) handOver(ctx context.Context, old slot, release string) error {
-	if err := s.choosePorts(); err != nil {
+	if err := s.choosePorts(ctx); err != nil {
 		return err
 	}
 	next := s.slot(1 - s.state.Slot)

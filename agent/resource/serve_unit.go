@@ -37,7 +37,7 @@ const (
 )
 
 // choosePorts gives a new service two ports that no other app has.
-func (s *served) choosePorts() error {
+func (s *served) choosePorts(ctx context.Context) error {
 	if s.state.Ports[0] != 0 {
 		return nil
 	}
@@ -46,7 +46,7 @@ func (s *served) choosePorts() error {
 		return err
 	}
 	for port := firstPort; port < lastPort; port += 2 {
-		if !taken[port] && free(port) && free(port+1) {
+		if !taken[port] && free(ctx, port) && free(ctx, port+1) {
 			s.state.Ports = [2]int{port, port + 1}
 			return nil
 		}
@@ -74,8 +74,8 @@ func (s *served) takenPorts() (map[int]bool, error) {
 	return taken, nil
 }
 
-func free(port int) bool {
-	l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+func free(ctx context.Context, port int) bool {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:"+strconv.Itoa(port))
 	if err != nil {
 		return false
 	}
