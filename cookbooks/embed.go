@@ -14,7 +14,7 @@ import (
 
 // FS holds one directory per cookbook.
 //
-//go:embed apache deploy haproxy java memcached monitoring mysql nginx nodejs opsyard_demo opsyard_initial_setup php postgresql program redis
+//go:embed apache deploy haproxy java memcached monitoring mysql nginx nodejs opsyard_demo opsyard_initial_setup php postgresql program rails redis
 var FS embed.FS
 
 // Archive is FS as a tar.gz file, the same bytes in every process of a build.

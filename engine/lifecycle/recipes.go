@@ -58,6 +58,13 @@ var builtIn = map[models.LayerType]models.Recipes{
 		Undeploy: []string{"deploy::php-undeploy"},
 		Shutdown: []string{"apache::stop"},
 	},
+	models.LayerRailsApp: {
+		Setup:     []string{"nginx::default", "rails::default"},
+		Configure: []string{"rails::configure"},
+		Deploy:    []string{"deploy::default", "deploy::rails"},
+		Undeploy:  []string{"deploy::rails-undeploy"},
+		Shutdown:  []string{"nginx::stop", "deploy::services-stop"},
+	},
 	models.LayerJavaApp: {
 		Setup:    []string{"nginx::default", "java::default"},
 		Deploy:   []string{"deploy::default", "deploy::java"},
@@ -106,6 +113,12 @@ var appRecipes = map[models.LayerType]map[models.CommandName][]string{
 		models.CommandStart:    {"apache::start"},
 		models.CommandStop:     {"apache::stop"},
 		models.CommandRestart:  {"apache::restart"},
+	},
+	models.LayerRailsApp: {
+		models.CommandRollback: {"deploy::rails-rollback"},
+		models.CommandStart:    {"deploy::rails-start"},
+		models.CommandStop:     {"deploy::rails-stop"},
+		models.CommandRestart:  {"deploy::rails-restart"},
 	},
 	models.LayerJavaApp: {
 		models.CommandRollback: {"deploy::java-rollback"},

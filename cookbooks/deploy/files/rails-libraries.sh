@@ -1,7 +1,7 @@
 # rails-libraries.sh GEMFILE.LOCK installs what building its gems needs. A file
 # without gems of a server needs nothing.
-lock=$1
-grep -qs '^GEM$' "$lock" && grep -q '^    [a-z]' "$lock" || exit 0
+gems=$(sed -n '/^GEM$/,/^$/ s/^    \([^ ][^ ]*\) .*/\1/p' "$1" 2>/dev/null || true)
+[ -n "$gems" ] || exit 0
 case $OPSYARD_OS_FAMILY in
   debian)
     packages='build-essential ruby-dev libyaml-dev pkg-config git'
@@ -12,7 +12,7 @@ case $OPSYARD_OS_FAMILY in
     mysql=mariadb-connector-c-devel postgresql=libpq-devel sqlite=sqlite-devel
     ;;
 esac
-needs() { ! grep -q "^    $1 (" "$lock" || packages+=" $2"; }
+needs() { ! grep -qx "$1" <<<"$gems" || packages+=" $2"; }
 needs mysql2 $mysql
 needs pg $postgresql
 needs sqlite3 $sqlite

@@ -3,10 +3,18 @@
 app=$1 release=$2 rails_env=$3
 user=$(opsyard-agent attr "deploy.$app.user" --default deploy)
 shared=$(opsyard-agent attr "deploy.$app.deploy_to" --default "/srv/www/$app")/shared
-as_app() { opsyard-agent exec --user "$user" --cwd "$release" "$@"; }
+# What is run here knows the app's environment, as the app does.
+opsyard-agent app environment "$app" "$shared/config/environment.sh" --format shell --owner "$user" --mode 0600
+as_app() { # WHAT FLAG… SCRIPT
+  opsyard-agent exec "${@:2:$#-2}" --user "$user" --cwd "$release" -- bash -euo pipefail -c "# $1
+. ../../shared/config/environment.sh
+rails_env=$rails_env
+$(cat files/rails-env.sh)
+${!#}"
+}
 
 # The links are the user's own doing: a release is of unknown origin.
-link() { as_app --unless "[ '$release/$1' -ef '$shared/$1' ]" -- ln -sfn "../../../shared/$1" "$1"; }
+link() { as_app "link $1" --unless "[ '$release/$1' -ef '$shared/$1' ]" "ln -sfn '../../../shared/$1' '$1'"; }
 opsyard-agent template memcached.yml.tmpl "$shared/config/memcached.yml" --set "env=$rails_env" --owner "$user" --mode 0640
 link config/memcached.yml
 if [ -n "$(opsyard-agent attr --private "apps.$app.database.host" --default '')" ]; then
@@ -23,5 +31,12 @@ fi
 
 if [ -f "$release/Gemfile" ] && [ "$(opsyard-agent attr --private "apps.$app.attributes.AutoBundleOnDeploy" --default true)" != false ]; then
   bash -euo pipefail files/rails-libraries.sh "$release/Gemfile.lock"
-  as_app --creates "$release/tmp/.bundled" -- bash -euo pipefail -c "$(cat files/rails-bundle.sh)"
+  as_app 'bundle install' --creates "$release/tmp/.bundled" "$(cat files/rails-bundle.sh)"
+fi
+
+# Assets that came compiled stay as they are.
+if [ -d "$release/app/assets" ] && [ ! -e "$release/public/assets" ] &&
+  grep -qsE '^    (sprockets-rails|propshaft|webpacker|shakapacker|vite_rails) \(' "$release/Gemfile.lock" &&
+  [ "$(opsyard-agent attr "deploy.$app.assets_precompile" --default true)" != false ]; then
+  as_app 'compile assets' --creates "$release/tmp/.assets" 'bin/rails assets:precompile && touch tmp/.assets'
 fi

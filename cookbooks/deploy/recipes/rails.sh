@@ -16,9 +16,8 @@ $(cat files/rails-env.sh)"
     bash -euo pipefail files/rails-prepare.sh "$app" "$dir" "$rails_env"
     opsyard-agent release hook "$app" before_migrate
     opsyard-agent release migrate "$app" -- bash -euo pipefail -c "$setting
-$(opsyard-agent attr "deploy.$app.migrate_command" --default 'bin/rails db:migrate')"
+$(opsyard-agent attr "deploy.$app.migrate_command" --default "$(cat files/rails-migrate.sh)")"
     opsyard-agent release hook "$app" before_symlink
-    bash -euo pipefail files/rails-assets.sh "$app" "$dir" "$setting"
     opsyard-agent release hook "$app" before_restart
   fi
   opsyard-agent app serve "$app" --command "$setting

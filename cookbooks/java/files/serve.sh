@@ -48,9 +48,4 @@ opsyard-agent service "opsyard-java-$app" --enable --start
 opsyard-agent template context.xml.tmpl "$base/context.xml" --private --mode 0600 --set "app=$app" --set "docbase=$docbase" \
   --notify "bash -euo pipefail files/publish.sh $app $user"
 
-if [ "$(opsyard-agent attr "deploy.$app.ssl_support" --default false)" = true ]; then
-  opsyard-agent template ../../deploy/templates/certificate.pem.tmpl "/etc/nginx/ssl/$app.pem" --private --set "app=$app" --mode 0600
-  opsyard-agent file "/etc/nginx/ssl/$app.key" --private "apps.$app.private_key" --mode 0600
-fi
-opsyard-agent template site.conf.tmpl "/etc/nginx/sites-enabled/$app.conf" --set "app=$app" --set "port=$port" \
-  --notify 'nginx -t -q && opsyard-agent service nginx --reload'
+(cd ../deploy && bash -euo pipefail files/site.sh app-site.conf.tmpl "$app" --set "upstream=127.0.0.1:$port")

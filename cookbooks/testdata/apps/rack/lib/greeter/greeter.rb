@@ -1,0 +1,1 @@
+module Greeter; GREETING = "from a bundle"; end
