@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -120,6 +121,9 @@ type oldFile struct {
 
 // readFile follows links: the file behind one is what is read and written.
 func readFile(path string) (oldFile, error) {
+	if err := refuseForeignLinks(path); err != nil {
+		return oldFile{}, err
+	}
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
@@ -135,6 +139,35 @@ func readFile(path string) (oldFile, error) {
 	}
 	content, err := os.ReadFile(path)
 	return oldFile{path, true, info, content}, err
+}
+
+// refuseForeignLinks keeps users from having root write elsewhere: a link that a
+// user laid on the way to a file may lead only to what is the same user's.
+func refuseForeignLinks(path string) error {
+	for end := 1; end <= len(path); end++ {
+		if end < len(path) && path[end] != '/' {
+			continue
+		}
+		link, err := os.Lstat(path[:end])
+		if err != nil {
+			return nil // what comes next tells, or makes it
+		}
+		if link.Mode()&fs.ModeSymlink == 0 || owned(link) == 0 || owned(link) == os.Geteuid() {
+			continue
+		}
+		if target, err := os.Stat(path[:end]); err == nil && owned(target) != owned(link) {
+			return fmt.Errorf("%s is a link of user %d to what is not theirs, it is not followed", path[:end], owned(link))
+		}
+	}
+	return nil
+}
+
+// owned is the number of the user that a file belongs to.
+func owned(info fs.FileInfo) int {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(stat.Uid)
+	}
+	return 0
 }
 
 func (f oldFile) restore() error {

@@ -373,3 +373,30 @@ func TestArchiveHelper(t *testing.T) {
 		t.Errorf("left behind: %v", entries)
 	}
 }
+
+// Root writes into directories of apps, whose users lay links there.
+func TestFileFollowsNoForeignLinks(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to give files away")
+	}
+	b := setup(t)
+	b.write(t, "etc/secret", "root's\n")
+	b.write(t, "srv/app/own", "")
+	for name, target := range map[string]string{"file": "etc/secret", "dir": "etc", "mine": "srv/app/own"} {
+		if err := os.Symlink(b.path(target), b.path("srv/app/"+name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Lchown(b.path("srv/app/"+name), 12345, 12345); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(b.path("srv/app/own"), 12345, 12345); err != nil {
+		t.Fatal(err)
+	}
+	b.fails(t, 1, "is not followed", "file", "/srv/app/file", "--content", "x")
+	b.fails(t, 1, "is not followed", "file", "/srv/app/dir/new", "--content", "x")
+	b.holds(t, "etc/secret", "root's\n")
+	b.gone(t, "etc/new")
+	b.changes(t, 1, 0, "file", "/srv/app/mine", "--content", "x")
+	b.holds(t, "srv/app/own", "x\n")
+}
