@@ -24,6 +24,8 @@ func TestRunList(t *testing.T) {
 	web := layer(models.LayerWeb, "web", models.Recipes{Setup: []string{"mine"}, Deploy: []string{"mine::deploy"}})
 	worker := layer(models.LayerCustom, "worker", models.Recipes{Setup: []string{"mine", "jobs::setup"}, Configure: []string{"jobs::members"}})
 	lb := layer(models.LayerLB, "lb", models.Recipes{})
+	programs := layer(models.LayerCustom, "go", models.Recipes{})
+	programs.Engine = models.EngineProgram
 	for name, test := range map[string]struct {
 		command models.CommandName
 		layers  []models.Layer
@@ -41,7 +43,11 @@ func TestRunList(t *testing.T) {
 		"ExecuteRecipesAsNamed":     {models.CommandExecuteRecipes, []models.Layer{web}, []string{"b", "a::x", "b"}, true, []string{"b::default", "a::x", "b::default"}},
 		"UpdateCookbooksRunsNone":   {models.CommandUpdateCustomCookbooks, []models.Layer{web}, nil, true, nil},
 		"RollbackOnTheLayerThatHas": {models.CommandRollback, []models.Layer{web, lb}, nil, true, []string{"deploy::web-rollback"}},
-		"RollbackOnACustomLayer":    {models.CommandRollback, []models.Layer{worker}, nil, true, nil},
+		"RollbackOfPrograms":        {models.CommandRollback, []models.Layer{programs}, nil, true, []string{"deploy::program-rollback"}},
+		"DeployOfPrograms":          {models.CommandDeploy, []models.Layer{programs}, nil, true, []string{"deploy::default", "deploy::program"}},
+		"SetupOnceForTwoLayers": {models.CommandSetup, []models.Layer{layer(models.LayerNodejsApp, "nodejs-app", models.Recipes{}), programs}, nil, false,
+			[]string{"nginx::default", "nodejs::default", "program::default", "deploy::default", "deploy::nodejs", "deploy::program"}},
+		"RollbackOnACustomLayer": {models.CommandRollback, []models.Layer{worker}, nil, true, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
