@@ -127,7 +127,7 @@ func (h *Handlers) appForm(w http.ResponseWriter, r *http.Request, stack *models
 }
 
 // dataSources reads what the app's database can be: databases that are
-// registered, and instances of the MySQL layer.
+// registered, and instances of the database layer.
 func (h *Handlers) dataSources(ctx context.Context, stack models.StackID, p *views.AppForm) error {
 	databases, err := h.Store.RdsDbInstances.InStack(ctx, stack)
 	if err != nil {

@@ -86,6 +86,7 @@ func (h *Handlers) createLayer(w http.ResponseWriter, r *http.Request, stack *mo
 	if form.Get("form") == "whole" { // else the defaults of the type stay
 		l.AutoAssignElasticIPs = form.Get("AutoAssignElasticIps") != ""
 		l.CustomSecurityGroupIDs = strings.Fields(form.Get("CustomSecurityGroupIds"))
+		l.Engine = form.Get("Engine")
 		fillAttributes(&l, form)
 	}
 	made, err := h.Engine.CreateLayer(r.Context(), l)

@@ -73,7 +73,7 @@ func (h *Handlers) updateLayer(w http.ResponseWriter, r *http.Request, stack *mo
 // Filtered, and writing that back keeps them.
 func generalForm(l *models.Layer) views.Form {
 	v := url.Values{
-		"Name": {l.Name}, "Shortname": {l.Shortname}, "ExecutionTimeout": {strconv.Itoa(l.Shutdown.ExecutionTimeout)},
+		"Name": {l.Name}, "Shortname": {l.Shortname}, "Engine": {l.Engine}, "ExecutionTimeout": {strconv.Itoa(l.Shutdown.ExecutionTimeout)},
 		"Packages": {strings.Join(l.Packages, "\n")},
 	}
 	for name, on := range map[string]bool{
@@ -111,6 +111,9 @@ func fillGeneral(l *models.Layer, form url.Values) error {
 	l.InstallUpdatesOnBoot = form.Get("InstallUpdatesOnBoot") != ""
 	l.UseEbsOptimizedInstances = form.Get("UseEbsOptimizedInstances") != ""
 	l.Packages = strings.Fields(form.Get("Packages"))
+	if form.Has("Engine") { // a field that is fixed is not sent
+		l.Engine = form.Get("Engine")
+	}
 	fillAttributes(l, form)
 	return nil
 }

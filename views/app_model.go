@@ -78,9 +78,9 @@ func dataSource(a models.App) string {
 	name := d.Arn[strings.LastIndexAny(d.Arn, ":/")+1:]
 	switch d.Type {
 	case models.DataSourceAutoSelect:
-		return "the MySQL layer of this stack"
+		return "the database layer of this stack"
 	case models.DataSourceMysql:
-		return strings.TrimSpace("MySQL instance " + name)
+		return strings.TrimSpace("database instance " + name)
 	case models.DataSourceRds:
 		return "RDS instance " + name
 	}
@@ -118,9 +118,9 @@ type AppForm struct {
 	App   *models.App // nil for a new one
 	Form  Form
 	Env   []EnvRow
-	// What a data source can be, besides the MySQL layer: by ARN and name.
+	// What a data source can be, besides the database layer: by ARN and name.
 	Databases []ArnChoice // registered with the stack
-	Mysql     []ArnChoice // instances of the MySQL layer
+	Mysql     []ArnChoice // instances of the database layer
 }
 
 // ArnChoice is something that forms name by its ARN.
@@ -198,8 +198,8 @@ func sourceOptions(chosen string) []ui.Option {
 func dataSourceOptions(chosen string) []ui.Option {
 	return []ui.Option{
 		{Value: "", Label: "None", Selected: chosen == "" || chosen == "None"},
-		{Value: "AutoSelectOpsworksMysqlInstance", Label: "The MySQL layer of this stack", Selected: chosen == "AutoSelectOpsworksMysqlInstance"},
-		{Value: "OpsworksMysqlInstance", Label: "One MySQL instance", Selected: chosen == "OpsworksMysqlInstance"},
+		{Value: "AutoSelectOpsworksMysqlInstance", Label: "The database layer of this stack", Selected: chosen == "AutoSelectOpsworksMysqlInstance"},
+		{Value: "OpsworksMysqlInstance", Label: "One instance of the database layer", Selected: chosen == "OpsworksMysqlInstance"},
 		{Value: "RdsDbInstance", Label: "RDS instance", Selected: chosen == "RdsDbInstance"},
 	}
 }

@@ -1490,7 +1490,7 @@ func appDataSource(p AppForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ui.Select(ui.FieldProps{Name: "MysqlArn", Label: "MySQL instance", Hint: "For one instance of the MySQL layer."}, arnOptions(p.Mysql, p.Form.Value("MysqlArn"))).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Select(ui.FieldProps{Name: "MysqlArn", Label: "Instance", Hint: "For one instance of the database layer."}, arnOptions(p.Mysql, p.Form.Value("MysqlArn"))).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1511,7 +1511,7 @@ func appDataSource(p AppForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ui.Field(p.Form.input("DatabaseName", "Database name", "The schema that the app uses.")).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Field(p.Form.input("DatabaseName", "Database name", "Empty means the short name of the app.")).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

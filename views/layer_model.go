@@ -41,7 +41,7 @@ type LayerShow struct {
 
 // Sentence says what the layer is and how its instances do.
 func (p LayerShow) Sentence() Sentence {
-	s := Sentence{Lead: LayerKind(p.Layer.Type) + "."}
+	s := Sentence{Lead: layerLead(p.Layer) + "."}
 	total, online := p.Counts.Total(), p.Counts[models.InstanceOnline]
 	switch {
 	case total == 0:
@@ -111,6 +111,7 @@ func LayerFacts(l models.Layer) []Fact {
 	return facts(
 		Fact{Name: "Layer id", Value: string(l.ID), Code: true},
 		Fact{Name: "Type", Value: string(l.Type), Code: true},
+		Fact{Name: "Served by", Value: EngineName(l)},
 		Fact{Name: "Short name", Value: l.Shortname, Code: true},
 		Fact{Name: "Healing flag", Value: onOff[l.EnableAutoHealing]},
 		Fact{Name: "Shutdown timeout", Value: fmt.Sprintf("%d s", l.Shutdown.ExecutionTimeout)},

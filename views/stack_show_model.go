@@ -95,9 +95,9 @@ var layerKinds = map[models.LayerType]struct{ name, purpose string }{
 	models.LayerNodejsApp:   {"Node.js app server", "Runs Node.js apps and restarts them when they end."},
 	models.LayerJavaApp:     {"Java app server", "Runs Java web apps in Tomcat."},
 	models.LayerAWSFlowRuby: {"AWS Flow (Ruby)", "Hosts workers of AWS Flow Framework for Ruby."},
-	models.LayerDBMaster:    {"MySQL", "One MySQL server; app servers get its address and password."},
-	models.LayerMemcached:   {"Memcached", "Cache servers that every app server of the stack learns of."},
-	models.LayerMonitoring:  {"Ganglia", "Collects and draws figures of all instances of the stack."},
+	models.LayerDBMaster:    {"Database", "One MySQL or PostgreSQL server, with a database and a user for each app that chooses it."},
+	models.LayerMemcached:   {"Memcached", "A cache, Memcached or Redis, whose address app servers get."},
+	models.LayerMonitoring:  {"Monitoring", "Prometheus, which watches the load of all instances of the stack."},
 	models.LayerECSCluster:  {"ECS cluster", "Registers its instances with an ECS cluster."},
 	models.LayerCustom:      {"Custom layer", "Your own role: nothing built in, only your recipes."},
 }
