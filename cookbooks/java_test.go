@@ -1,7 +1,10 @@
 package cookbooks_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +27,10 @@ func TestJavaOnMachines(t *testing.T) {
 	if _, body := get(s.client, s.url); strings.TrimSpace(body) != want {
 		t.Errorf("the app says %q, want %q", body, want)
 	}
+	s.app.extra = map[string][]byte{"target/hello.war": war(t, "second from a WAR")}
 	s.deploy(t, ctx, "second")
+	s.app.extra = nil
+	s.says(t, "second from a WAR")
 	s.deployBroken(t, ctx)
 	s.rollback(t, ctx, "first")
 	s.controls(t, ctx, "first")
@@ -41,6 +47,21 @@ func TestJavaOnMachines(t *testing.T) {
 		t.Errorf("others read %s", out)
 	}
 	s.end(t, ctx)
+}
+
+// war is what a build would leave, with one page.
+func war(t *testing.T, page string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	archive := zip.NewWriter(&out)
+	w, err := archive.Create("index.jsp")
+	if err == nil {
+		_, err = w.Write([]byte(`<%@ page session="false" %>` + page))
+	}
+	if err := errors.Join(err, archive.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // deployBroken deploys a version that cannot start.
