@@ -28,6 +28,8 @@ type sample struct {
 	app         string
 	successful  models.DeploymentID
 	failed      models.DeploymentID
+	rolling     models.DeploymentID // waits between its batches
+	plan        string
 }
 
 // newSample makes the sample on process instances.
@@ -48,6 +50,10 @@ func newSample(t *testing.T, s *server, c *console) sample {
 	s.becomes(models.InstanceOnline, 2*time.Minute, ids...)
 	p.successful = c.deploy(p.stack, p.app)
 	s.successful(p.successful, time.Minute)
+	p.plan = c.made(in+"/run", url.Values{"Command": {string(models.CommandDeploy)}, "AppId": {p.app}, "Targets": {"all"}, "Batch": {"1"}, "do": {"review"},
+		"CustomJson": {`{"shop": {"ttl": 900}}`}, "Comment": {"Friday's release"}})
+	p.rolling = models.DeploymentID(c.made(in+"/run", url.Values{"Command": {string(models.CommandConfigure)}, "Targets": {"all"},
+		"Batch": {"1"}, "PauseSeconds": {"3600"}, "StopAfter": {"50"}, "StopAfterUnit": {"per cent"}}))
 	p.failed = c.deploy(p.stack, c.newApp(p.stack, "Broken", "file:///nowhere/at/all"))
 	s.ended(p.failed, time.Minute)
 	p.setupFailed = c.newInstances(p.stack, p.layer, 1)[0] // because of the broken app
@@ -83,7 +89,8 @@ func (p sample) pages() [][2]string {
 		{"load-balancers", in + "/resources?tab=load-balancers"}, {"team-new", "/team/new"},
 		{"apps", in + "/apps"}, {"app-new", in + "/apps/new"}, {"app", in + "/apps/" + p.app}, {"app-edit", in + "/apps/" + p.app + "/edit"},
 		{"run", in + "/run"}, {"run-deploy", in + "/run?command=deploy&app=" + p.app}, {"deployments", in + "/deployments"},
-		{"deployment", "/deployments/" + string(p.successful)}, {"deployment-failed", "/deployments/" + string(p.failed)}, {"not-found", "/stacks/nope"},
+		{"deployment", "/deployments/" + string(p.successful)}, {"deployment-failed", "/deployments/" + string(p.failed)}, {"plan", "/plans/" + p.plan},
+		{"deployment-rolling", "/deployments/" + string(p.rolling)}, {"run-planned", in + "/run?plan=" + p.plan}, {"not-found", "/stacks/nope"},
 	}
 }
 

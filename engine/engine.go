@@ -104,6 +104,7 @@ type Engine struct {
 	jobs       *jobs.Queue
 	dispatcher *dispatch.Dispatcher
 	contents   *contents
+	recipes    map[string]bool // of the built-in cookbooks
 	acks       *acknowledger
 	membership *membership
 	signIns    *throttle
@@ -124,6 +125,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	}
 	e.signIns = newThrottle(e.Clock)
 	e.contents = newContents(c.Store, e.Clock)
+	e.recipes = recipesIn(c.Cookbooks)
 	var err error
 	if e.contents.cookbooks, err = e.contents.put(ctx, c.Cookbooks); err != nil {
 		return nil, err

@@ -169,6 +169,7 @@ func (l *leaf) put(path string, object map[string]any, origin string, show func(
 		case child == nil:
 			child = &leaf{}
 		case child.children != nil && opens:
+		case opens && emptyObject(child.value): // is filled, not replaced
 		case child.children == nil && child.value != nil:
 			child.lost = append([]models.PlanAttribute{{Path: at, Value: show(at, child.value), Origin: child.origin}}, child.lost...)
 		case child.children != nil && !isObject:
@@ -187,6 +188,11 @@ func (l *leaf) put(path string, object map[string]any, origin string, show func(
 		}
 		child.put(at, inner, origin, show)
 	}
+}
+
+func emptyObject(value any) bool {
+	object, ok := value.(map[string]any)
+	return ok && len(object) == 0
 }
 
 // summed tells whether an object is shown as one value: too many members for a

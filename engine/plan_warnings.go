@@ -1,12 +1,15 @@
 package engine
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
-	"opsyard/engine/lifecycle"
 	"opsyard/models"
 	"opsyard/models/store"
 )
@@ -58,7 +61,7 @@ func (p *planner) warnCookbooks() []string {
 	var missing []string
 	for _, g := range p.content.Groups {
 		for _, r := range g.Recipes {
-			if !r.BuiltIn && !slices.Contains(missing, r.Recipe) && !p.e.providesRecipe(r.Recipe) {
+			if !r.BuiltIn && !slices.Contains(missing, r.Recipe) && !p.e.recipes[r.Recipe] {
 				missing = append(missing, r.Recipe)
 			}
 		}
@@ -69,18 +72,24 @@ func (p *planner) warnCookbooks() []string {
 	return []string{fmt.Sprintf("The stack has no custom cookbooks, which should hold %s.", strings.Join(missing, ", "))}
 }
 
-// providesRecipe tells whether a recipe that somebody named is one of the
-// built-in ones.
-func (e *Engine) providesRecipe(name string) bool {
-	for _, t := range models.LayerTypes {
-		own, _ := lifecycle.BuiltIn(t)
-		for _, event := range models.Events {
-			if slices.ContainsFunc(append(own.For(event), lifecycle.Common.For(event)...), func(r string) bool { return lifecycle.Qualified(r) == name }) {
-				return true
-			}
+// recipesIn lists the recipes of an archive of cookbooks by their full names;
+// nothing when it cannot be read.
+func recipesIn(archive []byte) map[string]bool {
+	names := map[string]bool{}
+	unzip, err := gzip.NewReader(bytes.NewReader(archive))
+	if err != nil {
+		return names
+	}
+	for files := tar.NewReader(unzip); ; {
+		file, err := files.Next()
+		if err != nil {
+			return names
+		}
+		parts := strings.Split(strings.TrimPrefix(file.Name, "./"), "/")
+		if len(parts) == 3 && parts[1] == "recipes" {
+			names[parts[0]+"::"+strings.TrimSuffix(parts[2], path.Ext(parts[2]))] = true
 		}
 	}
-	return false
 }
 
 // warnIdle is about instances that would run no recipe.

@@ -72,6 +72,9 @@ func (h *Handlers) deploymentPage(ctx context.Context, stack *models.Stack, d *m
 		return p, err
 	}
 	p.Progress = counts
+	if err := h.rollout(ctx, &p); err != nil {
+		return p, err
+	}
 	if p.Usual, err = h.Store.Deployments.Usual(ctx, d); err != nil {
 		return p, err
 	}

@@ -44,6 +44,7 @@ type fakeEngine struct {
 	asked     []engine.DeploymentRequest // of Deploy
 	cancelled []string                   // ids of deployments and commands
 	rolled    []string                   // what was asked of rolling deployments
+	stale     bool                       // plans are out of date
 }
 
 func (f *fakeEngine) SessionUser(ctx context.Context, cookie string) (*models.User, error) {

@@ -213,6 +213,18 @@ func (f *fakeEngine) DeleteApp(ctx context.Context, id models.AppID) error {
 
 // Deploy writes a deployment on the named instances, or on one.
 func (f *fakeEngine) Deploy(ctx context.Context, r engine.DeploymentRequest) (*models.Deployment, error) {
+	if f.stale {
+		return nil, models.Conflict("What runs would not be what the plan has shown.")
+	}
+	if r.PlanID != "" {
+		p, err := f.store.Plans.Get(ctx, r.PlanID)
+		if err != nil {
+			return nil, err
+		}
+		id := r.PlanID
+		r = p.Request
+		r.PlanID = id
+	}
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -260,7 +272,7 @@ func (f *fakeEngine) Plan(ctx context.Context, r engine.DeploymentRequest) (*mod
 	for n, id := range r.InstanceIDs {
 		group.Instances = append(group.Instances, models.PlanInstance{ID: id, Hostname: fmt.Sprintf("host-%d", n), Status: models.InstanceOnline})
 	}
-	p.Content = models.PlanContent{Groups: []models.PlanGroup{group}}
+	p.Content = models.PlanContent{Groups: []models.PlanGroup{group}, Batches: r.Rollout.Batches(len(group.Instances))}
 	return p, f.store.Plans.Create(ctx, p, 10)
 }
 

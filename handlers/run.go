@@ -44,6 +44,11 @@ func (h *Handlers) runDefaults(ctx context.Context, stack *models.Stack, q url.V
 	if q.Has("instance") {
 		v["InstanceIds"] = q["instance"]
 	}
+	if id := q.Get("plan"); id != "" {
+		if err := h.fillPlanned(ctx, stack, models.PlanID(id), v); err != nil {
+			return nil, err
+		}
+	}
 	if id := q.Get("again"); id != "" {
 		if err := h.fillAgain(ctx, stack, models.DeploymentID(id), v); err != nil {
 			return nil, err
@@ -67,13 +72,8 @@ func (h *Handlers) fillAgain(ctx context.Context, stack *models.Stack, id models
 	if d.StackID != stack.ID {
 		return models.NotFound("deployment", id)
 	}
-	v.Set("Command", string(d.CommandName))
-	v.Set("AppId", string(d.AppID))
-	v.Set("Recipes", strings.Join(d.Command.Args["recipes"], "\n"))
-	v.Set("CustomJson", d.CustomJSON)
-	v.Set("UpgradeOsTo", strings.Join(d.Command.Args["upgrade_os_to"], ""))
-	tick(v, "AllowReboot", d.Command.Flag("allow_reboot"))
-	tick(v, "Migrate", d.Command.Flag("migrate"))
+	fillCommand(v, d.Command, d.AppID, d.CustomJSON)
+	fillRollout(v, d.Rollout)
 	if d.Commands == 0 || d.Commands > namedTargets {
 		return nil
 	}
@@ -82,6 +82,39 @@ func (h *Handlers) fillAgain(ctx context.Context, stack *models.Stack, id models
 		v.Add("InstanceIds", string(id))
 	}
 	return err
+}
+
+func fillCommand(v url.Values, c models.DeploymentCommand, app models.AppID, customJSON string) {
+	v.Set("Command", string(c.Name))
+	v.Set("AppId", string(app))
+	v.Set("Recipes", strings.Join(c.Args["recipes"], "\n"))
+	v.Set("CustomJson", customJSON)
+	v.Set("UpgradeOsTo", strings.Join(c.Args["upgrade_os_to"], ""))
+	tick(v, "AllowReboot", c.Flag("allow_reboot"))
+	tick(v, "Migrate", c.Flag("migrate"))
+}
+
+// fillPlanned takes everything from a plan.
+func (h *Handlers) fillPlanned(ctx context.Context, stack *models.Stack, id models.PlanID, v url.Values) error {
+	p, err := h.Store.Plans.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if p.StackID != stack.ID {
+		return models.NotFound("plan", id)
+	}
+	r := p.Request
+	fillCommand(v, r.Command, r.AppID, r.CustomJSON)
+	fillRollout(v, r.Rollout)
+	v.Set("Comment", r.Comment)
+	tick(v, "DryRun", r.DryRun)
+	for _, id := range r.LayerIDs {
+		v.Add("LayerIds", string(id))
+	}
+	for _, id := range r.InstanceIDs {
+		v.Add("InstanceIds", string(id))
+	}
+	return nil
 }
 
 func (h *Handlers) runForm(w http.ResponseWriter, r *http.Request, stack *models.Stack, form views.Form) (views.RunForm, error) {
@@ -145,11 +178,17 @@ func (h *Handlers) targets(ctx context.Context, stack *models.Stack, named []str
 	return refs, nil
 }
 
-// run asks the engine for the command and leads to its page.
+// run asks the engine for a plan of the command, or for the command itself, and
+// leads to its page.
 func (h *Handlers) run(w http.ResponseWriter, r *http.Request, stack *models.Stack) {
 	request, err := runRequest(stack.ID, r.PostForm)
 	var d *models.Deployment
-	if err == nil {
+	var plan *models.Plan
+	switch {
+	case err != nil:
+	case r.PostFormValue("do") == "review":
+		plan, err = h.Engine.Plan(r.Context(), request)
+	default:
 		d, err = h.Engine.Deploy(r.Context(), request)
 	}
 	if err != nil {
@@ -160,6 +199,10 @@ func (h *Handlers) run(w http.ResponseWriter, r *http.Request, stack *models.Sta
 			}
 			return views.RunPage(page)
 		})
+		return
+	}
+	if plan != nil {
+		h.done(w, r, views.PlanHref(plan.ID), "")
 		return
 	}
 	h.done(w, r, views.DeploymentHref(d.ID), fmt.Sprintf("#%d runs on %s.", d.Number, views.Count(d.Commands, "instance")))
@@ -193,6 +236,10 @@ func runRequest(stack models.StackID, form url.Values) (engine.DeploymentRequest
 		Command: models.DeploymentCommand{Name: models.CommandName(form.Get("Command"))},
 	}
 	q.Command.Args = commandArgs(q.Command.Name, form)
+	var err error
+	if q.Rollout, err = rolloutOf(form); err != nil {
+		return q, err
+	}
 	if form.Get("Targets") != "some" {
 		return q, nil
 	}

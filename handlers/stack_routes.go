@@ -84,6 +84,11 @@ func (h *Handlers) stackRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /deployments/{deployment}", h.withDeployment(show, h.showDeployment))
 	mux.HandleFunc("POST /deployments/{deployment}/cancel", h.withDeployment(deploy, h.cancelDeployment))
 	mux.HandleFunc("POST /deployments/{deployment}/retry", h.withDeployment(deploy, h.retryDeployment))
+	mux.HandleFunc("POST /deployments/{deployment}/pause", h.withDeployment(deploy, h.rolloutDeed((planEngine).PauseRollout, "#%d pauses when this batch has ended.")))
+	mux.HandleFunc("POST /deployments/{deployment}/continue", h.withDeployment(deploy, h.rolloutDeed((planEngine).ContinueRollout, "#%d goes on.")))
+	mux.HandleFunc("POST /deployments/{deployment}/stop", h.withDeployment(deploy, h.rolloutDeed((planEngine).StopRollout, "#%d is stopped: what runs comes to its own end.")))
+	mux.HandleFunc("GET /plans/{plan}", h.withPlan(show, h.showPlan))
+	mux.HandleFunc("POST /plans/{plan}/run", h.withPlan(deploy, h.runPlan))
 	mux.HandleFunc("POST /commands/{command}/cancel", h.cancelCommand)
 
 	h.register("stack", h.liveStack)

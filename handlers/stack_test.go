@@ -398,7 +398,7 @@ func TestDeploymentPage(t *testing.T) {
 	page := views.DeploymentHref(f.failed.ID)
 	got := ana.get(page)
 	got.want(t, http.StatusOK, "<b>Failed on 2 of 34 instances.</b> deploy-bot started it 31 min ago.", "shop::migrate_once: failed", "no space left on device",
-		"with the same last error:", "usual", "Retry 2 failed", `<caption class="vh">State of each step`)
+		"with the same failure:", "usual", "Retry 2 failed and 1 not reached", `<caption class="vh">State of each step`)
 	if first := strings.Index(got.body, `aria-label="Log of node-4"`); first < 0 || first > strings.Index(got.body, `aria-label="Log of lb-1"`) {
 		t.Error("what failed does not stand first")
 	}

@@ -26,6 +26,10 @@ type DeploymentShow struct {
 	App        *models.App
 	Progress   Progress
 	Usual      time.Duration // median of the last successful runs alike; 0 when unknown
+	// ByBatch is the progress of each batch of a rolling deployment.
+	ByBatch map[int]Progress
+	HasPlan bool               // its plan is still kept
+	RetryOf *models.Deployment // the first one that it runs again
 	// Strip is drawn when there are at most MaxCells commands.
 	Strip    *Strip
 	Failures []FailureGroup // the largest of FailureGroups
@@ -362,6 +366,8 @@ func commandOutcome(c models.Command) string {
 		return fmt.Sprintf("Exit code %d", *c.ExitCode)
 	case c.Status == models.CommandSent:
 		return "Handed to the agent"
+	case c.Held:
+		return fmt.Sprintf("Waits for batch %d", c.Batch)
 	case c.Status == models.CommandPending:
 		return "Waits for its turn"
 	}
