@@ -56,6 +56,8 @@ var needs = map[string]need{
 	"GET /stacks/{stack}/run": deploy, "POST /stacks/{stack}/run": deploy,
 	"GET /stacks/{stack}/apps/{app}/edit": deploy, "POST /stacks/{stack}/apps/{app}/edit": deploy,
 	"POST /deployments/{deployment}/cancel": deploy, "POST /deployments/{deployment}/retry": deploy,
+	"POST /deployments/{deployment}/pause": deploy, "POST /deployments/{deployment}/continue": deploy, "POST /deployments/{deployment}/stop": deploy,
+	"GET /plans/{plan}": show, "POST /plans/{plan}/run": deploy,
 	"POST /commands/{command}/cancel": deploy,
 
 	"GET /stacks/{stack}/settings": manage, "POST /stacks/{stack}/settings": manage,
@@ -208,7 +210,7 @@ func (c *realConsole) path(f *fleet, pattern string) string {
 	f.must(err)
 	return strings.NewReplacer(
 		"{$}", "", "{stack}", string(f.stack.ID), "{layer}", string(f.layers[0].ID), "{instance}", string(f.instances[0].ID), "{app}", string(f.app.ID),
-		"{user}", string(c.subject), "{deployment}", string(f.running.ID), "{command}", string(commands[0].ID), "{token}", "wrong",
+		"{user}", string(c.subject), "{deployment}", string(f.running.ID), "{plan}", string(f.plan.ID), "{command}", string(commands[0].ID), "{token}", "wrong",
 		"/ws/live", "/ws/live?view=stack/"+string(f.stack.ID),
 	).Replace(pattern)
 }

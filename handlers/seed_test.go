@@ -19,6 +19,7 @@ type fleet struct {
 	failed    models.Deployment // a deploy that failed on two instances
 	running   models.Deployment // a deploy under way
 	finished  models.Deployment
+	plan      models.Plan // of a Configure, out of date
 	empty     models.Layer
 	now       time.Time
 	store     *store.Store
@@ -161,6 +162,11 @@ var deploySteps = []models.RunItem{
 // makeDeployments writes a day of history: some configures, a finished deploy,
 // one that failed on two instances, and one under way.
 func (f *fleet) makeDeployments() {
+	f.plan = models.Plan{
+		ID: models.NewID[models.PlanID](), StackID: f.stack.ID, Author: "ana", CreatedAt: f.now, Fingerprint: "old",
+		Request: models.DeploymentRequest{StackID: f.stack.ID, Command: models.DeploymentCommand{Name: models.CommandConfigure}},
+	}
+	f.must(f.store.Plans.Create(f.ctx, &f.plan, 10))
 	online := f.with(models.InstanceOnline)
 	for k := range 3 {
 		f.deployment(models.CommandConfigure, "", models.Cause{Kind: models.CauseMembership, Text: fmt.Sprintf("php-%d entered online", k+1)},
