@@ -23,8 +23,8 @@ type Servers struct {
 	CacheInstances    []models.Instance
 }
 
-// Database is the database of an app; nil when it has none, or none whose
-// address is known (OpsWorks: deploy attributes, database).
+// Database is the database of an app; nil when it has none, or its layer no
+// instance (OpsWorks: deploy attributes, database).
 func (s Servers) Database(a models.App) *Database {
 	if db := AppDatabase(a, s.Registered); db != nil {
 		return db
@@ -70,35 +70,41 @@ func (s Servers) served(a models.App) *Database {
 	return nil
 }
 
-// databaseHost is the address of the instance that a data source means, and
-// whether it means the database layer at all. An ARN names the layer or one of
-// its instances.
+// databaseHost is the name of the instance that a data source means, and whether
+// it means the database layer at all. An ARN names the layer or one of its
+// instances.
 func (s Servers) databaseHost(d models.DataSource) (string, bool) {
 	if s.DatabaseLayer == nil {
 		return "", false
 	}
 	switch {
 	case d.Type == models.DataSourceAutoSelect, d.Type == models.DataSourceMysql && (d.Arn == "" || d.Arn == s.DatabaseLayer.Arn):
-		return firstAddress(s.DatabaseInstances), true
+		return firstHost(s.DatabaseInstances), true
 	case d.Type == models.DataSourceMysql:
 		for _, i := range s.DatabaseInstances {
 			if i.Arn == d.Arn {
-				return i.PrivateIP, true
+				return i.Hostname, true
 			}
 		}
 	}
 	return "", false
 }
 
-// firstAddress is the address of the first instance by host name that is online,
-// or, while none is, that is on its way: apps that start together with their
-// database need to know where it will be.
-func firstAddress(instances []models.Instance) string {
+// firstHost is the first instance by host name that is online or, while none is,
+// on its way or not there at all. It is a name and no address: each Configure
+// brings the names of all online instances to every instance, so an app finds
+// its database also when that starts later than the app, or comes back
+// elsewhere.
+func firstHost(instances []models.Instance) string {
 	sorted := slices.SortedFunc(slices.Values(instances), func(a, b models.Instance) int { return strings.Compare(a.Hostname, b.Hostname) })
-	for _, status := range []models.InstanceStatus{models.InstanceOnline, models.InstanceRunningSetup, models.InstanceBooting, models.InstanceConnectionLost} {
+	for _, fits := range []func(models.InstanceStatus) bool{
+		func(s models.InstanceStatus) bool { return s == models.InstanceOnline },
+		models.InstanceStatus.InMotion,
+		func(models.InstanceStatus) bool { return true },
+	} {
 		for _, i := range sorted {
-			if i.Status == status && i.PrivateIP != "" {
-				return i.PrivateIP
+			if fits(i.Status) {
+				return i.Hostname
 			}
 		}
 	}
@@ -143,13 +149,13 @@ func fit(name string, limit int, app models.AppID) string {
 }
 
 // CacheEnvironment is how apps reach the memcached layer: MEMCACHED_SERVERS, or
-// REDIS_URL with a password. Nothing while no instance of it is up.
+// REDIS_URL with a password. Nothing while it has no instance, or none is up.
 func (s Servers) CacheEnvironment() map[string]string {
 	if s.CacheLayer == nil {
 		return nil
 	}
 	if s.CacheLayer.RunsOn() == models.EngineRedis {
-		host, password := firstAddress(s.CacheInstances), s.CachePassword()
+		host, password := firstHost(s.CacheInstances), s.CachePassword()
 		if host == "" || password == "" {
 			return nil
 		}

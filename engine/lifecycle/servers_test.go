@@ -31,16 +31,16 @@ func TestDatabaseOfLayer(t *testing.T) {
 		app        models.App
 		host, name string
 	}{
-		"any":             {app(models.DataSourceAutoSelect, "", ""), "10.0.0.2", "shop"},
-		"the layer":       {app(models.DataSourceMysql, "arn:layer", "orders"), "10.0.0.2", "orders"},
-		"an instance":     {app(models.DataSourceMysql, "arn:boot", ""), "10.0.0.1", "shop"},
+		"any":             {app(models.DataSourceAutoSelect, "", ""), "db2", "shop"},
+		"the layer":       {app(models.DataSourceMysql, "arn:layer", "orders"), "db2", "orders"},
+		"an instance":     {app(models.DataSourceMysql, "arn:boot", ""), "db1", "shop"},
 		"of another":      {app(models.DataSourceMysql, "arn:other", ""), "", ""},
 		"none":            {app(models.DataSourceNone, "", ""), "", ""},
 		"no source":       {models.App{ID: "a-1"}, "", ""},
 		"a registered":    {app(models.DataSourceRds, ordersArn, "x"), "orders.example", "x"},
-		"the server's":    {app(models.DataSourceAutoSelect, "", "MySQL"), "10.0.0.2", "app_MySQL_?"},
+		"the server's":    {app(models.DataSourceAutoSelect, "", "MySQL"), "db2", "app_MySQL_?"},
 		"not registered":  {app(models.DataSourceRds, "arn:none", "x"), "", ""},
-		"strange letters": {app(models.DataSourceAutoSelect, "", "a`b"), "10.0.0.2", "a_b_?"},
+		"strange letters": {app(models.DataSourceAutoSelect, "", "a`b"), "db2", "a_b_?"},
 	} {
 		db := s.Database(test.app)
 		if (db == nil) != (test.host == "") {
@@ -62,6 +62,12 @@ func TestDatabaseOfLayer(t *testing.T) {
 	s = sampleServers(models.EnginePostgresql)
 	if db := s.Database(app(models.DataSourceAutoSelect, "", "")); db.Adapter != "postgresql" || db.Port != 5432 {
 		t.Errorf("got %+v", db)
+	}
+	for n := range s.DatabaseInstances { // the whole stack may start at once
+		s.DatabaseInstances[n].Status = models.InstanceStopped
+	}
+	if db := s.Database(app(models.DataSourceAutoSelect, "", "")); db == nil || db.Host != "db1" {
+		t.Errorf("none is online, and the database is %+v", db)
 	}
 	s.DatabaseInstances = nil
 	if db := s.Database(app(models.DataSourceAutoSelect, "", "")); db != nil {
@@ -117,7 +123,7 @@ func TestCaches(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	l.Engine = models.EngineRedis
-	if got := s.CacheEnvironment(); got["REDIS_URL"] != "redis://:"+s.CachePassword()+"@10.0.0.1:6379/0" || len(got) != 1 || len(s.CachePassword()) != 32 {
+	if got := s.CacheEnvironment(); got["REDIS_URL"] != "redis://:"+s.CachePassword()+"@a:6379/0" || len(got) != 1 || len(s.CachePassword()) != 32 {
 		t.Errorf("got %v", got)
 	}
 	s.CacheInstances = nil
