@@ -22,9 +22,9 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build ## start with the sample stack, print the address and a login
+demo: build ## start with the sample stack (or STACK=threetier), print the address and a login
 	@tools/require demo
-	bin/opsyard demo $(ARGS)
+	bin/opsyard demo $(if $(STACK),--stack $(STACK)) $(ARGS)
 
 .PHONY: run
 run: build ## start the server with its data in ./var

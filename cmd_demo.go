@@ -16,6 +16,7 @@ import (
 
 type demoCmd struct {
 	serveFlags
+	Stack    string `help:"Sample stack: hello is a load balancer before two web servers; threetier is one before two PHP app servers and a database, on local machines." enum:"hello,threetier" default:"hello"`
 	LogLevel string `help:"Least level to log: ${enum}." enum:"debug,info,warn,error" default:"warn"`
 }
 
@@ -35,7 +36,7 @@ func (c *demoCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	s.tell = func(sentence string) { fmt.Println("note    ", sentence) }
-	d := &demo{server: s, dir: filepath.Join(dir, "source")}
+	d := &demo{server: s, dir: filepath.Join(dir, "source"), sample: c.Stack, app: hello}
 	ctx, cancel := context.WithCancel(ctx)
 	var telling sync.WaitGroup
 	var told error
@@ -56,8 +57,10 @@ func (c *demoCmd) Run(ctx context.Context) (err error) {
 // demo makes the sample stack and tells how it comes up.
 type demo struct {
 	*server
-	dir   string // holds the app's repository
-	stack *models.Stack
+	dir    string // holds the app's repository
+	sample string // which sample stack
+	app    models.App
+	stack  *models.Stack
 }
 
 // run prints what is true as soon as it is: the console, the login, and the
@@ -69,13 +72,10 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	fmt.Println("console ", d.publicURL())
 	fmt.Println("login   ", login)
-	build := d.machines
 	provider := d.engine.Providers()[0]
-	switch provider {
-	case "sim":
-		build = d.simulated
-	case "process":
-		build = d.processes
+	build, err := d.builder(provider)
+	if err != nil {
+		return err
 	}
 	if err := build(ctx); err != nil {
 		return err
@@ -91,6 +91,22 @@ func (d *demo) run(ctx context.Context) error {
 		return d.waitForApp(ctx)
 	}
 	return nil
+}
+
+// builder is what makes the sample stack on a provider.
+func (d *demo) builder(provider string) (func(context.Context) error, error) {
+	if d.sample == "threetier" && provider != "local" {
+		return nil, fmt.Errorf("the sample stack threetier needs local machines, and this host has the provider %s: opsyard doctor tells why", provider)
+	}
+	switch {
+	case d.sample == "threetier":
+		return d.threeTiers, nil
+	case provider == "sim":
+		return d.simulated, nil
+	case provider == "process":
+		return d.processes, nil
+	}
+	return d.machines, nil
 }
 
 // admin makes the demo's one user and acts as it.

@@ -13,18 +13,18 @@ import (
 	"strings"
 )
 
-//go:embed demo/hello
-var sampleApp embed.FS
+//go:embed demo/hello demo/guestbook
+var sampleApps embed.FS
 
 // repositoryPath is where the demo serves the app's repository.
-const repositoryPath = "/demo/hello/.git"
+func (d *demo) repositoryPath() string { return "/demo/" + d.app.Shortname + "/.git" }
 
 // repository is the working copy, for people to change and commit.
-func (d *demo) repository() string { return filepath.Join(d.dir, "hello") }
+func (d *demo) repository() string { return filepath.Join(d.dir, d.app.Shortname) }
 
 // makeRepository turns the sample app into a Git repository.
 func (d *demo) makeRepository(ctx context.Context) error {
-	app, err := fs.Sub(sampleApp, "demo/hello")
+	app, err := fs.Sub(sampleApps, "demo/"+d.app.Shortname)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (d *demo) makeRepository(ctx context.Context) error {
 	}
 	for _, args := range [][]string{
 		{"init", "-q", "-b", "main"}, {"add", "."},
-		{"-c", "user.name=Opsyard", "-c", "user.email=demo@opsyard.invalid", "commit", "-q", "-m", "Say hello"},
+		{"-c", "user.name=Opsyard", "-c", "user.email=demo@opsyard.invalid", "commit", "-q", "-m", "Begin"},
 	} {
 		git := exec.CommandContext(ctx, "git", args...)
 		git.Dir, git.Env = d.repository(), cleanEnv()

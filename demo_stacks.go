@@ -13,6 +13,17 @@ import (
 	"opsyard/models"
 )
 
+// The sample apps; their sources are in demo/.
+var (
+	hello = models.App{
+		Name: "Hello", Shortname: "hello", Type: models.AppStatic, Description: "A page to change, commit and deploy.",
+	}
+	guestbook = models.App{
+		Name: "Guestbook", Shortname: "guestbook", Type: models.AppPHP, Description: "What visitors write, kept in the stack's database.",
+		DataSources: []models.DataSource{{Type: models.DataSourceAutoSelect, DatabaseName: "guestbook"}},
+	}
+)
+
 // machines builds the sample stack proper: a load balancer before two web
 // servers, all of them machines of their own.
 func (d *demo) machines(ctx context.Context) error {
@@ -33,7 +44,34 @@ func (d *demo) machines(ctx context.Context) error {
 	if err := d.instances(ctx, web, 2, "local.small"); err != nil {
 		return err
 	}
-	return d.app(ctx)
+	return d.createApp(ctx)
+}
+
+// threeTiers builds a load balancer before two app servers, and the database
+// that they share.
+func (d *demo) threeTiers(ctx context.Context) error {
+	d.app = guestbook
+	if err := d.newStack(ctx, "Guestbook"); err != nil {
+		return err
+	}
+	for _, tier := range []struct {
+		kind            models.LayerType
+		name, shortname string
+		n               int
+	}{
+		{models.LayerDBMaster, "Database", "db-master", 1},
+		{models.LayerLB, "Load balancer", "lb", 1},
+		{models.LayerPHPApp, "App server", "php-app", 2},
+	} {
+		layer, err := d.layer(ctx, tier.kind, tier.name, tier.shortname)
+		if err != nil {
+			return err
+		}
+		if err := d.instances(ctx, layer, tier.n, "local.small"); err != nil {
+			return err
+		}
+	}
+	return d.createApp(ctx)
 }
 
 // processes builds what is left where instances are bare processes: two
@@ -57,7 +95,7 @@ func (d *demo) processes(ctx context.Context) error {
 	if err := d.instances(ctx, layer, 2, ""); err != nil {
 		return err
 	}
-	return d.app(ctx)
+	return d.createApp(ctx)
 }
 
 // simulated builds a three-tier stack of 24 instances whose agents are
@@ -86,7 +124,7 @@ func (d *demo) simulated(ctx context.Context) error {
 			return err
 		}
 	}
-	return d.app(ctx)
+	return d.createApp(ctx)
 }
 
 func (d *demo) newStack(ctx context.Context, name string) error {
@@ -113,8 +151,8 @@ func (d *demo) instances(ctx context.Context, layer *models.Layer, n int, size s
 	return nil
 }
 
-// app adds the app hello, from a repository that the demo makes and serves.
-func (d *demo) app(ctx context.Context) error {
+// createApp adds the app, from a repository that the demo makes and serves.
+func (d *demo) createApp(ctx context.Context) error {
 	if err := d.makeRepository(ctx); err != nil {
 		return err
 	}
@@ -126,10 +164,9 @@ func (d *demo) app(ctx context.Context) error {
 		}
 		url = reached
 	}
-	_, err := d.engine.CreateApp(ctx, models.App{
-		StackID: d.stack.ID, Name: "Hello", Shortname: "hello", Type: models.AppStatic, Description: "A page to change, commit and deploy.",
-		AppSource: models.Source{Type: models.SourceGit, URL: url + repositoryPath, Revision: "main"},
-	})
+	a := d.app
+	a.StackID, a.AppSource = d.stack.ID, models.Source{Type: models.SourceGit, URL: url + d.repositoryPath(), Revision: "main"}
+	_, err := d.engine.CreateApp(ctx, a)
 	fmt.Println("source  ", d.repository())
 	return err
 }

@@ -35,7 +35,7 @@ type demo struct {
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	needMachines(t)
-	d := startDemo(t)
+	d := startDemo(t, "hello")
 	for _, chapter := range []struct {
 		name string
 		tell func(*testing.T, *demo)
@@ -51,10 +51,10 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-func startDemo(t *testing.T) *demo {
+func startDemo(t *testing.T, sample string) *demo {
 	t.Helper()
 	began := time.Now()
-	d := &demo{server: newServer(t, "demo", "--provider", "local"), byName: map[string]models.InstanceID{}}
+	d := &demo{server: newServer(t, "demo", "--provider", "local", "--stack", sample), byName: map[string]models.InstanceID{}}
 	d.start()
 	d.pass = d.said(`login +demo (\S+)`, 10*time.Second)
 	d.app = d.said(`app +(\S+)`, 5*time.Minute)
