@@ -64,7 +64,9 @@ type DataSource struct {
 }
 
 // OfLayer tells whether it means the stack's own database layer.
-func (d DataSource) OfLayer() bool { return d.Type == DataSourceAutoSelect || d.Type == DataSourceMysql }
+func (d DataSource) OfLayer() bool {
+	return d.Type == DataSourceAutoSelect || d.Type == DataSourceMysql
+}
 
 // databasePattern is what both MySQL and PostgreSQL take for a name.
 var databasePattern = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9_.$-]*\z`)
