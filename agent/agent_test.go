@@ -143,7 +143,7 @@ func TestContent(t *testing.T) {
 	b.Send(run)
 	_, log := b.WaitDone(t, "c")
 	// The agent adds who it is to what the server says.
-	for _, want := range []string{`"a":{"b":1,"c":2}`, `"n":12345678901234567890`, `"opsworks":{"instance":{"hostname":"host-i-1","id":"i-1",`, "}echo x\n"} {
+	for _, want := range []string{`"a":{"b":1,"c":2}`, `"n":12345678901234567890`, `"hostname":"host-i-1","id":"i-1",`, "}echo x\n"} {
 		if !strings.Contains(string(log.Data), want) {
 			t.Errorf("%q is missing in %q", want, log.Data)
 		}
