@@ -33,6 +33,9 @@ func (t *tx) finish(ctx context.Context, c *models.Command, to models.CommandSta
 	}
 	switch c.Type {
 	case models.CommandSetup:
+		if c.Held { // its instance has not been taken out for it
+			return nil
+		}
 		return t.setupEnded(ctx, c, to, change.Message)
 	case models.CommandShutdown:
 		return t.e.jobs.ReconcileInstance(ctx, t.SQLTx(), c.InstanceID, models.InstanceShuttingDown)

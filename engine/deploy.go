@@ -207,7 +207,9 @@ func reachable(s models.InstanceStatus, name models.CommandName) bool {
 	return false
 }
 
-// takeOutForSetup moves the instances out of online while Setup runs again.
+// takeOutForSetup moves the instances out of online while Setup runs again. One
+// that a later batch reaches while it is being set up already, or boots, stays
+// as it is: the command waits for it.
 func (t *tx) takeOutForSetup(ctx context.Context, ids []models.InstanceID, cause models.Cause) error {
 	instances, err := t.Instances.ByIDs(ctx, ids)
 	if err != nil {
@@ -215,6 +217,9 @@ func (t *tx) takeOutForSetup(ctx context.Context, ids []models.InstanceID, cause
 	}
 	cause.Text = "the setup command was run"
 	for n := range instances {
+		if !instances[n].Status.CanBecome(models.InstanceRunningSetup) {
+			continue
+		}
 		if err := t.move(ctx, &instances[n], models.InstanceRunningSetup, cause, store.InstanceChange{ClearSetup: true}); err != nil {
 			return err
 		}

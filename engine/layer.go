@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"maps"
@@ -181,7 +182,7 @@ func (e *Engine) UpdateLayer(ctx context.Context, id models.LayerID, change func
 				l.Attributes[key] = before.Attributes[key]
 			}
 		}
-		l.Tags, l.Secret = before.Tags, before.Secret
+		l.Tags, l.Secret = before.Tags, cmp.Or(before.Secret, before.Attributes["MysqlRootPassword"], rand.Text())
 		l.Normalize()
 		if err := l.Validate(); err != nil {
 			return err

@@ -265,7 +265,7 @@ func hidden(path string, value any, secrets []string) any {
 	if text == "" {
 		return value
 	}
-	if secretKey.MatchString(path[strings.LastIndexByte(path, '.')+1:]) {
+	if secretKey.MatchString(path) {
 		return models.Filtered
 	}
 	for _, s := range secrets {

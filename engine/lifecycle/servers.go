@@ -90,25 +90,16 @@ func (s Servers) databaseHost(d models.DataSource) (string, bool) {
 	return "", false
 }
 
-// firstHost is the first instance by host name that is online or, while none is,
-// on its way or not there at all. It is a name and no address: each Configure
-// brings the names of all online instances to every instance, so an app finds
-// its database also when that starts later than the app, or comes back
-// elsewhere.
+// firstHost is the first instance by host name, whatever its state: apps must not
+// be sent to another server, with other data, while theirs is away. It is a name
+// and no address: each Configure brings the names of all online instances to
+// every instance, so an app finds its database also when that starts later than
+// the app, or comes back elsewhere.
 func firstHost(instances []models.Instance) string {
-	sorted := slices.SortedFunc(slices.Values(instances), func(a, b models.Instance) int { return strings.Compare(a.Hostname, b.Hostname) })
-	for _, fits := range []func(models.InstanceStatus) bool{
-		func(s models.InstanceStatus) bool { return s == models.InstanceOnline },
-		models.InstanceStatus.InMotion,
-		func(models.InstanceStatus) bool { return true },
-	} {
-		for _, i := range sorted {
-			if fits(i.Status) {
-				return i.Hostname
-			}
-		}
+	if len(instances) == 0 {
+		return ""
 	}
-	return ""
+	return slices.MinFunc(instances, func(a, b models.Instance) int { return strings.Compare(a.Hostname, b.Hostname) }).Hostname
 }
 
 // Limits that both kinds of servers keep: users of MySQL have 32 characters,
@@ -149,7 +140,7 @@ func fit(name string, limit int, app models.AppID) string {
 }
 
 // CacheEnvironment is how apps reach the memcached layer: MEMCACHED_SERVERS, or
-// REDIS_URL with a password. Nothing while it has no instance, or none is up.
+// REDIS_URL with a password. Nothing while there is none.
 func (s Servers) CacheEnvironment() map[string]string {
 	if s.CacheLayer == nil {
 		return nil

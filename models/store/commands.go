@@ -103,7 +103,7 @@ func (s Commands) Create(ctx context.Context, commands []models.Command) error {
 // supersede finds its rows by instance. There is no index of commands by stack:
 // SQLite would choose it, and read all that a stack has ever run.
 const supersede = `UPDATE commands SET status = 'superseded', completed_at = ?, lease_until = NULL, deadline = NULL
-	WHERE instance_id IN ? AND status = 'pending' AND type = 'configure' AND stack_id = ? RETURNING deployment_id`
+	WHERE instance_id IN ? AND status = 'pending' AND type = 'configure' AND NOT held AND stack_id = ? RETURNING deployment_id`
 
 // SupersedeConfigures ends the pending Configures of instances that are about
 // to get a newer one, and returns the deployments they belonged to.

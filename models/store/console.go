@@ -218,7 +218,7 @@ func (s Deployments) Page(ctx context.Context, stack models.StackID, f Deploymen
 // took; 0 when there were none.
 func (s Deployments) Usual(ctx context.Context, d *models.Deployment) (time.Duration, error) {
 	like, err := find[models.Deployment](s.r(ctx).Select("created_at", "completed_at").
-		Where("stack_id = ? AND command_name = ? AND app_id = ? AND status = 'successful' AND number < ? AND commands > 0",
+		Where("stack_id = ? AND command_name = ? AND app_id = ? AND status = 'successful' AND number < ? AND commands > 0 AND NOT dry_run",
 			d.StackID, d.CommandName, d.AppID, d.Number).
 		Order("number DESC").Limit(9), "read deployments like %s", d.ID)
 	if err != nil || len(like) == 0 {
@@ -240,8 +240,8 @@ func (s Deployments) Usual(ctx context.Context, d *models.Deployment) (time.Dura
 // RecentFailures reads the newest failed deployments that are the last word of
 // their app and command.
 func (s Deployments) RecentFailures(ctx context.Context, stack models.StackID, since time.Time, limit int) ([]models.Deployment, error) {
-	return find[models.Deployment](s.r(ctx).Where(`stack_id = ? AND status = 'failed' AND created_at > ? AND number IN
-		(SELECT max(number) FROM deployments WHERE stack_id = ? AND status <> 'running' GROUP BY app_id, command_name)`,
+	return find[models.Deployment](s.r(ctx).Where(`stack_id = ? AND status = 'failed' AND NOT dry_run AND created_at > ? AND number IN
+		(SELECT max(number) FROM deployments WHERE stack_id = ? AND status <> 'running' AND NOT dry_run GROUP BY app_id, command_name)`,
 		stack, stamp(since), stack).Order("number DESC").Limit(limit), "list failed deployments of stack %s", stack)
 }
 
