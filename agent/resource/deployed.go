@@ -9,11 +9,13 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // deployed is an app's place on this host.
@@ -93,6 +95,12 @@ func (d *deployed) info(name string) (info releaseInfo) {
 	if err == nil {
 		_ = json.Unmarshal(data, &info) // an old or foreign release has no revision
 	}
+	info.Revision = strings.Map(func(r rune) rune { // the app's user may have written it
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, info.Revision)
 	return info
 }
 
@@ -123,21 +131,56 @@ func (i releaseInfo) write(root *os.Root) error {
 // people are the user that an app runs as and the group that may read it:
 // "deploy" and the web server's, or as the custom JSON says. It cannot say
 // root: who may deploy may not thereby run anything as root.
-func (d *deployed) people() (user, group string, err error) {
+func (d *deployed) people() (name, group string, err error) {
 	as := func(key, fallback string) string {
 		v, verr := d.setting(key)
 		err = errors.Join(err, verr)
 		return cmp.Or(text(v), fallback)
 	}
-	user, group = as("user", "deploy"), as("group", webGroup())
+	name, group = as("user", appUser), as("group", webGroup())
 	if err != nil {
 		return "", "", err
 	}
-	if id, err := userID(user); err == nil && id == 0 {
-		return "", "", fmt.Errorf("app %s cannot belong to %s", d.name, user)
+	if mayRule(name) {
+		return "", "", fmt.Errorf("app %s cannot belong to %s", d.name, name)
 	}
-	return user, group, nil
+	if slices.Contains(ruling, group) {
+		return "", "", fmt.Errorf("app %s cannot belong to the group %s", d.name, group)
+	}
+	return name, group, nil
 }
+
+// ruling are groups whose members can become root.
+var ruling = []string{"root", "sudo", "wheel", "admin", "adm", "docker", "lxd", "incus", "libvirt", "disk", "shadow", "kmem", "systemd-journal"}
+
+// mayRule tells whether a user is root, can become root, or is one of the
+// system's services. A user that is still to be made is none of these.
+func mayRule(name string) bool {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return false
+	}
+	if u.Uid == "0" {
+		return true
+	}
+	if id, err := userID(name); err != nil || id < firstPerson && name != appUser && u.HomeDir != filepath.Join("/home", name) {
+		return true
+	}
+	groups, err := u.GroupIds()
+	if err != nil {
+		return true
+	}
+	return slices.ContainsFunc(groups, func(id string) bool {
+		g, err := user.LookupGroupId(id)
+		return err == nil && slices.Contains(ruling, g.Name)
+	})
+}
+
+// appUser is whom apps belong to unless custom JSON says otherwise.
+const appUser = "deploy"
+
+// firstPerson is the least number of users that are no services of the system.
+const firstPerson = 1000
 
 // owner is the app's people; a host that has no such user gets one.
 func (d *deployed) owner(ctx context.Context, h *host) (*owner, error) {
@@ -179,7 +222,7 @@ var sharedDirs = []string{"log", "config", "system", "pids", "scripts", "sockets
 // layOut makes the directories around the releases. What is inside the app's
 // place is its user's, so no link there may lead us out of it.
 func (d *deployed) layOut(h *host, owner *owner) error {
-	made, err := d.makePlace(owner)
+	made, err := d.makePlace()
 	if err != nil {
 		return err
 	}
@@ -188,7 +231,14 @@ func (d *deployed) layOut(h *host, owner *owner) error {
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	dirs := map[string]fs.FileMode{"releases": 0o755, "shared": 0o755}
+	// Where releases come and go is ours: the app's code must not put something
+	// else in the place of what we are about to make ready.
+	changed, err := ours(h).directory(root, "releases", 0o755)
+	if err != nil {
+		return err
+	}
+	made = made || changed
+	dirs := map[string]fs.FileMode{"shared": 0o755}
 	for _, name := range sharedDirs {
 		dirs[filepath.Join("shared", name)] = 0o770
 	}
@@ -206,17 +256,21 @@ func (d *deployed) layOut(h *host, owner *owner) error {
 	return h.change(d.dir, "laid out", func() error { return nil })
 }
 
-// makePlace makes the app's own directory. One that holds something stays as it
-// is: custom JSON can name any directory.
-func (d *deployed) makePlace(owner *owner) (made bool, err error) {
-	entries, err := os.ReadDir(d.root)
-	if err == nil && len(entries) > 0 {
-		return false, nil
+// makePlace makes the app's own directory. One that is there stays as it is:
+// custom JSON can name any directory.
+func (d *deployed) makePlace() (made bool, err error) {
+	if _, err := os.Stat(d.root); !errors.Is(err, fs.ErrNotExist) {
+		return false, err
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		made, err = true, os.MkdirAll(d.root, 0o755)
+	return true, os.MkdirAll(d.root, 0o755)
+}
+
+// ours is the owner of what is the agent's.
+func ours(h *host) *owner {
+	if h.owned() {
+		return &owner{uid: 0, gid: 0}
 	}
-	return made, errors.Join(err, owner.chown(d.root))
+	return &owner{uid: -1, gid: -1}
 }
 
 // directory brings a directory of the root to the owner and the mode. A link

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -66,14 +68,24 @@ func (c *execCmd) needed(ctx context.Context, h *host) (bool, error) {
 		}
 	}
 	if c.Unless != "" {
-		if holds, err := h.holds(ctx, c.Unless); holds || err != nil {
+		if holds, err := c.holds(ctx, h, c.Unless); holds || err != nil {
 			return false, err
 		}
 	}
 	if c.OnlyIf != "" {
-		return h.holds(ctx, c.OnlyIf)
+		return c.holds(ctx, h, c.OnlyIf)
 	}
 	return true, nil
+}
+
+// holds asks a condition as the user whom the command is for: what it looks at
+// may be that user's.
+func (c *execCmd) holds(ctx context.Context, h *host, line string) (bool, error) {
+	cmd := h.condition(line)
+	if err := c.become(cmd); err != nil {
+		return false, err
+	}
+	return succeeds(runGroup(ctx, cmd))
 }
 
 func (c *execCmd) start(ctx context.Context, h *host) error {
@@ -112,9 +124,15 @@ func (c *execCmd) become(cmd *exec.Cmd) error {
 		}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: groups}}
 	}
+	if uid != 0 {
+		cmd.Env = slices.DeleteFunc(cmd.Env, agentsOwn)
+	}
 	cmd.Env = append(cmd.Env, "HOME="+u.HomeDir, "USER="+u.Username, "LOGNAME="+u.Username)
 	return nil
 }
+
+// agentsOwn are variables with which the agent, and nobody else, reaches AWS.
+func agentsOwn(kv string) bool { return strings.HasPrefix(kv, "AWS_") }
 
 func groupsOf(u *user.User) ([]uint32, error) {
 	ids, err := u.GroupIds()

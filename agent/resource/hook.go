@@ -133,7 +133,7 @@ func (d *deployed) runAsApp(ctx context.Context, h *host, a protocol.App, releas
 // publicEnvironment is the recipe's without what is the agent's: the paths of
 // its documents, the socket of its steps.
 func publicEnvironment() []string {
-	return slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "OPSYARD_") })
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "OPSYARD_") || agentsOwn(kv) })
 }
 
 // ended makes the exit code of a person's command the helper's own.

@@ -119,11 +119,17 @@ func (h *host) shell(ctx context.Context, line string) error {
 	return nil
 }
 
-// holds tells whether a condition, a line of bash, exits with 0. What it prints
-// is nobody's concern.
-func (h *host) holds(ctx context.Context, line string) (bool, error) {
+// condition is a line of bash that holds when it exits with 0. What it prints is
+// nobody's concern.
+func (h *host) condition(line string) *exec.Cmd {
 	cmd := h.command("bash", "-uo", "pipefail", "-c", line)
 	cmd.Stdout, cmd.Stderr = nil, nil
+	return cmd
+}
+
+// holds tells whether a condition holds.
+func (h *host) holds(ctx context.Context, line string) (bool, error) {
+	cmd := h.condition(line)
 	return succeeds(runGroup(ctx, cmd))
 }
 

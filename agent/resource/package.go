@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -43,13 +44,18 @@ type manager interface {
 	upgrade(ctx context.Context, h *host) error
 }
 
+// packagePattern is the name of a package, with a version or an architecture. A
+// path or an address is none: whoever names packages in custom JSON may not
+// thereby bring his own. apt removes what ends in "-".
+var packagePattern = regexp.MustCompile(`\A@?[A-Za-z0-9][A-Za-z0-9+._:~=^-]*[A-Za-z0-9+.~_]\z|\A[A-Za-z0-9]\z`)
+
 // Run brings the packages into their state with as few calls as possible.
 func (c *packageCmd) Run(ctx context.Context, h *host) error {
 	if len(c.Names) == 0 && !c.UpgradeAll {
 		return errors.New("there is no package named")
 	}
 	for _, name := range c.Names {
-		if strings.HasPrefix(name, "-") {
+		if !packagePattern.MatchString(name) {
 			return fmt.Errorf("%q is not a package name", name)
 		}
 	}

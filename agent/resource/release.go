@@ -25,6 +25,7 @@ type releaseCmd struct {
 	Migrate  releaseMigrateCmd  `cmd:"" help:"Run a command in the newest release, if the deployment asks to migrate and this instance is the one to do it."`
 	Prune    releasePruneCmd    `cmd:"" help:"Remove old releases."`
 	Undeploy releaseUndeployCmd `cmd:"" help:"Remove the app with all its releases and shared files."`
+	User     releaseUserCmd     `cmd:"" help:"Print the user that the app's files belong to."`
 	List     releaseListCmd     `cmd:"" help:"Print the releases, newest last, with their revision."`
 }
 
@@ -356,4 +357,22 @@ func (c *releaseListCmd) Run(h *host) error {
 		h.say("%s %s %s", star, name, d.info(name).Revision)
 	}
 	return err
+}
+
+type releaseUserCmd struct {
+	App string `arg:"" help:"Short name of the app."`
+}
+
+// Run prints the user, who is never root.
+func (c *releaseUserCmd) Run(h *host) error {
+	d, err := findDeployed(h, c.App)
+	if err != nil {
+		return err
+	}
+	user, _, err := d.people()
+	if err != nil {
+		return err
+	}
+	h.say("%s", user)
+	return nil
 }

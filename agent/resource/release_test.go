@@ -277,3 +277,21 @@ func TestGitHelper(t *testing.T) {
 	s.holds(t, "opt/code/index.html", "two")
 	s.fails(t, 1, "no branch, tag or commit", "git", "file://"+s.repo, "/opt/code", "--revision", "nope")
 }
+
+// The user of an app can become root neither by name nor by group, and what it
+// writes into its release is no more than one line.
+func TestAppsUserIsNobodyElse(t *testing.T) {
+	s := setupSite(t)
+	for setting, value := range map[string]string{"user": "root", "group": "docker"} {
+		s.document(t, "OPSYARD_ATTRIBUTES", map[string]any{"deploy": map[string]any{"hello": map[string]any{setting: value}}})
+		s.fails(t, 1, "cannot belong to", "release", "user", "hello")
+	}
+	s.document(t, "OPSYARD_ATTRIBUTES", map[string]any{})
+	s.changes(t, 2, 0, "release", "create", "hello")
+	s.changes(t, 1, 0, "release", "activate", "hello")
+	s.write(t, "srv/www/hello/current/"+releaseFile, `{"revision":"x\n  'y'"}`)
+	s.run(t, "release", "list", "hello")
+	if out := s.out.String(); strings.Count(out, "\n") != 1 {
+		t.Errorf("it lists %q", out)
+	}
+}

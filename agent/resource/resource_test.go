@@ -400,3 +400,39 @@ func TestFileFollowsNoForeignLinks(t *testing.T) {
 	b.changes(t, 1, 0, "file", "/srv/app/mine", "--content", "x")
 	b.holds(t, "srv/app/own", "x\n")
 }
+
+// Who may write custom JSON or an app's files may not thereby write more into a
+// configuration file, install what he likes, or run anything as root.
+func TestWhatOthersWriteStaysInItsPlace(t *testing.T) {
+	b := setup(t)
+	b.write(t, "book/templates/t.tmpl", "{{ .vars.a }}|{{ range $k, $v := attr \"names\" }}{{ word $k }}{{ end }}")
+	b.document(t, "OPSYARD_ATTRIBUTES", map[string]any{"names": map[string]any{"max_connections": 1}})
+	b.changes(t, 1, 0, "template", b.path("book/templates/t.tmpl"), "/etc/t", "--set", "a=1;b=2")
+	b.holds(t, "etc/t", "1;b=2|max_connections")
+	b.document(t, "OPSYARD_ATTRIBUTES", map[string]any{"names": map[string]any{"[client]": 1}})
+	b.fails(t, 1, "is not a name", "template", b.path("book/templates/t.tmpl"), "/etc/t", "--set", "a=1")
+	for _, name := range []string{"/tmp/x.deb", "./x.deb", "https://example.org/x.rpm", "nginx-", "-y"} {
+		if packagePattern.MatchString(name) {
+			t.Errorf("%s passes for a package", name)
+		}
+	}
+	for _, name := range []string{"nginx", "libstdc++6", "redis=5:7.0.15-1~deb12u1", "libc6:amd64", "php8.2-fpm", "gcc-c++", "R", "@development"} {
+		if !packagePattern.MatchString(name) {
+			t.Errorf("%s is no package", name)
+		}
+	}
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "of the agent")
+	for _, v := range publicEnvironment() {
+		if agentsOwn(v) {
+			t.Errorf("an app is told %s", v)
+		}
+	}
+}
+
+func TestConditionsAreTheUsers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	b := setup(t)
+	b.changes(t, 1, 0, "exec", "--user", "nobody", "--only-if", `test "$(id -un)" = nobody`, "--", "true")
+}

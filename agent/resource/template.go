@@ -19,7 +19,7 @@ import (
 type templateCmd struct {
 	Source  string            `arg:"" help:"The template; a relative path is looked up in the cookbook's templates/."`
 	Dest    string            `arg:"" help:"Path of the file to write."`
-	Set     map[string]string `help:"Values for the template, under .vars." placeholder:"NAME=VALUE"`
+	Set     map[string]string `help:"Values for the template, under .vars." placeholder:"NAME=VALUE" mapsep:"none"`
 	Private bool              `help:"Offer the private document under .private; nothing of the file is shown then."`
 	writing
 }
@@ -90,6 +90,7 @@ func (r *renderer) funcs() template.FuncMap {
 		"quote":      func(v any) string { return strconv.Quote(text(v)) },
 		"shellquote": func(v any) string { return quoteShell(text(v)) },
 		"plain":      plain,
+		"word":       word,
 		"join":       func(sep string, list any) string { return strings.Join(stringsOf(list), sep) },
 		"split":      func(sep, s string) []string { return strings.Split(s, sep) },
 		"sort":       func(list any) []string { return slices.Sorted(slices.Values(stringsOf(list))) },
@@ -135,6 +136,20 @@ func plain(v any) (string, error) {
 	s := text(v)
 	if strings.ContainsAny(s, ";{}\"'`#$\\") || strings.ContainsFunc(s, unicode.IsControl) {
 		return "", errors.New("the value holds quotes, ; { } # $ \\ or control characters, which are not allowed here")
+	}
+	return s, nil
+}
+
+// word is a name that a configuration file cannot take for anything else.
+func word(v any) (string, error) {
+	s := text(v)
+	for _, r := range s {
+		if !strings.ContainsRune("_-.", r) && (r > 127 || !unicode.IsLetter(r) && !unicode.IsDigit(r)) {
+			return "", fmt.Errorf("%q is not a name of letters, digits, _, - and dots", s)
+		}
+	}
+	if s == "" || s[0] == '-' || s[0] == '.' {
+		return "", fmt.Errorf("%q is not a name", s)
 	}
 	return s, nil
 }

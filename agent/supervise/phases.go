@@ -146,12 +146,18 @@ func (r *run) customCookbooks(ctx context.Context, src protocol.Source) (string,
 		return dir, nil
 	}
 	fresh := dir + ".new"
+	if r.Run.DryRun { // what later runs find must not change
+		fresh = filepath.Join(r.job.Dir, "custom-cookbooks")
+	}
 	if err := os.RemoveAll(fresh); err != nil {
 		return "", fmt.Errorf("fetch custom cookbooks: %w", err)
 	}
 	fetcher := source.Fetcher{Data: r.data, Notes: filepath.Join(r.Dir, spool.SourcesFile)}
 	if _, err := fetcher.Fetch(ctx, src, fresh, r.out); err != nil {
 		return "", err
+	}
+	if r.Run.DryRun {
+		return fresh, nil
 	}
 	old, err := os.ReadDir(root)
 	if err != nil {

@@ -1,7 +1,7 @@
 # nodejs-prepare.sh APP RELEASE readies a release of a Node.js app: opsworks.js,
 # its certificate, and the modules that its package.json names.
 app=$1 release=$2
-user=$(opsyard-agent attr "deploy.$app.user" --default deploy)
+user=$(opsyard-agent release user "$app")
 shared=$(opsyard-agent attr "deploy.$app.deploy_to" --default "/srv/www/$app")/shared
 opsyard-agent template opsworks.js.tmpl "$shared/config/opsworks.js" --private --set "app=$app" --owner "$user" --mode 0640
 if [ "$(opsyard-agent attr "deploy.$app.ssl_support" --default false)" = true ]; then

@@ -13,7 +13,7 @@ release=$(opsyard-agent release list "$app" | tail -n 1 | cut -c 3- | cut -d ' '
 if [ -z "$release" ]; then
   exit 0
 fi
-user=$(opsyard-agent attr "deploy.$app.user" --default deploy)
+user=$(opsyard-agent release user "$app")
 place=$(opsyard-agent attr "deploy.$app.deploy_to" --default "/srv/www/$app")
 opsyard-agent template opsworks.php.tmpl "$place/shared/config/opsworks.php" --private --set "app=$app" --owner "$user" --mode 0640
 # The link is the user's own doing: a release is of unknown origin.

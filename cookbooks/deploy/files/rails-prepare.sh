@@ -1,7 +1,7 @@
 # rails-prepare.sh APP RELEASE ENV readies a release of a Rails app: its
 # configuration, its gems and its assets.
 app=$1 release=$2 rails_env=$3
-user=$(opsyard-agent attr "deploy.$app.user" --default deploy)
+user=$(opsyard-agent release user "$app")
 shared=$(opsyard-agent attr "deploy.$app.deploy_to" --default "/srv/www/$app")/shared
 # What is run here knows the app's environment, as the app does.
 opsyard-agent app environment "$app" "$shared/config/environment.sh" --format shell --owner "$user" --mode 0600

@@ -2,6 +2,7 @@
 # until that answers (Tomcat: "Parallel deployment"). New sessions begin there;
 # the old version goes when its sessions have ended. Going back to an old release
 # makes a new version too, for the highest one is served.
+umask 077 # the context holds passwords
 app=$1 user=$2
 base=/var/lib/opsyard-tomcat/$app
 cd "$base/contexts"

@@ -3,7 +3,7 @@ app=$1 release=${2:-none}
 . files/tomcat.sh
 base=$tomcats/$app
 place=$(opsyard-agent attr "deploy.$app.deploy_to" --default "/srv/www/$app")/releases/$release
-user=$(opsyard-agent attr "deploy.$app.user" --default deploy)
+user=$(opsyard-agent release user "$app")
 
 # What Tomcat serves: an unpacked web application, or the only WAR that a build
 # has left.

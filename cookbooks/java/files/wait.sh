@@ -5,6 +5,7 @@ base=/var/lib/opsyard-tomcat/$app unit=opsyard-java-$app
 version=${2:-$(ls "$base/contexts" | sed -n 's/^ROOT##\([0-9]*\)\.xml$/\1/p' | tail -n 1)}
 port=$(cat "$base/port")
 seconds=$(opsyard-agent attr opsworks_java.start_timeout --default 180)
+[[ $seconds =~ ^[0-9]{1,6}$ ]] || seconds=180
 answers() {
   (
     exec 3<>"/dev/tcp/127.0.0.1/$port"
