@@ -289,3 +289,36 @@ func TestRolloutNeedsTheLevelDeploy(t *testing.T) {
 		ok(t, w.engine.StopRollout(w.as(u), d.ID))
 	})
 }
+
+// A batch of a rolling Setup may reach an instance that somebody is setting up
+// already; and what is held says nothing of its instance.
+func TestRollingSetupMeetsAnotherSetup(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		all := w.fleet(3)
+		w.drain()
+		setup := models.DeploymentCommand{Name: models.CommandSetup}
+		d := must(w.engine.Deploy(w.ctx, DeploymentRequest{StackID: w.stack.ID, Command: setup, Rollout: models.Rollout{BatchSize: 1}}))(t)
+		other := must(w.engine.Deploy(w.ctx, DeploymentRequest{
+			StackID: w.stack.ID, Command: setup, InstanceIDs: []models.InstanceID{all[1].ID, all[2].ID},
+		}))(t)
+		for _, c := range must(w.store.Commands.OfDeployment(w.ctx, d.ID))(t) {
+			if c.InstanceID == all[2].ID {
+				ok(t, w.engine.CancelCommand(w.ctx, c.ID))
+			}
+		}
+		if got := w.status(all[2]); got != models.InstanceRunningSetup {
+			t.Errorf("its held command was cancelled, and %s is %s", all[2].Hostname, got)
+		}
+		w.answer(all[0], models.CommandSetup, protocol.Successful)
+		w.eventually("the second batch has begun", func() bool { return !strings.Contains(w.states(d), "held") })
+		for _, i := range all[1:] {
+			w.answer(i, models.CommandSetup, protocol.Successful)
+		}
+		w.deploymentEnds(other, models.DeploymentSuccessful)
+		w.answer(all[1], models.CommandSetup, protocol.Successful)
+		w.eventually("the rolling one has ended", func() bool { return w.deployment(d).Status != models.DeploymentRunning })
+		for _, i := range all {
+			w.becomes(i, models.InstanceOnline)
+		}
+	})
+}
