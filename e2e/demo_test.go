@@ -125,7 +125,8 @@ func deployLive(t *testing.T, d *demo) {
 	b.clickText("Apps")
 	b.clickText("Deploy")
 	b.until("the form is here", `document.querySelector('form[data-run]')`, 10*time.Second)
-	b.do(chromedp.Click("form[data-run] .actions button"), chromedp.WaitVisible("#deployment-head"))
+	b.do(chromedp.Click(`button[value="review"]`), chromedp.WaitVisible(`form[action^="/plans/"] button`))
+	b.do(chromedp.Click(`form[action^="/plans/"] button`), chromedp.WaitVisible("#deployment-head"))
 	b.until("a line of the log is seen", `document.querySelector('log-pane .ln code')?.innerText.trim()`, 30*time.Second)
 	if state := eval[string](b, `document.querySelector('#deployment-head h1').innerText`); !strings.Contains(state, "running") {
 		t.Errorf("the log was first seen when the deployment was over: %s", state)
