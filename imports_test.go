@@ -27,6 +27,7 @@ var allowed = []struct {
 	{"engine/pubsub", nil},
 	{"engine/jobs", []string{"models"}},
 	{"engine/lifecycle", []string{"models"}},
+	{"engine/intent", []string{"models"}},
 	{"engine/compute", nil},
 	// Simulated agents speak the real protocol.
 	{"engine/compute/sim", []string{"engine/compute/...", "engine/compute", "agent/protocol", "agent/simulated"}},
@@ -36,7 +37,7 @@ var allowed = []struct {
 	{"engine/logstream", []string{"models", "engine/service", "engine/logstream/blob", "agent/protocol"}},
 	{"engine/dispatch", []string{"models", "engine/service", "agent/protocol"}},
 	// The engine builds the messages that dispatch sends.
-	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/jobs", "engine/lifecycle", "engine/pubsub", "engine/service", "agent/protocol"}},
+	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/intent", "engine/jobs", "engine/lifecycle", "engine/pubsub", "engine/service", "agent/protocol"}},
 	{"web", []string{"models"}},
 	{"web/ws", nil},
 	{"web/auth", []string{"models", "web"}},

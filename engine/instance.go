@@ -207,7 +207,7 @@ func (e *Engine) StartInstance(ctx context.Context, id models.InstanceID) error 
 		if err := canStart(i); err != nil {
 			return err
 		}
-		return t.start(ctx, s, i, byWhom(ctx, "it was started"))
+		return t.startBy(ctx, s, i, byWhom(ctx, "it was started"))
 	})
 }
 
@@ -229,7 +229,7 @@ func (e *Engine) StopInstance(ctx context.Context, id models.InstanceID, force b
 		if err := i.ByHand(); err != nil && !force {
 			return err
 		}
-		return t.stop(ctx, i, force, byWhom(ctx, "it was stopped"))
+		return t.stopBy(ctx, i, force, byWhom(ctx, "it was stopped"))
 	})
 }
 
@@ -270,6 +270,22 @@ func (e *Engine) onInstance(ctx context.Context, id models.InstanceID, action st
 		}
 		return t.audit(ctx, action, onInstance(i), map[string]any{"Status": was}, map[string]any{"Status": i.Status}, models.Cause{})
 	})
+}
+
+// startBy starts an instance for a person.
+func (t *tx) startBy(ctx context.Context, s *models.Stack, i *models.Instance, cause models.Cause) error {
+	if err := t.start(ctx, s, i, cause); err != nil {
+		return err
+	}
+	return t.wanted(ctx, i, models.WantOnline, cause)
+}
+
+// stopBy stops an instance for a person.
+func (t *tx) stopBy(ctx context.Context, i *models.Instance, force bool, cause models.Cause) error {
+	if err := t.stop(ctx, i, force, cause); err != nil {
+		return err
+	}
+	return t.wanted(ctx, i, models.WantStopped, cause)
 }
 
 // start moves a stopped instance to requested.

@@ -59,6 +59,8 @@ func (e *Engine) step(ctx context.Context, i *models.Instance, last bool) (bool,
 		return e.reboot(ctx, i, last)
 	case models.InstanceUnassigning, models.InstanceDeregistering:
 		return e.endLeave(ctx, i)
+	case models.InstanceStopped: // a restart goes on
+		return e.settleOne(ctx, i.ID)
 	}
 	return false, nil
 }
@@ -316,7 +318,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 			due = append(due, i)
 		}
 	}
-	errs := []error{e.expireCommands(ctx), e.advanceRollouts(ctx), e.prune(ctx), e.revokeExpired(ctx)}
+	errs := []error{e.expireCommands(ctx), e.advanceRollouts(ctx), e.prune(ctx), e.revokeExpired(ctx), e.settleIntents(ctx)}
 	if len(due) > 0 {
 		errs = append(errs, e.tx(ctx, func(t *tx) error {
 			for _, i := range due {

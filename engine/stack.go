@@ -244,7 +244,7 @@ func (e *Engine) StartStack(ctx context.Context, id models.StackID) (int, error)
 		if !i.Is247() || i.CanStart() != nil {
 			return false, nil
 		}
-		return true, t.start(ctx, s, i, byWhom(ctx, "the stack was started"))
+		return true, t.startBy(ctx, s, i, byWhom(ctx, "the stack was started"))
 	})
 }
 
@@ -255,7 +255,7 @@ func (e *Engine) StopStack(ctx context.Context, id models.StackID) (int, error) 
 		if !i.Is247() || i.CanStop(false) != nil {
 			return false, nil
 		}
-		return true, t.stop(ctx, i, false, byWhom(ctx, "the stack was stopped"))
+		return true, t.stopBy(ctx, i, false, byWhom(ctx, "the stack was stopped"))
 	})
 }
 

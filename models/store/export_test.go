@@ -16,7 +16,8 @@ func Models() []any {
 		&models.Deployment{}, &models.Command{}, &models.MembershipChange{}, &models.Content{}, &models.LogChunk{}, &models.LogBlob{}, &models.LogStep{},
 		&models.User{}, &models.Session{}, &models.AccessKey{}, &models.EnrollToken{}, &models.SetupToken{}, &models.Permission{},
 		&models.AuditEntry{}, &models.StackEvent{}, &models.LoadBasedAutoScaling{}, &models.ElasticIP{}, &models.Volume{}, &models.RaidArray{},
-		&models.RdsDbInstance{}, &models.ElasticLoadBalancer{}, &models.EcsCluster{}, &models.RemoteAccess{}, &models.Plan{}, &counter{}, &setting{},
+		&models.RdsDbInstance{}, &models.ElasticLoadBalancer{}, &models.EcsCluster{}, &models.RemoteAccess{}, &models.Plan{},
+		&models.Intent{}, &models.IntentPause{}, &counter{}, &setting{},
 	}
 }
 

@@ -42,6 +42,11 @@ func (s Instances) ByIDs(ctx context.Context, ids []models.InstanceID) ([]models
 	return byIDs(s.r(ctx), kindInstance, ids, func(i *models.Instance) models.InstanceID { return i.ID })
 }
 
+// Some reads those of the instances that are there.
+func (s Instances) Some(ctx context.Context, ids []models.InstanceID) ([]models.Instance, error) {
+	return findBy[models.Instance](s.r(ctx), "id", ids, "read instances by id")
+}
+
 // InStack reads a stack's instances by hostname.
 func (s Instances) InStack(ctx context.Context, stack models.StackID) ([]models.Instance, error) {
 	return find[models.Instance](s.r(ctx).Where("stack_id = ?", stack).Order("hostname"), "list instances of stack %s", stack)
@@ -183,7 +188,7 @@ func (h *handle) joinLayers(ctx context.Context, i *models.Instance) error {
 // Delete removes an instance; its commands stay as history.
 func (s Instances) Delete(ctx context.Context, id models.InstanceID) error {
 	return s.inTx(ctx, func(h *handle) error {
-		for _, table := range []string{"instance_layers", "service_errors", "enroll_tokens", "remote_accesses"} {
+		for _, table := range []string{"instance_layers", "service_errors", "enroll_tokens", "remote_accesses", "intents", "intent_pauses"} {
 			if err := h.w(ctx).Exec("DELETE FROM "+table+" WHERE instance_id = ?", id).Error; err != nil {
 				return wrap(err, "delete %s of instance %s", table, id)
 			}

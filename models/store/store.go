@@ -51,6 +51,7 @@ type Store struct {
 	EcsClusters          EcsClusters
 	Deployments          Deployments
 	Plans                Plans
+	Intents              Intents
 	Commands             Commands
 	Membership           Membership
 	RemoteAccesses       RemoteAccesses
@@ -157,6 +158,7 @@ func bind(h *handle) *Store {
 		EcsClusters:          EcsClusters{h},
 		Deployments:          Deployments{h},
 		Plans:                Plans{h},
+		Intents:              Intents{h},
 		Commands:             Commands{h},
 		Membership:           Membership{h},
 		RemoteAccesses:       RemoteAccesses{h},
