@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 )
@@ -91,9 +90,9 @@ type releaseInfo struct {
 }
 
 func (d *deployed) info(name string) (info releaseInfo) {
-	data, err := os.ReadFile(filepath.Join(d.release(name), releaseFile))
+	file, err := readFile(filepath.Join(d.release(name), releaseFile))
 	if err == nil {
-		_ = json.Unmarshal(data, &info) // an old or foreign release has no revision
+		_ = json.Unmarshal(file.content, &info) // an old or foreign release has no revision
 	}
 	info.Revision = strings.Map(func(r rune) rune { // the app's user may have written it
 		if !unicode.IsPrint(r) {
@@ -219,21 +218,15 @@ func webGroup() string {
 
 var sharedDirs = []string{"log", "config", "system", "pids", "scripts", "sockets"}
 
-// layOut makes the directories around the releases. What is inside the app's
-// place is its user's, so no link there may lead us out of it.
+// layOut makes the directories around the releases.
 func (d *deployed) layOut(h *host, owner *owner) error {
 	made, err := d.makePlace()
 	if err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(d.root)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }()
 	// Where releases come and go is ours: the app's code must not put something
 	// else in the place of what we are about to make ready.
-	changed, err := ours(h).directory(root, "releases", 0o755)
+	changed, err := ours(h).directory(filepath.Join(d.root, "releases"), 0o755)
 	if err != nil {
 		return err
 	}
@@ -243,7 +236,7 @@ func (d *deployed) layOut(h *host, owner *owner) error {
 		dirs[filepath.Join("shared", name)] = 0o770
 	}
 	for _, name := range slices.Sorted(maps.Keys(dirs)) { // a parent sorts before its children
-		changed, err := owner.directory(root, name, dirs[name])
+		changed, err := owner.directory(filepath.Join(d.root, name), dirs[name])
 		if err != nil {
 			return err
 		}
@@ -273,24 +266,22 @@ func ours(h *host) *owner {
 	return &owner{uid: -1, gid: -1}
 }
 
-// directory brings a directory of the root to the owner and the mode. A link
-// stays: somebody has put the directory on another disk.
-func (o *owner) directory(root *os.Root, name string, mode fs.FileMode) (changed bool, err error) {
-	if err := root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+// directory brings a directory to the owner and the mode. A link stays:
+// somebody has put the directory on another disk.
+func (o *owner) directory(path string, mode fs.FileMode) (changed bool, err error) {
+	at, err := find(path, walking{})
+	if err != nil {
 		return false, err
 	}
-	info, err := root.Lstat(name)
-	if err != nil || info.Mode()&fs.ModeSymlink != 0 {
+	defer at.close()
+	if err := at.enter(); err != nil || at.isLink() {
 		return false, err
 	}
-	if !info.IsDir() {
-		return false, fmt.Errorf("%s is not a directory", filepath.Join(root.Name(), name))
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if ok && info.Mode().Perm() == mode && (o.uid < 0 || int(stat.Uid) == o.uid) && (o.gid < 0 || int(stat.Gid) == o.gid) {
+	wanted := &owner{uid: o.uid, gid: o.gid, mode: mode}
+	if wanted.has(at) {
 		return false, nil
 	}
-	return true, errors.Join(root.Lchown(name, o.uid, o.gid), root.Chmod(name, mode))
+	return true, wanted.take(at.it)
 }
 
 // giveIn gives everything below dir to the owner, links themselves and not what

@@ -30,29 +30,54 @@ func (c *directoryCmd) Run(h *host) error {
 
 func (c *directoryCmd) make(h *host) error {
 	path := h.path(c.Path)
-	info, err := os.Stat(path)
-	if err == nil && !info.IsDir() {
-		return fmt.Errorf("%s is there and not a directory", c.Path)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	has, err := directoryAt(path)
+	if err != nil {
 		return err
 	}
-	owner, rerr := c.resolve(h, 0o755, info)
-	if rerr != nil {
-		return rerr
+	owner, err := c.resolve(h, 0o755, has)
+	if err != nil {
+		return err
 	}
-	if err == nil {
+	if has != nil {
 		return owner.apply(h, path, c.Path)
 	}
-	return h.change(c.Path, "created", func() error {
-		if err := os.MkdirAll(path, 0o755); err != nil {
-			return err
-		}
-		if err := owner.chown(path); err != nil {
-			return err
-		}
-		return os.Chmod(path, owner.mode)
-	})
+	return h.change(c.Path, "created", func() error { return owner.mkdir(path) })
+}
+
+// directoryAt is the directory at a path, nil for nothing.
+func directoryAt(path string) (fs.FileInfo, error) {
+	at, err := find(path, walking{follow: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer at.close()
+	if !at.exists() {
+		return nil, nil
+	}
+	info, err := at.it.Stat()
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is there and not a directory", path)
+	}
+	return info, err
+}
+
+// mkdir makes a directory and those above it.
+func (o *owner) mkdir(path string) error {
+	at, err := find(path, walking{follow: true, make: true})
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	if err := at.enter(); err != nil {
+		return err
+	}
+	if at.isLink() {
+		return fmt.Errorf("%s is there and not a directory", path)
+	}
+	return o.take(at.it)
 }
 
 type linkCmd struct {
@@ -83,17 +108,27 @@ func (c *linkCmd) Run(h *host) error {
 // relink makes a link or points it elsewhere in one step, so that there is no
 // moment without one.
 func relink(target, path string) error {
-	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink == 0 {
+	at, err := find(path, walking{})
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	if at.exists() && !at.isLink() {
 		return fmt.Errorf("%s is there and not a link", path)
 	}
-	tmp := path + ".opsyard-new"
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	root, err := at.root()
+	if err != nil {
 		return err
 	}
-	if err := os.Symlink(target, tmp); err != nil {
+	defer func() { _ = root.Close() }()
+	next := at.name + ".opsyard-new"
+	if err := root.RemoveAll(next); err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	if err := root.Symlink(target, next); err != nil {
+		return err
+	}
+	return root.Rename(next, at.name)
 }
 
 type lineCmd struct {

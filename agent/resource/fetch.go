@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"opsyard/agent/archive"
 	"opsyard/agent/protocol"
 	"opsyard/agent/source"
@@ -150,22 +152,25 @@ type tree struct {
 // bring fetches beside the directory and swaps the two if they differ.
 func (t tree) bring(ctx context.Context, h *host, fetch func(dest string) (string, error)) error {
 	dest := h.path(t.dest)
-	has, err := os.ReadFile(filepath.Join(dest, marker))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	old, err := readFile(filepath.Join(dest, marker))
+	if err != nil {
 		return err
 	}
-	if t.known != "" && string(has) == t.known {
+	has := string(old.content)
+	if t.known != "" && has == t.known {
 		h.ok(t.dest)
 		return nil
 	}
 	if h.dryRun {
 		return h.change(t.dest, "fetched", nil)
 	}
-	next := filepath.Join(filepath.Dir(dest), "."+filepath.Base(dest)+".opsyard-new")
-	if err := os.RemoveAll(next); err != nil {
+	at, err := find(dest, walking{make: true})
+	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(dest), 0o755); err != nil {
+	defer at.close()
+	next := filepath.Join(staging(at.dirPath()), "."+at.name+".opsyard-new")
+	if err := os.RemoveAll(next); err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(next) }()
@@ -173,33 +178,74 @@ func (t tree) bring(ctx context.Context, h *host, fetch func(dest string) (strin
 	if err != nil {
 		return err
 	}
-	if revision == string(has) {
+	if revision == has {
 		h.ok(t.dest)
 		return nil
 	}
-	return h.change(t.dest, "brought to "+revision, func() error { return t.swap(h, next, dest, revision) })
+	return h.change(t.dest, "brought to "+revision, func() error { return t.swap(h, next, at, revision) })
 }
 
-func (t tree) swap(h *host, next, dest, revision string) error {
-	if err := os.WriteFile(filepath.Join(next, marker), []byte(revision), 0o644); err != nil {
-		return err
+// staging is where a tree that is to lie in dir is made ready: in dir, or as far
+// above as somebody else than us could put another thing in its place.
+func staging(dir string) string {
+	if os.Geteuid() != 0 {
+		return dir // whoever could has no fewer rights than we
 	}
+	safe := "/"
+	for end := 1; end <= len(dir); end++ {
+		if end < len(dir) && dir[end] != '/' {
+			continue
+		}
+		info, err := os.Lstat(dir[:end])
+		if err != nil || !info.IsDir() || owned(info) != 0 || info.Mode()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0 {
+			break
+		}
+		safe = dir[:end]
+	}
+	return safe
+}
+
+// swap finishes the tree and puts it in its place.
+func (t tree) swap(h *host, next string, at *place, revision string) error {
 	owner, err := t.resolve(h, 0o755, nil)
 	if err != nil {
 		return err
 	}
-	if err := owner.give(next); err != nil {
+	if err := t.finish(next, owner, revision); err != nil {
 		return err
 	}
-	if err := os.Chmod(next, owner.mode); err != nil {
+	old, dir := next+"-old", int(at.dir.Fd())
+	if err := os.RemoveAll(old); err != nil {
 		return err
 	}
-	old := next + "-old"
-	if err := os.Rename(dest, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if err := unix.Renameat(dir, at.name, unix.AT_FDCWD, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("take the old %s away: %w", t.dest, err)
 	}
-	if err := os.Rename(next, dest); err != nil {
-		return err
+	if err := unix.Renameat(unix.AT_FDCWD, next, dir, at.name); err != nil {
+		return fmt.Errorf("put the new %s in place: %w", t.dest, err)
 	}
 	return os.RemoveAll(old)
+}
+
+// finish marks the tree and gives it to its owner, itself last: until then
+// nobody else can change anything in it.
+func (t tree) finish(next string, owner *owner, revision string) error {
+	root, err := os.OpenRoot(next)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	if err := root.RemoveAll(marker); err != nil {
+		return err
+	}
+	if err := root.WriteFile(marker, []byte(revision), 0o644); err != nil {
+		return err
+	}
+	if err := owner.giveIn(root, "."); err != nil {
+		return err
+	}
+	if err := owner.chown(next); err != nil {
+		return err
+	}
+	return os.Chmod(next, owner.mode)
 }

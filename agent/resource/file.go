@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // ownership is who may do what with a file.
@@ -55,7 +53,7 @@ func (w *writing) write(ctx context.Context, h *host, dest string, content []byt
 		done = "created"
 	}
 	return h.change(dest, done, func() error {
-		if err := w.replace(ctx, h, file, content, owner); err != nil {
+		if err := w.replace(ctx, h, file.path, content, owner); err != nil {
 			return err
 		}
 		return w.notify(ctx, h, file)
@@ -63,38 +61,13 @@ func (w *writing) write(ctx context.Context, h *host, dest string, content []byt
 }
 
 // replace verifies the new content beside the old one and swaps them.
-func (w *writing) replace(ctx context.Context, h *host, file oldFile, content []byte, owner *owner) error {
-	if err := os.MkdirAll(filepath.Dir(file.path), 0o755); err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(file.path), "."+filepath.Base(file.path)+".opsyard-*")
-	if err != nil {
-		return fmt.Errorf("write beside the old file: %w", err)
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = tmp.Write(content)
-	if err = errors.Join(err, tmp.Chmod(owner.mode), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := owner.chown(tmp.Name()); err != nil {
-		return err
-	}
-	if w.Verify != "" {
-		line := strings.ReplaceAll(w.Verify, "{}", quoteShell(tmp.Name()))
-		if err := h.shell(ctx, line); err != nil {
-			return fmt.Errorf("the new file is not valid, the old one stays: %w", err)
+func (w *writing) replace(ctx context.Context, h *host, path string, content []byte, owner *owner) error {
+	return put(path, content, owner, func(next string) error {
+		if w.Verify == "" {
+			return nil
 		}
-	}
-	return swap(tmp.Name(), file.path, content)
-}
-
-// swap renames; a file that is a mount of its own can only be written into.
-func swap(tmp, path string, content []byte) error {
-	err := os.Rename(tmp, path)
-	if !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.EXDEV) {
-		return err
-	}
-	return os.WriteFile(path, content, 0o644)
+		return h.shell(ctx, strings.ReplaceAll(w.Verify, "{}", quoteShell(next)))
+	})
 }
 
 // notify runs the command that makes the change known. When it fails the old
@@ -121,45 +94,37 @@ type oldFile struct {
 
 // readFile follows links: the file behind one is what is read and written.
 func readFile(path string) (oldFile, error) {
-	if err := refuseForeignLinks(path); err != nil {
-		return oldFile{}, err
-	}
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	info, err := os.Stat(path)
+	at, err := find(path, walking{follow: true})
 	if errors.Is(err, fs.ErrNotExist) {
 		return oldFile{path: path}, nil
 	}
 	if err != nil {
 		return oldFile{}, err
 	}
+	defer at.close()
+	if !at.exists() {
+		return oldFile{path: path}, nil
+	}
+	info, err := at.it.Stat()
+	if err != nil {
+		return oldFile{}, err
+	}
 	if !info.Mode().IsRegular() {
 		return oldFile{}, fmt.Errorf("%s is not a file", path)
 	}
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(inode(at.it))
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", path, reason(err))
+	}
 	return oldFile{path, true, info, content}, err
 }
 
-// refuseForeignLinks keeps users from having root write elsewhere: a link that a
-// user laid on the way to a file may lead only to what is the same user's.
-func refuseForeignLinks(path string) error {
-	for end := 1; end <= len(path); end++ {
-		if end < len(path) && path[end] != '/' {
-			continue
-		}
-		link, err := os.Lstat(path[:end])
-		if err != nil {
-			return nil // what comes next tells, or makes it
-		}
-		if link.Mode()&fs.ModeSymlink == 0 || owned(link) == 0 || owned(link) == os.Geteuid() {
-			continue
-		}
-		if target, err := os.Stat(path[:end]); err == nil && owned(target) != owned(link) {
-			return fmt.Errorf("%s is a link of user %d to what is not theirs, it is not followed", path[:end], owned(link))
-		}
+// reason is why, without the path that only we know.
+func reason(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
 	}
-	return nil
+	return err
 }
 
 // owned is the number of the user that a file belongs to.
@@ -172,9 +137,13 @@ func owned(info fs.FileInfo) int {
 
 func (f oldFile) restore() error {
 	if !f.exists {
-		return os.Remove(f.path)
+		return unlink(f.path, walking{follow: true}, false)
 	}
-	if err := os.WriteFile(f.path, f.content, f.info.Mode().Perm()); err != nil {
+	owner := &owner{uid: -1, gid: -1, mode: f.info.Mode()}
+	if stat, ok := f.info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		owner.uid, owner.gid = int(stat.Uid), int(stat.Gid)
+	}
+	if err := put(f.path, f.content, owner, valid); err != nil {
 		return fmt.Errorf("put the old file back: %w", err)
 	}
 	return nil
@@ -287,22 +256,39 @@ func inCookbook(name, dir string) string {
 
 // remove removes a file or link, with recursive also a directory.
 func remove(h *host, dest string, recursive bool) error {
-	path := h.path(dest)
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if recursive && filepath.Clean(dest) == "/" {
+		return errors.New("the root directory stays")
+	}
+	at, err := find(h.path(dest), walking{})
+	if err == nil {
+		at.close()
+	}
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !at.exists() {
 		h.ok(dest)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if info.IsDir() && recursive {
-		if filepath.Clean(dest) == "/" {
-			return errors.New("the root directory stays")
-		}
-		return h.change(dest, "removed", func() error { return os.RemoveAll(path) })
+	return h.change(dest, "removed", func() error { return unlink(h.path(dest), walking{}, recursive) })
+}
+
+// unlink removes what is at a path, in the directory that it was found in.
+func unlink(path string, how walking, recursive bool) error {
+	at, err := find(path, how)
+	if err != nil {
+		return err
 	}
-	return h.change(dest, "removed", func() error { return os.Remove(path) })
+	defer at.close()
+	root, err := at.root()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	if recursive {
+		return root.RemoveAll(at.name)
+	}
+	return root.Remove(at.name)
 }
 
 func quoteShell(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"syscall"
 )
@@ -77,47 +76,40 @@ func (o *owner) chown(path string) error {
 	return os.Lchown(path, o.uid, o.gid)
 }
 
+// take gives an open file, or one that is only looked at, its owner and mode.
+func (o *owner) take(f *os.File) error {
+	if o.uid >= 0 || o.gid >= 0 {
+		if err := os.Chown(inode(f), o.uid, o.gid); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(inode(f), o.mode) // after chown, which clears set-id bits
+}
+
 // apply brings what exists at path to the ownership and records it under name.
 func (o *owner) apply(h *host, path, name string) error {
 	if o.note != "" {
 		h.say("%s: %s", name, o.note)
 	}
-	same, err := o.matches(path)
+	at, err := find(path, walking{follow: true})
 	if err != nil {
 		return err
 	}
-	if same {
+	defer at.close()
+	if !at.exists() {
+		return fmt.Errorf("%s is there no more", name)
+	}
+	if o.has(at) {
 		h.ok(name)
 		return nil
 	}
-	return h.change(name, "given other permissions", func() error {
-		if err := o.chown(path); err != nil {
-			return err
-		}
-		return os.Chmod(path, o.mode) // after chown, which clears set-id bits
-	})
+	return h.change(name, "given other permissions", func() error { return o.take(at.it) })
 }
 
-func (o *owner) matches(path string) (bool, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return false, err
-	}
-	if info.Mode()&(fs.ModePerm|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky) != o.mode {
-		return false, nil
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && (o.uid < 0 || int(stat.Uid) == o.uid) && (o.gid < 0 || int(stat.Gid) == o.gid), nil
-}
-
-// give gives a whole tree to the owner, links themselves and not what they name.
-func (o *owner) give(tree string) error {
-	return filepath.WalkDir(tree, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return o.chown(path)
-	})
+// has tells whether the place has the owner and the mode already.
+func (o *owner) has(at *place) bool {
+	return fileMode(uint64(at.stat.Mode&0o7777)) == o.mode &&
+		(o.uid < 0 || int(at.stat.Uid) == o.uid) && (o.gid < 0 || int(at.stat.Gid) == o.gid)
 }
 
 func userID(name string) (int, error) {

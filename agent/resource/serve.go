@@ -146,7 +146,7 @@ func (s *served) save() error {
 
 // put writes a file in one step.
 func (s *served) put(path string, content []byte, mode fs.FileMode) error {
-	return (&writing{}).replace(context.Background(), s.h, oldFile{path: s.h.path(path)}, content, &owner{uid: -1, gid: -1, mode: mode})
+	return put(s.h.path(path), content, &owner{uid: -1, gid: -1, mode: mode}, valid)
 }
 
 // serve has the release answer the app's requests.
