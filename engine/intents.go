@@ -81,14 +81,8 @@ func (t *tx) settleAmong(ctx context.Context, i *models.Instance, open []models.
 		return false, err
 	}
 	d := intent.Arbitrate(i, open, pauses, t.e.Clock())
-	if d.Empty() {
-		return false, nil
-	}
-	t.tellInstance(i.StackID, i.ID)
-	for _, end := range d.End {
-		if _, err := t.Intents.End(ctx, end.Intent.ID, end.State, end.Outcome, t.e.Clock()); err != nil {
-			return false, err
-		}
+	if err := t.endIntents(ctx, i, d.End); err != nil {
+		return false, err
 	}
 	if d.HalfDone != nil {
 		if err := t.Intents.Stopped(ctx, d.HalfDone.ID, t.e.Clock()); err != nil {
@@ -99,6 +93,32 @@ func (t *tx) settleAmong(ctx context.Context, i *models.Instance, open []models.
 		return false, nil
 	}
 	return true, t.pursue(ctx, i, d)
+}
+
+func (t *tx) endIntents(ctx context.Context, i *models.Instance, list []intent.Ending) error {
+	for _, end := range list {
+		if _, err := t.Intents.End(ctx, end.Intent.ID, end.State, end.Outcome, t.e.Clock()); err != nil {
+			return err
+		}
+		t.tellInstance(i.StackID, i.ID)
+	}
+	return nil
+}
+
+// arrived ends the intents that an instance's new state fulfils, or that it
+// shows to have failed. What is still wanted of it is for settle: here
+// somebody is in the middle of moving it.
+func (t *tx) arrived(ctx context.Context, i *models.Instance) error {
+	switch i.Status {
+	case models.InstanceOnline, models.InstanceSetupFailed, models.InstanceStopped, models.InstanceStartFailed, models.InstanceStopFailed:
+	default:
+		return nil
+	}
+	open, err := t.Intents.OpenOf(ctx, i.ID)
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	return t.endIntents(ctx, i, intent.Arbitrate(i, open, nil, t.e.Clock()).End)
 }
 
 // pursue moves the instance as was decided. A rule that forbids it ends the

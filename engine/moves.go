@@ -36,6 +36,9 @@ func (t *tx) move(ctx context.Context, i *models.Instance, to models.InstanceSta
 			return err
 		}
 	}
+	if err := t.arrived(ctx, i); err != nil {
+		return err
+	}
 	return t.membershipChanged(ctx, i, from, to)
 }
 
