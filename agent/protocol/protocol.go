@@ -4,8 +4,8 @@
 // Challenge, the agent answers with a Hello signed by its own key, the server
 // sends a Welcome. After that both sides send frames in any order:
 //
-//	agent → server   Heartbeat, Accepted, Started, LogChunk, Done
-//	server → agent   Run, Cancel, LogStored, DoneStored
+//	agent → server   Heartbeat, Metrics, Accepted, Started, LogChunk, Done
+//	server → agent   Run, Cancel, LogStored, DoneStored, WatchMetrics
 //
 // Every frame may arrive twice; both sides answer a repeat the same way and do
 // its work once. The package imports the standard library alone.
@@ -165,6 +165,9 @@ type Welcome struct {
 	SessionToken string `json:"session_token"`
 	// LogStored tells for each unfinished command how much log is stored.
 	LogStored []LogStored `json:"log_stored,omitempty"`
+	// MetricsSeconds is how often the server wants Metrics; 0 is never, which
+	// is what a server says that does not know them.
+	MetricsSeconds int `json:"metrics_seconds,omitempty"`
 }
 
 // Heartbeat says that the agent lives; sent every HeartbeatEvery.

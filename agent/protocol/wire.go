@@ -36,6 +36,8 @@ func init() {
 	register("welcome", Welcome{})
 	register("refusal", Refusal{})
 	register("heartbeat", Heartbeat{})
+	register("metrics", Metrics{})
+	register("watch_metrics", WatchMetrics{})
 	register("run", Run{})
 	register("cancel", Cancel{})
 	register("accepted", Accepted{})

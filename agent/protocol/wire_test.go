@@ -20,6 +20,8 @@ var messages = []any{
 	protocol.Welcome{SessionToken: "t", LogStored: []protocol.LogStored{{CommandID: "c", Seq: 3}}},
 	protocol.Refusal{Code: protocol.RefusedToken, Message: "m"},
 	protocol.Heartbeat{At: at, Running: "c", SpoolBytes: 5, Load: [3]float64{1, 2, 3}},
+	protocol.Metrics{At: at, Seconds: 60, Values: protocol.Figures{99.5, 0, 2e7}},
+	protocol.WatchMetrics{Seconds: 10},
 	protocol.Run{CommandID: "c", Type: "setup", RunList: []protocol.RunItem{{Recipe: "a::b", BuiltIn: true}}, Args: map[string][]string{"a": {"b"}}, CustomCookbooks: &protocol.Source{Type: "git"}, Apps: []protocol.App{{Environment: map[string]string{"A": "b"}}}},
 	protocol.Cancel{CommandID: "c", Reason: "r"},
 	protocol.Accepted{CommandID: "c", At: at},

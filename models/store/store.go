@@ -66,6 +66,7 @@ type Store struct {
 	Events               Events
 	ServiceErrors        ServiceErrors
 	Logs                 Logs
+	Metrics              Metrics
 }
 
 // handle is what the small stores work on. Inside a transaction write and read
@@ -173,6 +174,7 @@ func bind(h *handle) *Store {
 		Events:               Events{h},
 		ServiceErrors:        ServiceErrors{h},
 		Logs:                 Logs{h},
+		Metrics:              Metrics{h},
 	}
 }
 

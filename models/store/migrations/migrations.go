@@ -22,6 +22,7 @@ var steps = []*gormigrate.Migration{
 	{ID: "0007", Migrate: layerEngine},
 	{ID: "0008", Migrate: commandSources},
 	{ID: "0009", Migrate: intents},
+	{ID: "0010", Migrate: metrics},
 }
 
 // Run makes the steps that the database has not seen, all or none. It refuses a
