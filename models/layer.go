@@ -151,6 +151,7 @@ type Layer struct {
 	Packages                    []string              `gorm:"serializer:json"`
 	VolumeConfigurations        []VolumeConfiguration `gorm:"serializer:json"`
 	EnableAutoHealing           bool
+	HealingNotifyOnly           bool `gorm:"not null;default:false"` // ours; HealingMode reads it
 	AutoAssignElasticIPs        bool
 	AutoAssignPublicIPs         bool
 	CustomRecipes               Recipes `gorm:"serializer:json"`
