@@ -28,6 +28,7 @@ var allowed = []struct {
 	{"engine/jobs", []string{"models"}},
 	{"engine/lifecycle", []string{"models"}},
 	{"engine/intent", []string{"models"}},
+	{"engine/schedule", []string{"models"}},
 	{"engine/compute", nil},
 	// Simulated agents speak the real protocol.
 	{"engine/compute/sim", []string{"engine/compute/...", "engine/compute", "agent/protocol", "agent/simulated"}},
@@ -37,7 +38,7 @@ var allowed = []struct {
 	{"engine/logstream", []string{"models", "engine/service", "engine/logstream/blob", "agent/protocol"}},
 	{"engine/dispatch", []string{"models", "engine/service", "agent/protocol"}},
 	// The engine builds the messages that dispatch sends.
-	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/intent", "engine/jobs", "engine/lifecycle", "engine/pubsub", "engine/service", "agent/protocol"}},
+	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/intent", "engine/jobs", "engine/lifecycle", "engine/pubsub", "engine/schedule", "engine/service", "agent/protocol"}},
 	{"web", []string{"models"}},
 	{"web/ws", nil},
 	{"web/auth", []string{"models", "web"}},
@@ -45,7 +46,7 @@ var allowed = []struct {
 	{"static", nil},
 	{"views/ui", []string{"static"}},
 	{"views", []string{"models", "views/ui", "static"}},
-	{"handlers", []string{"engine", "engine/lifecycle", "engine/logstream", "engine/pubsub", "models", "models/store", "views", "views/ui", "web", "web/auth", "web/ws", "static"}},
+	{"handlers", []string{"engine", "engine/intent", "engine/lifecycle", "engine/logstream", "engine/pubsub", "engine/schedule", "models", "models/store", "views", "views/ui", "web", "web/auth", "web/ws", "static"}},
 	{"handlers/agentapi", []string{"engine", "engine/dispatch", "engine/logstream", "agent/protocol", "models", "web", "web/ws"}},
 	{"handlers/awsapi", []string{"engine", "engine/logstream", "models", "models/store", "web", "web/sigv4", "handlers/awsapi/wire"}},
 	{"handlers/awsapi/wire", nil},

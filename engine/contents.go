@@ -255,6 +255,9 @@ func (e *Engine) prune(ctx context.Context) error {
 	if err := e.store.Plans.Prune(ctx, e.Clock().Add(-keepPlans)); err != nil {
 		return err
 	}
+	if err := e.store.ScheduleFirings.Prune(ctx, e.Clock().Add(-keepFirings)); err != nil {
+		return err
+	}
 	if err := e.store.Intents.Prune(ctx, e.Clock().Add(-keepIntents)); err != nil {
 		return err
 	}

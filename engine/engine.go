@@ -110,6 +110,7 @@ type Engine struct {
 	signIns    *throttle
 	passwords  passwordHash
 	keyUse     *keyUse
+	schedules  *schedules
 	lastPrune  time.Time // under contents.mu
 }
 
@@ -121,7 +122,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	e := &Engine{
 		Base:  service.Base{Log: c.Log, Now: c.Now},
 		store: c.Store, hub: c.Hub, logs: c.Logs, providers: c.Providers, defaultBy: c.DefaultProvider,
-		agentURL: c.AgentURL, publicURL: cmp.Or(c.PublicURL, c.AgentURL), version: cmp.Or(c.Version, "dev"), limits: c.Limits, times: c.Times.WithDefaults(), passwords: newPasswordHash(c.FastPasswords), keyUse: newKeyUse(),
+		agentURL: c.AgentURL, publicURL: cmp.Or(c.PublicURL, c.AgentURL), version: cmp.Or(c.Version, "dev"), limits: c.Limits, times: c.Times.WithDefaults(), passwords: newPasswordHash(c.FastPasswords), keyUse: newKeyUse(), schedules: newSchedules(),
 	}
 	e.signIns = newThrottle(e.Clock)
 	e.contents = newContents(c.Store, e.Clock)
@@ -165,6 +166,9 @@ func (e *Engine) Start(ctx context.Context) error {
 		}
 	}
 	if err := e.Every(ctx, "note the use of access keys", noteRound, e.keyUse.nudge, e.noteKeyUse); err != nil {
+		return err
+	}
+	if err := e.Every(ctx, "follow schedules", lookAtSchedules, e.schedules.nudge, e.followSchedules); err != nil {
 		return err
 	}
 	err := e.Every(ctx, "watch agents", e.times.Reminder, nil, e.watchAgents)

@@ -7,34 +7,6 @@ import (
 	"opsyard/models"
 )
 
-// SetTimeBasedAutoScaling says in which hours a time-based instance is on
-// (OpsWorks: SetTimeBasedAutoScaling). The schedule as a whole takes the place
-// of the one before.
-func (e *Engine) SetTimeBasedAutoScaling(ctx context.Context, id models.InstanceID, schedule models.WeeklySchedule) error {
-	if _, err := e.instanceFor(ctx, id, models.ActionManage); err != nil {
-		return err
-	}
-	if err := schedule.Validate(); err != nil {
-		return err
-	}
-	return e.tx(ctx, func(t *tx) error {
-		before, err := t.Instances.GetForUpdate(ctx, id)
-		if err != nil {
-			return err
-		}
-		if before.AutoScalingType != models.ScalingTimer {
-			return models.Invalid("Instance %s is not a time-based instance: only those have a schedule.", before.Hostname)
-		}
-		if err := t.Instances.SetSchedule(ctx, id, schedule); err != nil {
-			return err
-		}
-		i := *before
-		i.Schedule = schedule
-		t.tellInstance(i.StackID, i.ID)
-		return t.audit(ctx, "SetTimeBasedAutoScaling", onInstance(&i), before, &i, models.Cause{})
-	})
-}
-
 // SetLoadBasedAutoScaling lets change alter how a layer's load-based instances
 // follow the load; a layer that has no setting yet begins with OpsWorks'
 // defaults (OpsWorks: SetLoadBasedAutoScaling).

@@ -164,7 +164,7 @@ type Instance struct {
 	AgentVersion             string               `gorm:"size:64"`
 	AmiID                    string               `gorm:"size:64"`
 	Architecture             string               `gorm:"size:16"`
-	AutoScalingType          string               `gorm:"size:16"`
+	AutoScalingType          string               `gorm:"size:16;index:instance_scaling,where:auto_scaling_type <> ''"`
 	AvailabilityZone         string               `gorm:"size:64"`
 	BlockDeviceMappings      []BlockDeviceMapping `gorm:"serializer:json"`
 	EbsOptimized             bool
@@ -219,6 +219,10 @@ type Instance struct {
 	// Schedule is when a time-based instance is on (OpsWorks:
 	// SetTimeBasedAutoScaling).
 	Schedule WeeklySchedule `gorm:"serializer:json"`
+	// ScheduleZone is the IANA time zone of the schedule's hours; empty means UTC.
+	ScheduleZone string `gorm:"size:64;not null;default:''"`
+	// ScheduleRevision counts the changes of the schedule.
+	ScheduleRevision int64 `gorm:"not null;default:0"`
 	// AgentKey is the agent's Ed25519 public key; empty until it enrols.
 	AgentKey    []byte
 	AgentSeenAt *time.Time `gorm:"index"`

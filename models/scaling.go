@@ -11,8 +11,9 @@ var Weekdays = [7]time.Weekday{
 	time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday, time.Saturday, time.Sunday,
 }
 
-// WeeklySchedule says in which whole hours, UTC, a time-based instance is on:
-// Monday first, bit h stands for the hour that begins at h. OpsWorks:
+// WeeklySchedule says in which whole hours a time-based instance is on: Monday
+// first, bit h stands for the hour that begins at h. They are hours of UTC, as
+// in OpsWorks, unless the instance names another zone. OpsWorks:
 // WeeklyAutoScalingSchedule.
 type WeeklySchedule [7]uint32
 
@@ -32,6 +33,41 @@ func (s WeeklySchedule) On(day time.Weekday, hour int) bool {
 func (s WeeklySchedule) OnAt(at time.Time) bool {
 	at = at.UTC()
 	return s.On(at.Weekday(), at.Hour())
+}
+
+// ScheduleZone is the time zone of a name in the IANA database; empty means UTC.
+func ScheduleZone(name string) (*time.Location, error) {
+	if name == "" {
+		return time.UTC, nil
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil || name == "Local" || len(name) > maxZone {
+		return nil, InvalidField("ScheduleZone", "Time zone: %q is not a zone of the IANA database; use a name like Europe/Berlin.", name)
+	}
+	return loc, nil
+}
+
+const maxZone = 64
+
+// Location is the zone of the instance's schedule, UTC where it names none.
+func (i *Instance) Location() *time.Location {
+	loc, err := ScheduleZone(i.ScheduleZone)
+	if err != nil { // stored by a server that knew it
+		return time.UTC
+	}
+	return loc
+}
+
+// ScheduleFiring is that a schedule has turned an instance on or off. Its key
+// is unique: however many servers look, and however often they start again,
+// each turn of a schedule acts once.
+type ScheduleFiring struct {
+	InstanceID InstanceID `gorm:"primaryKey;size:36"`
+	SlotStart  time.Time  `gorm:"primaryKey"`
+	Revision   int64      `gorm:"primaryKey;autoIncrement:false"` // of the schedule
+	StackID    StackID    `gorm:"size:36;not null;index"`
+	On         bool       `gorm:"column:turned_on;not null"`
+	At         time.Time  `gorm:"not null"` // when it acted
 }
 
 // Set switches one hour; an hour outside of 0 to 23 is refused.

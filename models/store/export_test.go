@@ -17,7 +17,7 @@ func Models() []any {
 		&models.User{}, &models.Session{}, &models.AccessKey{}, &models.EnrollToken{}, &models.SetupToken{}, &models.Permission{},
 		&models.AuditEntry{}, &models.StackEvent{}, &models.LoadBasedAutoScaling{}, &models.ElasticIP{}, &models.Volume{}, &models.RaidArray{},
 		&models.RdsDbInstance{}, &models.ElasticLoadBalancer{}, &models.EcsCluster{}, &models.RemoteAccess{}, &models.Plan{},
-		&models.Intent{}, &models.IntentPause{}, &metricMinute{}, &metricHour{}, &counter{}, &setting{},
+		&models.Intent{}, &models.IntentPause{}, &models.ScheduleFiring{}, &metricMinute{}, &metricHour{}, &counter{}, &setting{},
 	}
 }
 

@@ -23,7 +23,7 @@ var (
 	moveColumns  = []string{"status", "status_since", "status_cause", "status_reason", "status_deadline", "force_stop", "was_online", "setup_at", "last_service_error_id"}
 	ownedColumns = append([]string{
 		"agent_seen_at", "agent_key", "boot_id", "reported_agent_version", "reported_os", "ssh_host_rsa_key_fingerprint",
-		"ec2_instance_id", "private_ip", "public_ip", "private_dns", "public_dns", "schedule",
+		"ec2_instance_id", "private_ip", "public_ip", "private_dns", "public_dns", "schedule", "schedule_zone", "schedule_revision",
 	}, moveColumns...)
 )
 
@@ -188,7 +188,7 @@ func (h *handle) joinLayers(ctx context.Context, i *models.Instance) error {
 // Delete removes an instance; its commands stay as history.
 func (s Instances) Delete(ctx context.Context, id models.InstanceID) error {
 	return s.inTx(ctx, func(h *handle) error {
-		for _, table := range []string{"instance_layers", "service_errors", "enroll_tokens", "remote_accesses", "intents", "intent_pauses"} {
+		for _, table := range []string{"instance_layers", "service_errors", "enroll_tokens", "remote_accesses", "intents", "intent_pauses", "schedule_firings"} {
 			if err := h.w(ctx).Exec("DELETE FROM "+table+" WHERE instance_id = ?", id).Error; err != nil {
 				return wrap(err, "delete %s of instance %s", table, id)
 			}

@@ -2,17 +2,59 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"opsyard/models"
 
 	"gorm.io/gorm/clause"
 )
 
-// SetSchedule stores when a time-based instance is on.
-func (s Instances) SetSchedule(ctx context.Context, id models.InstanceID, schedule models.WeeklySchedule) error {
-	result := s.w(ctx).Model(&models.Instance{ID: id}).Select("schedule", "updated_at").
-		Updates(&models.Instance{Schedule: schedule, UpdatedAt: s.clock()})
-	return affected(result, "set the schedule of", kindInstance, id)
+// SetSchedule stores when a time-based instance is on, as a new revision.
+func (s Instances) SetSchedule(ctx context.Context, id models.InstanceID, schedule models.WeeklySchedule, zone string) error {
+	result := s.w(ctx).Model(&models.Instance{ID: id}).Select("schedule", "schedule_zone", "updated_at").
+		Updates(&models.Instance{Schedule: schedule, ScheduleZone: zone, UpdatedAt: s.clock()})
+	if err := affected(result, "set the schedule of", kindInstance, id); err != nil {
+		return err
+	}
+	err := s.w(ctx).Exec("UPDATE instances SET schedule_revision = schedule_revision + 1 WHERE id = ?", id).Error
+	return wrap(err, "count the schedules of instance %s", id)
+}
+
+// Scheduled reads all time-based instances. The condition that says nothing
+// new is what lets SQLite use the small index.
+func (s Instances) Scheduled(ctx context.Context) ([]models.Instance, error) {
+	return find[models.Instance](s.r(ctx).Where("auto_scaling_type = ? AND auto_scaling_type <> ''", models.ScalingTimer).Order("stack_id, hostname"), "list time-based instances")
+}
+
+// ScheduleFirings keeps models.ScheduleFiring.
+type ScheduleFirings struct{ *handle }
+
+// Fire notes that a schedule acts, and tells whether it is the first to say so
+// and no later turn has been acted on. The instance is locked.
+func (s ScheduleFirings) Fire(ctx context.Context, f *models.ScheduleFiring) (bool, error) {
+	f.SlotStart, f.At = stamp(f.SlotStart), stamp(f.At)
+	var later int64
+	err := s.w(ctx).Model(&models.ScheduleFiring{}).Where("instance_id = ? AND (revision > ? OR revision = ? AND slot_start >= ?)",
+		f.InstanceID, f.Revision, f.Revision, f.SlotStart).Count(&later).Error
+	if err != nil || later > 0 {
+		return false, wrap(err, "look for what the schedule of instance %s did", f.InstanceID)
+	}
+	result := s.w(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(f)
+	return result.RowsAffected > 0, wrap(result.Error, "note that the schedule of instance %s acts", f.InstanceID)
+}
+
+// OfInstance reads the newest firings of an instance.
+func (s ScheduleFirings) OfInstance(ctx context.Context, id models.InstanceID, limit int) ([]models.ScheduleFiring, error) {
+	return find[models.ScheduleFiring](s.r(ctx).Where("instance_id = ?", id).Order("revision DESC, slot_start DESC").Limit(limit), "list what the schedule of instance %s did", id)
+}
+
+// Prune forgets firings made before a time, but for the newest of each
+// instance, which still stands for the present.
+func (s ScheduleFirings) Prune(ctx context.Context, before time.Time) error {
+	err := s.w(ctx).Exec(`DELETE FROM schedule_firings WHERE at < ? AND EXISTS (SELECT 1 FROM schedule_firings newer
+		WHERE newer.instance_id = schedule_firings.instance_id AND (newer.revision > schedule_firings.revision
+			OR newer.revision = schedule_firings.revision AND newer.slot_start > schedule_firings.slot_start))`, stamp(before)).Error
+	return wrap(err, "forget what schedules did")
 }
 
 // LoadBasedAutoScaling keeps models.LoadBasedAutoScaling, at most one of a layer.

@@ -15,12 +15,12 @@ func TestSchedulesAndThresholds(t *testing.T) {
 		ctx := t.Context()
 		i := storetest.Instance(t, st)
 		schedule := models.WeeklySchedule{0: 1<<24 - 1, 6: 1 << 23}
-		must(t, st.Instances.SetSchedule(ctx, i.ID, schedule))
+		must(t, st.Instances.SetSchedule(ctx, i.ID, schedule, "Asia/Kolkata"))
 		must(t, st.Instances.Save(ctx, i)) // who read it before does not bring the old one back
 		got, err := st.Instances.Get(ctx, i.ID)
 		must(t, err)
-		equal(t, got.Schedule, schedule)
-		refused(t, st.Instances.SetSchedule(ctx, "none", schedule), models.CodeNotFound, "Unable to find instance with ID none")
+		equal(t, []any{got.Schedule, got.ScheduleZone, got.ScheduleRevision}, []any{schedule, "Asia/Kolkata", int64(1)})
+		refused(t, st.Instances.SetSchedule(ctx, "none", schedule, ""), models.CodeNotFound, "Unable to find instance with ID none")
 
 		one := storetest.Layer(t, st)
 		two := storetest.Layer(t, st, func(l *models.Layer) { l.StackID = one.StackID })

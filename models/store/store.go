@@ -52,6 +52,7 @@ type Store struct {
 	Deployments          Deployments
 	Plans                Plans
 	Intents              Intents
+	ScheduleFirings      ScheduleFirings
 	Commands             Commands
 	Membership           Membership
 	RemoteAccesses       RemoteAccesses
@@ -160,6 +161,7 @@ func bind(h *handle) *Store {
 		Deployments:          Deployments{h},
 		Plans:                Plans{h},
 		Intents:              Intents{h},
+		ScheduleFirings:      ScheduleFirings{h},
 		Commands:             Commands{h},
 		Membership:           Membership{h},
 		RemoteAccesses:       RemoteAccesses{h},

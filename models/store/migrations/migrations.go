@@ -23,6 +23,7 @@ var steps = []*gormigrate.Migration{
 	{ID: "0008", Migrate: commandSources},
 	{ID: "0009", Migrate: intents},
 	{ID: "0010", Migrate: metrics},
+	{ID: "0014", Migrate: scheduleFirings},
 }
 
 // Run makes the steps that the database has not seen, all or none. It refuses a
