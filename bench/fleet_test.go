@@ -13,15 +13,16 @@ import (
 	"opsyard/agent/protocol"
 	"opsyard/agent/simulated"
 	"opsyard/engine"
+	"opsyard/engine/compute/local"
 	"opsyard/models"
 )
 
 // fleetSize is the number of instances in the large stack; set
 // OPSYARD_BENCH_FLEET to look at another one.
-var fleetSize = sizeFromEnv(1600)
+var fleetSize = sizeFromEnv("OPSYARD_BENCH_FLEET", 1600)
 
-func sizeFromEnv(fallback int) int {
-	if n, err := strconv.Atoi(os.Getenv("OPSYARD_BENCH_FLEET")); err == nil && n > 0 {
+func sizeFromEnv(name string, fallback int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
 		return n
 	}
 	return fallback
@@ -197,6 +198,7 @@ func cpuTime() time.Duration {
 }
 
 func TestMain(m *testing.M) {
+	local.MaybeChild() // of a machine, see BenchmarkDeploy
 	code := m.Run()
 	if started {
 		big().stop()

@@ -37,10 +37,7 @@ var engines = []struct {
 // the server sends the command until it hears of the end, beside the engine's
 // program alone.
 func BenchmarkRecipes(b *testing.B) {
-	agent := filepath.Join(b.TempDir(), "opsyard-agent")
-	if out, err := exec.Command("go", "build", "-o", agent, "opsyard/agent/cmd/opsyard-agent").CombinedOutput(); err != nil {
-		b.Fatalf("build the agent: %v\n%s", err, out)
-	}
+	agent := buildProgram(b, b.TempDir(), "opsyard-agent", "opsyard/agent/cmd/opsyard-agent")
 	server := agenttest.NewServer(b)
 	server.Token("bench", "bench-1")
 	startAgent(b, agent, server.URL)
@@ -57,7 +54,7 @@ func BenchmarkRecipes(b *testing.B) {
 			recipe := filepath.Join(dir, e.recipe)
 			check(b, os.MkdirAll(filepath.Dir(recipe), 0o755))
 			check(b, os.WriteFile(recipe, []byte(text), 0o644))
-			cookbooks := server.Publish(packed(b, e.recipe, text))
+			cookbooks := server.Publish(packed(b, map[string]string{e.recipe: text}))
 			run := 0
 			ours := func() {
 				run++
@@ -110,15 +107,17 @@ func startAgent(b *testing.B, program, url string) {
 	})
 }
 
-// packed is an archive with one file.
-func packed(b *testing.B, name, text string) []byte {
+// packed is an archive of files, by their names. All of them are executable.
+func packed(b *testing.B, files map[string]string) []byte {
 	b.Helper()
 	var out bytes.Buffer
 	zip := gzip.NewWriter(&out)
 	w := tar.NewWriter(zip)
-	check(b, w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}))
-	_, err := w.Write([]byte(text))
-	check(b, err)
+	for name, text := range files {
+		check(b, w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(text))}))
+		_, err := w.Write([]byte(text))
+		check(b, err)
+	}
 	check(b, w.Close())
 	check(b, zip.Close())
 	return out.Bytes()

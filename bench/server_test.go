@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,18 +40,59 @@ type server struct {
 	aws     *awsapi.API
 	cookie  string
 	stop    func()
+
+	machines compute.Provider
+	dir      string
+	provider makeProvider
+	name     string        // of the provider
+	ahead    time.Duration // of its clock before ours
+	close    func()        // stop without the removal of the data
 }
 
 const password = "a good long password"
 
+// makeProvider opens a provider with its data below a directory.
+type makeProvider func(dir string, log *slog.Logger) (compute.Provider, error)
+
 // serve starts a server on SQLite whose machines are simulated.
 func serve(tb testing.TB, script simulated.Script, received func(protocol.Run)) *server {
 	tb.Helper()
+	return serveOn(tb, "sim", func(dir string, log *slog.Logger) (compute.Provider, error) {
+		return sim.New(sim.Config{Dir: filepath.Join(dir, "sim"), Script: script, Received: received, Log: log})
+	})
+}
+
+// serveOn starts a server on SQLite with a provider of machines.
+func serveOn(tb testing.TB, name string, provider makeProvider) *server {
+	tb.Helper()
 	dir, err := os.MkdirTemp("", "opsyard-bench")
 	check(tb, err)
+	s := &server{dir: dir, provider: provider, name: name}
+	s.open(tb, "127.0.0.1:0")
+	s.stop = func() {
+		s.close()
+		_ = os.RemoveAll(dir)
+	}
+	s.signIn(tb)
+	return s
+}
+
+// restart ends the server and starts it again at the same address, as if it
+// had been away for a while.
+func (s *server) restart(tb testing.TB, away time.Duration) {
+	tb.Helper()
+	s.close()
+	s.ahead += away
+	s.open(tb, strings.TrimPrefix(s.url, "http://"))
+}
+
+// open starts the server over its data.
+func (s *server) open(tb testing.TB, address string) {
+	tb.Helper()
+	dir := s.dir
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{ctx: models.WithActor(ctx, models.Actor{Kind: models.ActorSetup, Name: "bench", Admin: true})}
+	s.ctx = models.WithActor(ctx, models.Actor{Kind: models.ActorSetup, Name: "bench", Admin: true})
 	box, err := store.LoadSecretBox(filepath.Join(dir, "secret.key"))
 	check(tb, err)
 	s.store, err = store.Open(ctx, store.Config{URL: "sqlite:" + filepath.Join(dir, "opsyard.db"), Secrets: box, Log: log})
@@ -58,14 +100,15 @@ func serve(tb testing.TB, script simulated.Script, received func(protocol.Run)) 
 	blobs, err := blob.OpenDir(filepath.Join(dir, "logs"))
 	check(tb, err)
 	s.logs = logstream.New(logstream.Config{Store: s.store.Logs, Blobs: blobs, Log: log})
-	machines, err := sim.New(sim.Config{Dir: filepath.Join(dir, "sim"), Script: script, Received: received, Log: log})
+	s.machines, err = s.provider(dir, log)
 	check(tb, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", address)
 	check(tb, err)
 	s.url = "http://" + listener.Addr().String()
 	hub := pubsub.NewHub()
 	s.engine, err = engine.New(ctx, engine.Config{
-		Store: s.store, Hub: hub, Logs: s.logs, Log: log, Providers: map[string]compute.Provider{"sim": machines}, DefaultProvider: "sim",
+		Now:   func() time.Time { return time.Now().Add(s.ahead).UTC().Truncate(time.Microsecond) },
+		Store: s.store, Hub: hub, Logs: s.logs, Log: log, Providers: map[string]compute.Provider{s.name: s.machines}, DefaultProvider: s.name,
 		Cookbooks: cookbooks.Archive(), AgentURL: s.url,
 	})
 	check(tb, err)
@@ -83,17 +126,14 @@ func serve(tb testing.TB, script simulated.Script, received func(protocol.Run)) 
 	go func() {
 		served <- (&web.Server{Handler: mux, Log: log, OnStop: func() { s.console.Stop(); agents.Stop() }}).Serve(ctx, listener)
 	}()
-	s.stop = func() {
-		_ = machines.Close()
+	s.close = func() {
+		_ = s.machines.Close()
 		cancel()
 		<-served
 		s.engine.Stop()
 		s.logs.Stop()
 		_ = s.store.Close()
-		_ = os.RemoveAll(dir)
 	}
-	s.signIn(tb)
-	return s
 }
 
 func (s *server) signIn(tb testing.TB) {
