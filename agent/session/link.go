@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -19,11 +20,12 @@ import (
 )
 
 // A dead line is noticed when nothing has come for readTimeout: the server
-// pings every 15 seconds and answers the agent's own pings. A write may take
-// longer, since a server whose store is slow does not read.
+// pings every 15 seconds. The agent pings only when that is late, for the pings
+// of thousands are most of what an idle server does. A write may take longer,
+// since a server whose store is slow does not read.
 const (
-	pingEvery      = 10 * time.Second
-	readTimeout    = 20 * time.Second
+	pingAfter      = 17 * time.Second
+	readTimeout    = 22 * time.Second
 	writeTimeout   = time.Minute
 	controlTimeout = time.Second
 	dialTimeout    = 20 * time.Second
@@ -63,7 +65,8 @@ type Link struct {
 	Stored map[string]int64
 
 	conn *websocket.Conn
-	mu   sync.Mutex // one writer at a time
+	mu   sync.Mutex   // one writer at a time
+	last atomic.Int64 // Unix nanoseconds of what came last
 }
 
 // writeBuffers are shared: a link needs one only while it writes.
@@ -102,7 +105,11 @@ func Dial(ctx context.Context, server string, transport *http.Transport) (*Link,
 }
 
 // heard puts off the moment at which the line counts as dead.
-func (l *Link) heard() { _ = l.conn.SetReadDeadline(time.Now().Add(readTimeout)) }
+func (l *Link) heard() {
+	now := time.Now()
+	l.last.Store(now.UnixNano())
+	_ = l.conn.SetReadDeadline(now.Add(readTimeout))
+}
 
 // Send writes a message; after an error the receiver ends the session.
 func (l *Link) Send(message any) error {
@@ -148,10 +155,11 @@ func (l *Link) Receive() (any, error) {
 	}
 }
 
-// KeepAlive pings until ctx ends, then says goodbye and closes.
+// KeepAlive pings a server that has gone quiet, until ctx ends; then it says
+// goodbye and closes.
 func (l *Link) KeepAlive(ctx context.Context) {
-	ticker := time.NewTicker(pingEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(pingAfter)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -159,10 +167,15 @@ func (l *Link) KeepAlive(ctx context.Context) {
 			_ = l.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(controlTimeout))
 			l.conn.Close()
 			return
-		case <-ticker.C:
+		case <-timer.C:
+		}
+		wait := pingAfter - time.Since(time.Unix(0, l.last.Load()))
+		if wait <= 0 {
 			// It may wait behind a long write, which is no reason to end.
 			_ = l.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(controlTimeout))
+			wait = controlTimeout
 		}
+		timer.Reset(wait)
 	}
 }
 

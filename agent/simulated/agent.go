@@ -53,7 +53,7 @@ var (
 	}
 )
 
-// Agent is a simulated agent; it is used for one Run, with two goroutines.
+// Agent is a simulated agent; it is used for one Run, with three goroutines.
 type Agent struct {
 	cfg  Config
 	wake chan struct{} // one slot
@@ -165,7 +165,12 @@ func (a *Agent) session(ctx context.Context) (welcome bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer l.Close()
+	pinging, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var pings sync.WaitGroup
+	pings.Go(func() { l.KeepAlive(pinging) })
+	defer pings.Wait()
+	defer cancel()
+	defer l.Close() // first: power that goes says no goodbye
 	defer context.AfterFunc(ctx, l.Close)()
 	private := ed25519.NewKeyFromSeed(a.cfg.Disk.Seed)
 	err = l.ShakeHands(a.hello(), func(nonce []byte) []byte {
