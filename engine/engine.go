@@ -110,6 +110,7 @@ type Engine struct {
 	signIns    *throttle
 	passwords  passwordHash
 	keyUse     *keyUse
+	attention  attention
 	schedules  *schedules
 	lastPrune  time.Time // under contents.mu
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"opsyard/engine/compute"
@@ -114,6 +115,7 @@ func (e *Engine) lose(ctx context.Context, i *models.Instance, cause models.Caus
 func (e *Engine) watchAgents(ctx context.Context) error {
 	ctx = models.AsEngine(ctx)
 	now := e.Clock()
+	listening := e.attention.since(now, max(e.times.Offline, 10*e.times.Reminder))
 	silent, err := e.store.Instances.Silent(ctx, now.Add(-e.times.Offline),
 		models.InstanceOnline, models.InstanceRunningSetup, models.InstanceSetupFailed, models.InstanceRegistered, models.InstanceAssigning)
 	if err != nil {
@@ -122,7 +124,7 @@ func (e *Engine) watchAgents(ctx context.Context) error {
 	for n := range silent {
 		i := &silent[n]
 		quiet := now.Sub(lastHeard(i))
-		if quiet > e.times.Silence && !e.dispatcher.Connected(i.ID) {
+		if min(quiet, now.Sub(listening)) > e.times.Silence && !e.dispatcher.Connected(i.ID) {
 			reason := fmt.Sprintf("The agent has been silent for %s.", quiet.Round(time.Second))
 			if err := e.lose(ctx, i, models.Cause{Kind: models.CauseAgent, Text: "its agent is silent"}, reason); err != nil {
 				return err
@@ -134,6 +136,26 @@ func (e *Engine) watchAgents(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// attention is since when this process could have heard agents. The silence of
+// an agent counts from there: after a time in which the server did not run, was
+// suspended or moved, all have been silent, and none of them is to blame.
+type attention struct {
+	mu          sync.Mutex
+	began, last time.Time
+}
+
+// since is when the attention began, given that it is asked again and again:
+// anew when the last time is longer ago than a pause may be.
+func (a *attention) since(now time.Time, pause time.Duration) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now.Sub(a.last) > pause {
+		a.began = now
+	}
+	a.last = now
+	return a.began
 }
 
 // tellOffline wakes the pages that show the instance: the state is the same,
