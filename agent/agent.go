@@ -19,6 +19,7 @@ import (
 	"opsyard/agent/content"
 	"opsyard/agent/facts"
 	"opsyard/agent/identity"
+	"opsyard/agent/metrics"
 	"opsyard/agent/protocol"
 	"opsyard/agent/session"
 	"opsyard/agent/spool"
@@ -102,6 +103,9 @@ type Agent struct {
 	retry   chan struct{} // one slot: dial now
 	work    chan struct{} // one slot: a command came or was canceled
 	ship    chan struct{} // one slot: something to cut, send or forget
+	measure chan struct{} // one slot: what to measure has changed
+	reader  *metrics.Reader
+	pacer   *metrics.Pacer
 
 	mu      sync.Mutex
 	id      *identity.Identity
@@ -120,6 +124,7 @@ func New(cfg Config) (*Agent, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
+	reader := metrics.New(metrics.Source{})
 	return &Agent{
 		cfg:     cfg,
 		log:     cfg.Log,
@@ -128,6 +133,9 @@ func New(cfg Config) (*Agent, error) {
 		retry:   make(chan struct{}, 1),
 		work:    make(chan struct{}, 1),
 		ship:    make(chan struct{}, 1),
+		measure: make(chan struct{}, 1),
+		reader:  reader,
+		pacer:   metrics.NewPacer(reader.Window),
 		changed: make(chan struct{}),
 		refused: map[string]protocol.Done{},
 		bootID:  facts.BootID(),
@@ -151,6 +159,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		"heartbeat": a.runHeartbeat,
 		"commands":  a.runCommands,
 		"shipping":  a.runShipping,
+		"metrics":   a.runMetrics,
 	} {
 		loops.Go(func() {
 			a.log.DebugContext(ctx, "loop begins", slog.String("loop", name))

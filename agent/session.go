@@ -107,6 +107,7 @@ func (a *Agent) session(ctx context.Context) (welcome bool, err error) {
 	a.log.InfoContext(ctx, "session with the server", slog.String("server", a.cfg.Server), slog.String("instance_id", a.id.InstanceID))
 	a.announce(l)
 	a.setLink(l)
+	a.welcomed(l)
 	defer a.setLink(nil)
 	for {
 		message, err := l.Receive()
@@ -239,6 +240,8 @@ func (a *Agent) handle(ctx context.Context, l *session.Link, message any) {
 		a.logStored(l, m)
 	case protocol.DoneStored:
 		a.doneStored(m)
+	case protocol.WatchMetrics:
+		a.watchMetrics(m)
 	default:
 		a.log.WarnContext(ctx, "the server sent a message that is not for agents", slog.String("type", fmt.Sprintf("%T", m)))
 	}

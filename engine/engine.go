@@ -67,6 +67,11 @@ type Times struct {
 	Reminder time.Duration // between sweeps
 	Gather   time.Duration // changes of who is online, before a Configure tells of them
 	Between  time.Duration // two such Configures of a stack, at the least
+	// Minute is how often agents measure, and the minute of load-based scaling:
+	// whole seconds, which tests make fewer.
+	Minute time.Duration
+	// KeepMetrics is how long each minute is kept; hours are kept for 15 days.
+	KeepMetrics time.Duration
 }
 
 // WithDefaults fills what is zero.
@@ -85,6 +90,8 @@ func (t Times) WithDefaults() Times {
 	fill(&t.Reminder, 5*time.Second)
 	fill(&t.Gather, 200*time.Millisecond)
 	fill(&t.Between, time.Second)
+	fill(&t.Minute, time.Minute)
+	fill(&t.KeepMetrics, 8*24*time.Hour)
 	return t
 }
 
@@ -106,6 +113,7 @@ type Engine struct {
 	contents   *contents
 	recipes    map[string]bool // of the built-in cookbooks
 	acks       *acknowledger
+	metrics    *metrics
 	membership *membership
 	signIns    *throttle
 	passwords  passwordHash
@@ -134,6 +142,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	}
 	e.dispatcher = dispatch.New(c.Log, c.Now, c.Store.Commands, e.buildRuns)
 	e.acks = newAcknowledger(e)
+	e.metrics = newMetrics(e)
 	e.membership = newMembership(e)
 	queue, err := jobs.New(ctx, jobs.Config{
 		DB: c.Store.SQL(), Dialect: c.Store.Dialect(), Log: c.Log,
@@ -156,6 +165,9 @@ func (e *Engine) Start(ctx context.Context) error {
 		return err
 	}
 	if err := e.acks.start(ctx); err != nil {
+		return err
+	}
+	if err := e.metrics.start(ctx); err != nil {
 		return err
 	}
 	if err := e.membership.start(ctx); err != nil {
@@ -186,6 +198,9 @@ func (e *Engine) Stop() {
 	e.Base.Stop()
 	e.membership.Stop()
 	e.acks.Stop()
+	if err := e.metrics.stop(ctx); err != nil {
+		e.Log.ErrorContext(ctx, "store the last metrics", slog.Any("error", err))
+	}
 	e.dispatcher.Stop()
 }
 

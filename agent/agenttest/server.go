@@ -38,6 +38,8 @@ type Server struct {
 	write    sync.Mutex
 	hello    protocol.Hello
 	beats    []protocol.Heartbeat
+	metrics  []protocol.Metrics
+	seconds  int // Welcome.MetricsSeconds
 	accepted map[string]int
 	started  map[string]int
 	logs     map[string]*Log
@@ -199,12 +201,20 @@ func (s *Server) Lose(n int) {
 	s.lose = n
 }
 
+// Measure makes the server want metrics that often, from the next session on.
+func (s *Server) Measure(seconds int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seconds = seconds
+}
+
 // View is a look at what the server knows; it is valid during the call only.
 type View struct {
 	Enrolled, Sessions int
 	Connected          bool
 	Hello              protocol.Hello
 	Heartbeats         []protocol.Heartbeat
+	Metrics            []protocol.Metrics
 	Accepted, Started  map[string]int // how often, by command
 	Logs               map[string]*Log
 	Done               map[string][]protocol.Done
@@ -219,7 +229,7 @@ func (s *Server) See(look func(View)) {
 }
 
 func (s *Server) view() View {
-	return View{s.enrolled, s.sessions, s.conn != nil, s.hello, s.beats, s.accepted, s.started, s.logs, s.done, s.fetched}
+	return View{s.enrolled, s.sessions, s.conn != nil, s.hello, s.beats, s.metrics, s.accepted, s.started, s.logs, s.done, s.fetched}
 }
 
 // Wait returns when the condition holds, and fails the test after a minute.
@@ -315,7 +325,7 @@ func (s *Server) session(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	key := s.keys[hello.InstanceID]
+	key, seconds := s.keys[hello.InstanceID], s.seconds
 	var stored []protocol.LogStored
 	for _, id := range hello.Unfinished {
 		if l := s.logs[id]; l != nil {
@@ -327,7 +337,7 @@ func (s *Server) session(w http.ResponseWriter, r *http.Request) {
 		s.writeTo(conn, protocol.Refusal{Code: protocol.RefusedIdentity, Message: "The instance is not known."})
 		return
 	}
-	if s.writeTo(conn, protocol.Welcome{SessionToken: "session-token", LogStored: stored}) != nil {
+	if s.writeTo(conn, protocol.Welcome{SessionToken: "session-token", LogStored: stored, MetricsSeconds: seconds}) != nil {
 		return
 	}
 	s.mu.Lock()
@@ -369,6 +379,8 @@ func (s *Server) take(conn *websocket.Conn, message any) {
 	switch m := message.(type) {
 	case protocol.Heartbeat:
 		s.beats = append(s.beats, m)
+	case protocol.Metrics:
+		s.metrics = append(s.metrics, m)
 	case protocol.Accepted:
 		s.accepted[m.CommandID]++
 	case protocol.Started:

@@ -63,6 +63,10 @@ type Link struct {
 	Token string
 	// Stored is what the server had of each log when the session began.
 	Stored map[string]int64
+	// ServerTime is the server's clock when the session began, and
+	// MetricsSeconds how often it wants metrics; 0 is never.
+	ServerTime     time.Time
+	MetricsSeconds int
 
 	conn *websocket.Conn
 	mu   sync.Mutex   // one writer at a time
@@ -196,6 +200,7 @@ func (l *Link) ShakeHands(hello protocol.Hello, sign func(nonce []byte) []byte) 
 	if err != nil {
 		return err
 	}
+	l.ServerTime, l.MetricsSeconds = challenge.ServerTime, welcome.MetricsSeconds
 	l.Token, l.Stored = welcome.SessionToken, make(map[string]int64, len(welcome.LogStored))
 	for _, s := range welcome.LogStored {
 		l.Stored[s.CommandID] = s.Seq

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"opsyard/agent/metrics"
 	"opsyard/agent/protocol"
 	"opsyard/agent/session"
 )
@@ -57,6 +58,7 @@ var (
 type Agent struct {
 	cfg  Config
 	wake chan struct{} // one slot
+	pace *metrics.Pacer
 
 	mu      sync.Mutex // guards the disk too
 	link    *session.Link
@@ -78,7 +80,9 @@ func New(cfg Config) *Agent {
 	if cfg.HTTP == nil {
 		cfg.HTTP = sharedTransport
 	}
-	return &Agent{cfg: cfg, wake: make(chan struct{}, 1)}
+	a := &Agent{cfg: cfg, wake: make(chan struct{}, 1)}
+	a.pace = metrics.NewPacer(func() func() protocol.Figures { return a.figures })
+	return a
 }
 
 // Run boots and works until ctx ends, as when the power goes.
@@ -179,6 +183,7 @@ func (a *Agent) session(ctx context.Context) (welcome bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	a.pace.Welcome(time.Now(), l.ServerTime, l.MetricsSeconds)
 	a.connect(l)
 	defer a.connect(nil)
 	for {
@@ -238,6 +243,8 @@ func (a *Agent) handle(message any) {
 		}
 	case protocol.DoneStored:
 		a.confirm(m.CommandID)
+	case protocol.WatchMetrics:
+		a.pace.Watch(time.Now(), m.Seconds)
 	}
 }
 

@@ -22,6 +22,9 @@ type Script struct {
 	// Lag is the time from a command's arrival until the agent answers and
 	// begins: a real one writes it to its disk first.
 	Lag time.Duration
+	// Metrics makes the figures of the time up to a moment, in the protocol's
+	// order; the default is a small machine with a day's rhythm.
+	Metrics func(host string, at time.Time) protocol.Figures
 	// Commands says how each type of command ("setup", "configure", …) goes;
 	// the one under "" is for all others.
 	Commands map[string]Behaviour

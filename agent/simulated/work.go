@@ -23,6 +23,10 @@ func (a *Agent) work(ctx context.Context) {
 			messages = append(messages, a.heartbeat(now))
 			beat = now.Add(protocol.HeartbeatEvery)
 		}
+		measured, then := a.pace.Step(now, l != nil)
+		for _, m := range measured {
+			messages = append(messages, m)
+		}
 		if l != nil {
 			for _, m := range messages {
 				if l.Send(m) != nil {
@@ -32,6 +36,9 @@ func (a *Agent) work(ctx context.Context) {
 		}
 		if next.IsZero() || next.After(beat) {
 			next = beat
+		}
+		if !then.IsZero() && then.Before(next) {
+			next = then
 		}
 		timer.Reset(max(0, time.Until(next)))
 		select {

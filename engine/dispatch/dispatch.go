@@ -161,10 +161,16 @@ func (d *Dispatcher) Deliver(commands []models.Command) {
 // Cancel asks the instance's agent to end a command; it tells whether the
 // agent was there to be asked.
 func (d *Dispatcher) Cancel(id models.InstanceID, command models.CommandID, reason string) bool {
+	return d.Ask(id, protocol.Cancel{CommandID: string(command), Reason: reason})
+}
+
+// Ask sends the instance's agent a message that is no command; it tells whether
+// the agent was there to be asked.
+func (d *Dispatcher) Ask(id models.InstanceID, message any) bool {
 	d.mu.Lock()
 	link := d.links[id]
 	d.mu.Unlock()
-	return link != nil && link.Send(protocol.Cancel{CommandID: string(command), Reason: reason}) == nil
+	return link != nil && link.Send(message) == nil
 }
 
 // sweep offers unconfirmed commands again and wakes whoever has work: whatever

@@ -29,6 +29,8 @@ type Engine interface {
 	ConnectAgent(ctx context.Context, id models.InstanceID, hello protocol.Hello, link dispatch.Link) error
 	DisconnectAgent(id models.InstanceID, link dispatch.Link)
 	Heartbeat(id models.InstanceID)
+	MetricsSeconds() int
+	RecordMetrics(id models.InstanceID, m protocol.Metrics)
 	AcknowledgeCommand(id models.InstanceID, command models.CommandID)
 	FinishCommand(ctx context.Context, id models.InstanceID, done protocol.Done) error
 	OwnsCommand(ctx context.Context, id models.InstanceID, command models.CommandID) (bool, error)

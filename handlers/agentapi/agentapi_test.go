@@ -37,6 +37,7 @@ type fakeEngine struct {
 	link     dispatch.Link
 	facts    protocol.Facts
 	beats    int
+	metrics  []protocol.Metrics
 	accepted []string
 	done     []string
 	fail     error
@@ -73,6 +74,14 @@ func (e *fakeEngine) Heartbeat(models.InstanceID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.beats++
+}
+
+func (e *fakeEngine) MetricsSeconds() int { return 7 }
+
+func (e *fakeEngine) RecordMetrics(_ models.InstanceID, m protocol.Metrics) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.metrics = append(e.metrics, m)
 }
 
 func (e *fakeEngine) AcknowledgeCommand(_ models.InstanceID, c models.CommandID) {
@@ -226,10 +235,11 @@ func ends(t *testing.T, socket *websocket.Conn) string {
 func TestSession(t *testing.T) {
 	b := setup(t)
 	socket, welcome := b.open()
-	if len(welcome.LogStored) != 1 || welcome.LogStored[0] != (protocol.LogStored{CommandID: "mine", Seq: 7}) {
-		t.Errorf("the welcome tells of %v", welcome.LogStored)
+	if len(welcome.LogStored) != 1 || welcome.LogStored[0] != (protocol.LogStored{CommandID: "mine", Seq: 7}) || welcome.MetricsSeconds != 7 {
+		t.Errorf("the welcome is %+v", welcome)
 	}
 	send(t, socket, protocol.Heartbeat{})
+	send(t, socket, protocol.Metrics{Seconds: 7, Values: protocol.Figures{1}})
 	send(t, socket, protocol.Accepted{CommandID: "mine"})
 	send(t, socket, protocol.LogChunk{CommandID: "mine", Seq: 8, Data: []byte("hello")})
 	if got := receive[protocol.LogStored](t, socket); got.Seq != 8 {
@@ -239,7 +249,7 @@ func TestSession(t *testing.T) {
 	receive[protocol.DoneStored](t, socket)
 	b.engine.mu.Lock()
 	defer b.engine.mu.Unlock()
-	if b.engine.beats != 1 || len(b.engine.accepted) != 1 || len(b.engine.done) != 1 {
+	if b.engine.beats != 1 || len(b.engine.metrics) != 1 || len(b.engine.accepted) != 1 || len(b.engine.done) != 1 {
 		t.Errorf("the engine heard %d beats, %v accepted, %v done", b.engine.beats, b.engine.accepted, b.engine.done)
 	}
 }

@@ -140,7 +140,7 @@ func (s *session) greet() (protocol.Hello, error) {
 }
 
 func (s *session) welcome(hello protocol.Hello, token string) (protocol.Welcome, error) {
-	w := protocol.Welcome{SessionToken: token}
+	w := protocol.Welcome{SessionToken: token, MetricsSeconds: s.api.engine.MetricsSeconds()}
 	for _, id := range hello.Unfinished {
 		if owns, err := s.owns(id); err != nil || !owns {
 			if err != nil {
@@ -202,6 +202,9 @@ func (s *session) handle(message any) error {
 	switch m := message.(type) {
 	case protocol.Heartbeat:
 		s.api.engine.Heartbeat(s.id)
+		return nil
+	case protocol.Metrics:
+		s.api.engine.RecordMetrics(s.id, m)
 		return nil
 	case protocol.Accepted:
 		s.api.engine.AcknowledgeCommand(s.id, models.CommandID(m.CommandID))

@@ -139,11 +139,12 @@ func (d *disk) settle(p *Provider, rec record, e compute.Enrollment) {
 		d.err = err
 		return
 	}
+	size, _ := sizeOf(rec.Size)
 	d.file("etc/hostname", rec.Hostname+"\n", 0o644)
 	d.file("etc/resolv.conf", upstreamResolvConf(), 0o644)
 	d.file(strings.TrimPrefix(agentConfigPath, "/"),
 		string(enroll.Config{Server: server, Token: e.Token, Data: agentDataPath}.JSON()), 0o600)
-	d.file("etc/systemd/system/"+agentUnitName, agentUnit(p.agent.inside()), 0o644)
+	d.file("etc/systemd/system/"+agentUnitName, agentUnit(p.agent.inside(), size.CPUs), 0o644)
 	d.link("../"+agentUnitName, "etc/systemd/system/multi-user.target.wants/"+agentUnitName)
 	d.file("usr/lib/systemd/system-shutdown/opsyard", shutdownHook, 0o755)
 	d.proxies(p)

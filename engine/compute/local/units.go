@@ -29,7 +29,9 @@ var maskedUnits = strings.Fields(`console-getty.service getty@.service getty-sta
 
 // agentUnit starts the agent. KillMode=process lets a running recipe outlive a
 // restart of the agent, and OOMPolicy=continue one recipe that ate all memory.
-func agentUnit(argv []string) string {
+// OPSYARD_CPUS is how much of the processors the machine may use, which its own
+// control group does not show.
+func agentUnit(argv []string, cpus float64) string {
 	words := make([]string, len(argv))
 	for i, a := range argv {
 		words[i] = quoteUnitWord(a)
@@ -41,7 +43,7 @@ StartLimitIntervalSec=0
 
 [Service]
 ExecStart=%s
-Environment=HOME=/root LANG=C.UTF-8
+Environment=HOME=/root LANG=C.UTF-8 OPSYARD_CPUS=%g
 Restart=always
 RestartSec=1
 KillMode=process
@@ -51,7 +53,7 @@ TasksMax=infinity
 
 [Install]
 WantedBy=multi-user.target
-`, strings.Join(words, " "))
+`, strings.Join(words, " "), cpus)
 }
 
 func quoteUnitWord(w string) string {
