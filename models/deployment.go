@@ -100,9 +100,17 @@ type Deployment struct {
 	NextBatchAt *time.Time
 	// PausedBy is who holds the next batch back; StopReason is why the batches
 	// that are left do not run.
-	PausedBy    string `gorm:"size:64"`
-	StopReason  string
-	CreatedAt   time.Time `gorm:"not null;index:deployment_stack_created"`
+	PausedBy   string `gorm:"size:64"`
+	StopReason string
+	// PauseReason is why Opsyard itself has paused: what runs would not be what
+	// the plan has shown. Accepted are the plan's Parts as they are by now: whoever
+	// continues accepts them.
+	PauseReason string
+	Accepted    map[string]string `gorm:"serializer:json"`
+	// MigratorID is the instance that changes the app's database for all others.
+	// It is chosen when its command is sent.
+	MigratorID  InstanceID `gorm:"size:36"`
+	CreatedAt   time.Time  `gorm:"not null;index:deployment_stack_created"`
 	CompletedAt *time.Time
 }
 

@@ -229,6 +229,9 @@ type Run struct {
 	// Both are JSON objects that hold secrets, and for Chef only.
 	PrivateDataBags   json.RawMessage `json:"private_data_bags,omitempty"`
 	PrivateAttributes json.RawMessage `json:"private_attributes,omitempty"`
+	// Migrator is the instance that changes the apps' database, of all that the
+	// deployment is sent to; empty when nobody is to.
+	Migrator string `json:"migrator,omitempty"`
 	// Instance describes the instance itself where the state does not, because
 	// it is not online.
 	Instance *OwnInstance `json:"instance,omitempty"`

@@ -33,13 +33,16 @@ func (s Plans) Create(ctx context.Context, p *models.Plan, keep int) error {
 		return wrap(err, "create plan %s", p.ID)
 	}
 	err := s.w(ctx).Exec(`DELETE FROM plans WHERE stack_id = ? AND id NOT IN
-		(SELECT id FROM plans WHERE stack_id = ? ORDER BY created_at DESC, id DESC LIMIT ?)`, p.StackID, p.StackID, keep).Error
+		(SELECT id FROM plans WHERE stack_id = ? ORDER BY created_at DESC, id DESC LIMIT ?) AND `+notRolling, p.StackID, p.StackID, keep).Error
 	return wrap(err, "forget old plans of stack %s", p.StackID)
 }
 
+// notRolling spares plans by which batches are still to be judged.
+const notRolling = "NOT EXISTS (SELECT 1 FROM deployments d WHERE d.stack_id = plans.stack_id AND d.plan_id = plans.id AND d.status = 'running')"
+
 // Prune removes plans made before a time.
 func (s Plans) Prune(ctx context.Context, before time.Time) error {
-	return wrap(s.w(ctx).Exec("DELETE FROM plans WHERE created_at < ?", stamp(before)).Error, "remove old plans")
+	return wrap(s.w(ctx).Exec("DELETE FROM plans WHERE created_at < ? AND "+notRolling, stamp(before)).Error, "remove old plans")
 }
 
 // LastFetch is what a command got from a repository, and in which deployment.

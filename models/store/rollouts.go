@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"opsyard/models"
@@ -13,7 +15,7 @@ import (
 
 // rolling are the columns by which a rollout is decided; the rest of a
 // deployment is large.
-var rolling = []string{"id", "number", "stack_id", "status", "command_name", "cause", "commands", "dry_run", "rollout", "batch", "batches", "next_batch_at", "paused_by", "stop_reason"}
+var rolling = []string{"id", "number", "stack_id", "status", "command_name", "cause", "commands", "dry_run", "rollout", "batch", "batches", "next_batch_at", "paused_by", "stop_reason", "app_id", "plan_id", "pause_reason", "accepted"}
 
 // LockRollout keeps other transactions from moving or rolling up the
 // deployment until this one ends, and reads what its rollout depends on.
@@ -51,12 +53,42 @@ func (s Deployments) Pause(ctx context.Context, d *models.Deployment, by string)
 	if by == "" {
 		where = " AND paused_by <> ''"
 	}
-	return s.change(ctx, d, where, map[string]any{"paused_by": clip(by, 64)})
+	return s.change(ctx, d, where, map[string]any{"paused_by": clip(by, 64), "pause_reason": ""})
+}
+
+// PauseBecause holds the rollout for a reason; accepted is what goes on when
+// somebody continues.
+func (s Deployments) PauseBecause(ctx context.Context, d *models.Deployment, by, reason string, accepted map[string]string) (bool, error) {
+	text, err := json.Marshal(accepted)
+	if err != nil {
+		return false, fmt.Errorf("encode what is accepted: %w", err)
+	}
+	return s.change(ctx, d, " AND batch < batches AND stop_reason = '' AND paused_by = ''",
+		map[string]any{"paused_by": by, "pause_reason": clip(reason, maxText), "accepted": string(text)})
+}
+
+// RollingOf reads a deployment of the app, other than one, that has batches
+// left; nil for none. Dry runs do not count.
+func (s Deployments) RollingOf(ctx context.Context, app models.AppID, but models.DeploymentID) (*models.Deployment, error) {
+	list, err := find[models.Deployment](s.r(ctx).Select(rolling).
+		Where("app_id = ? AND status = ? AND batch < batches AND stop_reason = '' AND NOT dry_run AND id <> ?", app, models.DeploymentRunning, but).
+		Order("number").Limit(1), "look for a rolling deployment of app %s", app)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+// ChooseMigrator makes another instance the one that migrates, and tells
+// whether the deployment had the one that the caller knew of.
+func (s Deployments) ChooseMigrator(ctx context.Context, id models.DeploymentID, from, to models.InstanceID) (bool, error) {
+	result := s.w(ctx).Exec("UPDATE deployments SET migrator_id = ? WHERE id = ? AND COALESCE(migrator_id, '') = ?", to, id, from)
+	return result.RowsAffected > 0, wrap(result.Error, "choose who migrates in deployment %s", id)
 }
 
 // StopRollout notes why the batches that are left do not run.
 func (s Deployments) StopRollout(ctx context.Context, d *models.Deployment, reason string) (bool, error) {
-	return s.change(ctx, d, " AND stop_reason = ''", map[string]any{"stop_reason": clip(reason, maxText), "next_batch_at": nil, "paused_by": ""})
+	return s.change(ctx, d, " AND stop_reason = ''", map[string]any{"stop_reason": clip(reason, maxText), "next_batch_at": nil, "paused_by": "", "pause_reason": ""})
 }
 
 // SkipPending ends the commands of a deployment that have not been handed to
@@ -123,6 +155,13 @@ func (s Commands) BatchState(ctx context.Context, id models.DeploymentID, batch 
 		FROM (SELECT c.status, i.id IS NOT NULL AND i.status IN `+reachableNow+` AS there FROM commands c LEFT JOIN instances i ON i.id = c.instance_id
 			WHERE c.deployment_id = ? AND c.batch <= ? AND c.status IN ('pending', 'sent', 'running')) AS unfinished`, id, batch).Scan(&b).Error
 	return b, wrap(err, "look at batch %d of deployment %s", batch, id)
+}
+
+// BatchRan tells whether anything of a batch was begun.
+func (s Commands) BatchRan(ctx context.Context, id models.DeploymentID, batch int) (bool, error) {
+	var n int64
+	err := s.w(ctx).Model(&models.Command{}).Where("deployment_id = ? AND batch = ? AND status <> 'skipped'", id, batch).Count(&n).Error
+	return n > 0, wrap(err, "look at batch %d of deployment %s", batch, id)
 }
 
 // BatchCounts counts the commands of each batch of a deployment by status.
