@@ -138,6 +138,9 @@ func (e *Engine) DeleteApp(ctx context.Context, id models.AppID) error {
 		if err != nil {
 			return err
 		}
+		if err := t.stopRolling(ctx, a); err != nil {
+			return err
+		}
 		online, err := t.Instances.Members(ctx, a.StackID, models.InstanceOnline)
 		if err != nil {
 			return err

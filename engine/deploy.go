@@ -80,6 +80,9 @@ func (t *tx) deploy(ctx context.Context, stack *models.Stack, r DeploymentReques
 	if err := t.createDeployment(ctx, stack, &d, targets); err != nil {
 		return nil, err
 	}
+	if err := t.refuseWhileRolling(ctx, &d); err != nil {
+		return nil, err
+	}
 	if r.Command.Name == models.CommandSetup && !r.DryRun {
 		if err := t.takeOutForSetup(ctx, idsOf(targets[:r.Rollout.Size(len(targets))]), d.Cause); err != nil {
 			return nil, err

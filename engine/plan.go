@@ -172,7 +172,7 @@ func (e *Engine) fillPlan(ctx context.Context, stack *models.Stack, p *models.Pl
 	if err := made.fill(ctx, targets); err != nil {
 		return err
 	}
-	p.Content, p.Fingerprint = made.content, made.fingerprint()
+	p.Content, p.Fingerprint = made.content, e.fingerprint(made.content.Parts)
 	return nil
 }
 
@@ -209,7 +209,10 @@ func (p *planner) fill(ctx context.Context, targets []store.Member) error {
 	if err != nil {
 		return err
 	}
-	p.content.Warnings = p.warnings(silent)
+	if p.content.Warnings, err = p.warnRolling(ctx); err != nil {
+		return err
+	}
+	p.content.Warnings = append(p.content.Warnings, p.warnings(silent)...)
 	p.content.Parts = p.deciding()
 	return nil
 }
@@ -273,41 +276,47 @@ func (p *planner) sources(ctx context.Context, targets []store.Member) ([]models
 // deciding signs everything that decides what runs, by the names under which
 // people know it. Their order in sentences is that of the names.
 func (p *planner) deciding() map[string]string {
-	parts := map[string]string{}
-	sign := func(name string, value any) {
-		text, err := json.Marshal(value)
-		if err != nil { // of plain structs, cannot happen
-			text = fmt.Append(nil, value)
-		}
-		parts[name] = hex.EncodeToString(p.e.store.MAC("plan", name+"\x00"+string(text)))[:32]
-	}
+	parts := p.e.settingParts(p.stack, p.parts.layers, p.parts.apps)
 	for _, g := range p.content.Groups {
 		for _, i := range g.Instances {
-			sign(partInstance+i.Hostname, []any{i.ID, g.Layers, i.Batch})
+			p.e.sign(parts, partInstance+i.Hostname, []any{i.ID, g.Layers, i.Batch})
 		}
 	}
 	for _, i := range p.content.LeftOut {
 		if i.Status == models.InstanceOnline {
-			sign(partOnline+i.Hostname, i.ID)
+			p.e.sign(parts, partOnline+i.Hostname, i.ID)
 		}
 	}
-	s := p.stack
-	sign("The custom JSON of the stack", s.CustomJSON)
-	sign("The source of the custom cookbooks", []any{s.UseCustomCookbooks, s.CustomCookbooksSource})
-	sign("The configuration manager", s.ConfigurationManager)
-	sign("The built-in cookbooks", p.e.contents.cookbooks)
-	for _, l := range p.parts.layers {
-		sign("The custom JSON of layer "+l.Name, l.CustomJSON)
-		sign("The recipes of layer "+l.Name, l.CustomRecipes)
-		sign("The settings of layer "+l.Name, []any{l.Attributes, l.Packages, l.Shutdown})
-	}
-	for _, a := range p.parts.apps {
-		sign("The source of app "+a.Name, a.AppSource)
-		sign("The environment of app "+a.Name, a.Environment)
-		sign("The settings of app "+a.Name, []any{a.Shortname, a.Type, a.Attributes, a.Domains, a.EnableSsl, a.SslConfiguration, a.DataSources})
-	}
-	sign(partTold, string(p.told))
+	p.e.sign(parts, partTold, string(p.told))
 	return parts
+}
+
+// settingParts signs what people set for a stack and for some of its layers and apps.
+func (e *Engine) settingParts(s *models.Stack, layers []models.Layer, apps []models.App) map[string]string {
+	parts := map[string]string{}
+	e.sign(parts, "The custom JSON of the stack", s.CustomJSON)
+	e.sign(parts, "The source of the custom cookbooks", []any{s.UseCustomCookbooks, s.CustomCookbooksSource})
+	e.sign(parts, "The configuration manager", s.ConfigurationManager)
+	e.sign(parts, "The built-in cookbooks", e.contents.cookbooks)
+	for _, l := range layers {
+		e.sign(parts, "The custom JSON of layer "+l.Name, l.CustomJSON)
+		e.sign(parts, "The recipes of layer "+l.Name, l.CustomRecipes)
+		e.sign(parts, "The settings of layer "+l.Name, []any{l.Attributes, l.Packages, l.Shutdown})
+	}
+	for _, a := range apps {
+		e.sign(parts, "The source of app "+a.Name, a.AppSource)
+		e.sign(parts, "The environment of app "+a.Name, a.Environment)
+		e.sign(parts, "The settings of app "+a.Name, []any{a.Shortname, a.Type, a.Attributes, a.Domains, a.EnableSsl, a.SslConfiguration, a.DataSources})
+	}
+	return parts
+}
+
+func (e *Engine) sign(parts map[string]string, name string, value any) {
+	text, err := json.Marshal(value)
+	if err != nil { // of plain structs, cannot happen
+		text = fmt.Append(nil, value)
+	}
+	parts[name] = hex.EncodeToString(e.store.MAC("plan", name+"\x00"+string(text)))[:32]
 }
 
 const (
@@ -316,12 +325,12 @@ const (
 	partTold     = "What recipes are told of the stack"
 )
 
-func (p *planner) fingerprint() string {
+func (e *Engine) fingerprint(parts map[string]string) string {
 	var all strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(p.content.Parts)) {
-		all.WriteString(name + "\x00" + p.content.Parts[name] + "\x00")
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		all.WriteString(name + "\x00" + parts[name] + "\x00")
 	}
-	return hex.EncodeToString(p.e.store.MAC("plan fingerprint", all.String()))
+	return hex.EncodeToString(e.store.MAC("plan fingerprint", all.String()))
 }
 
 // changes says in sentences how one plan differs from an older one.

@@ -26,6 +26,27 @@ func (p *planner) warnings(silent []string) []string {
 	return said
 }
 
+// warnRolling is about a deployment of the same app that is not through.
+func (p *planner) warnRolling(ctx context.Context) ([]string, error) {
+	if p.request.DryRun || p.request.AppID == "" {
+		return nil, nil
+	}
+	rolling, err := p.e.store.Deployments.RollingOf(ctx, p.request.AppID, "")
+	if err != nil || rolling == nil {
+		return nil, err
+	}
+	return []string{stillRolls(rolling, p.appName(), p.request.Command.Name)}, nil
+}
+
+func (p *planner) appName() string {
+	for _, a := range p.parts.apps {
+		if a.ID == p.request.AppID {
+			return a.Name
+		}
+	}
+	return ""
+}
+
 // warnApp is about the app of the command, and who serves it.
 func (p *planner) warnApp() (said []string) {
 	n := slices.IndexFunc(p.parts.apps, func(a models.App) bool { return a.ID == p.request.AppID })
