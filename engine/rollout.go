@@ -85,14 +85,27 @@ func (t *tx) pauseIsOver(ctx context.Context, d *models.Deployment) (bool, error
 	if d.NextBatchAt != nil {
 		return !now.Before(*d.NextBatchAt), nil
 	}
-	if d.Rollout.PauseSeconds == 0 {
-		return true, nil
+	if pauses, err := t.pausesAfter(ctx, d); err != nil || !pauses {
+		return true, err
 	}
 	until := now.Add(time.Duration(d.Rollout.PauseSeconds) * time.Second)
 	_, err := t.Deployments.PauseUntil(ctx, d, until)
 	d.NextBatchAt = &until
 	t.tellDeployment(d.StackID, d.ID)
 	return false, err
+}
+
+// pausesAfter tells whether a pause follows the batch: not after one in which
+// nothing was begun, nor when nobody is left for whom to wait.
+func (t *tx) pausesAfter(ctx context.Context, d *models.Deployment) (bool, error) {
+	if d.Rollout.PauseSeconds == 0 {
+		return false, nil
+	}
+	if ran, err := t.Commands.BatchRan(ctx, d.ID, d.Batch); err != nil || !ran {
+		return false, err
+	}
+	left, err := t.Commands.BatchState(ctx, d.ID, d.Batches)
+	return left.Waits > 0, err
 }
 
 func (t *tx) nextBatch(ctx context.Context, d *models.Deployment) (bool, error) {

@@ -322,3 +322,25 @@ func TestRollingSetupMeetsAnotherSetup(t *testing.T) {
 		}
 	})
 }
+
+// There is nothing to wait for after a batch in which nothing was begun, or when
+// nobody is left.
+func TestEmptyBatchesDoNotPause(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		all := w.fleet(4)
+		d := w.roll(models.Rollout{BatchSize: 1, PauseSeconds: 3600})
+		for _, i := range []*models.Instance{all[1], all[3]} {
+			ok(t, w.engine.StopInstance(w.ctx, i.ID, false))
+		}
+		w.answer(all[0], models.CommandExecuteRecipes, protocol.Successful)
+		if got := w.deployment(d); got.Batch != 1 || got.NextBatchAt == nil {
+			t.Fatalf("no pause after a batch that ran: %+v", got)
+		}
+		ok(t, w.engine.ContinueRollout(w.ctx, d.ID))
+		if got := w.deployment(d); got.Batch != 3 || got.NextBatchAt != nil {
+			t.Fatalf("batch %d, next at %v", got.Batch, got.NextBatchAt)
+		}
+		w.answer(all[2], models.CommandExecuteRecipes, protocol.Successful)
+		w.deploymentEnds(d, models.DeploymentSuccessful)
+	})
+}
