@@ -109,6 +109,9 @@ func (t *tx) pausesAfter(ctx context.Context, d *models.Deployment) (bool, error
 }
 
 func (t *tx) nextBatch(ctx context.Context, d *models.Deployment) (bool, error) {
+	if held, err := t.heldByPlan(ctx, d); err != nil || held {
+		return false, err
+	}
 	moved, err := t.Deployments.NextBatch(ctx, d)
 	if err != nil || !moved {
 		return false, err
@@ -191,7 +194,7 @@ func (e *Engine) ContinueRollout(ctx context.Context, id models.DeploymentID) er
 			if _, err := t.Deployments.Pause(ctx, d, ""); err != nil {
 				return err
 			}
-			d.PausedBy = ""
+			d.PausedBy, d.PauseReason = "", ""
 		}
 		if d.NextBatchAt != nil {
 			now := t.e.Clock()

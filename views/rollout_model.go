@@ -93,6 +93,8 @@ func (p DeploymentShow) RolloutSentence() string {
 		return "It was " + d.StopReason + "."
 	case !p.Running():
 		return fmt.Sprintf("%s ran.", batches(d.Batches))
+	case d.PauseReason != "" && d.Batch < d.Batches:
+		return fmt.Sprintf("Batch %d of %d waits until somebody continues, for it would not run what the plan has shown. %s", d.Batch+1, d.Batches, d.PauseReason)
 	case d.PausedBy != "" && d.Batch < d.Batches:
 		return fmt.Sprintf("Paused by %s: batch %d of %d waits until somebody continues.", d.PausedBy, d.Batch+1, d.Batches)
 	case d.NextBatchAt != nil && d.NextBatchAt.After(p.Now):
