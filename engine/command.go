@@ -21,6 +21,11 @@ func (t *tx) finish(ctx context.Context, c *models.Command, to models.CommandSta
 	if to == models.CommandFailed || to == models.CommandExpired {
 		change.Failure = models.FailureOf(change.Message, c.Hostname, change.ExitCode)
 	}
+	// The rollout's lock first, as for whoever cancels or continues it: the other
+	// way round each would wait for what the other holds.
+	if _, err := t.Deployments.LockRollout(ctx, c.DeploymentID); err != nil {
+		return err
+	}
 	err := t.Commands.Move(ctx, c.ID, []models.CommandStatus{c.Status}, to, change)
 	if err != nil {
 		return err
