@@ -21,6 +21,9 @@ func (e *Engine) buildRuns(ctx context.Context, commands []models.Command) ([]di
 	if err := b.load(ctx, commands); err != nil {
 		return nil, err
 	}
+	if err := b.chooseMigrators(ctx, commands); err != nil {
+		return nil, err
+	}
 	offers := make([]dispatch.Offer, len(commands))
 	for n := range commands {
 		wire, err := b.run(ctx, &commands[n])
@@ -212,6 +215,7 @@ func (b *runBuilder) makeShared(ctx context.Context, c *models.Command) (*protoc
 		Args: d.Command.Args, DryRun: d.DryRun, Attributes: digests, Cookbooks: []string{b.e.contents.cookbooks},
 		RefreshCookbooks: lifecycle.RunList(c.Type, nil, nil, false).Refresh,
 		SentAt:           d.CreatedAt.Unix(), IamUserArn: d.IamUserArn, DataBags: parts.state.dataBags,
+		Migrator: string(d.MigratorID),
 	}
 	var cookbooks models.Source
 	if parts.stack.UseCustomCookbooks && !parts.stack.CustomCookbooksSource.IsZero() {

@@ -152,22 +152,20 @@ run "cp made #{shared_path}/log/made"
 func TestReleaseMigrate(t *testing.T) {
 	s := setupSite(t)
 	s.hooks(t, nil)
-	t.Setenv("OPSYARD_LAYER", "web")
-	asked := func(migrate, host string) {
+	asked := func(migrate, chosen string) {
 		s.document(t, "OPSYARD_PRIVATE", map[string]any{
-			"apps": []protocol.App{{Shortname: "hello", Environment: map[string]string{"TO": "migrated"}}}, "args": map[string]any{"migrate": []string{migrate}},
+			"apps": []protocol.App{{Shortname: "hello", Environment: map[string]string{"TO": "migrated"}}}, "args": map[string]any{"migrate": []string{migrate}}, "migrator": chosen,
 		})
-		s.document(t, "OPSYARD_ATTRIBUTES", map[string]any{"opsworks": map[string]any{
-			"instance": map[string]any{"hostname": host},
-			"layers":   map[string]any{"web": map[string]any{"instances": map[string]any{"web2": map[string]any{}, "web1": map[string]any{}}}},
-		}})
+		s.document(t, "OPSYARD_ATTRIBUTES", map[string]any{"opsworks": map[string]any{"instance": map[string]any{"id": "web1"}}})
 	}
 	migrate := []string{"release", "migrate", "hello", "--", "sh", "-c", `echo "$TO" > "$TO"`}
 	asked("false", "web1")
 	s.changes(t, 0, 0, migrate...)
+	asked("true", "")
+	s.changes(t, 0, 0, migrate...)
 	asked("true", "web2")
 	s.changes(t, 0, 0, migrate...)
-	if !strings.Contains(s.out.String(), "web1 does it") {
+	if !strings.Contains(s.out.String(), "another instance") {
 		t.Errorf("it says %s", s.out.String())
 	}
 	s.dry = true

@@ -156,8 +156,8 @@ type releaseMigrateCmd struct {
 
 func (c *releaseMigrateCmd) step() string { return "release migrate " + c.App }
 
-// Run runs the command if the deployment asks for it, on one instance of the
-// layer: all others share its database.
+// Run runs the command if the deployment asks for it, on the one instance that
+// the server has chosen: all others share its database.
 func (c *releaseMigrateCmd) Run(ctx context.Context, h *host) error {
 	argv := (&execCmd{Command: c.Command}).argv()
 	if len(argv) == 0 {
@@ -189,14 +189,10 @@ func notHere() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	layer := os.Getenv("OPSYARD_LAYER")
-	v, _ := lookup(attrs, "opsworks.layers")
-	layers, _ := v.(map[string]any)
-	l, _ := layers[layer].(map[string]any)
-	instances, _ := l["instances"].(map[string]any)
-	own, _ := lookup(attrs, "opsworks.instance.hostname")
-	if hosts := sortedKeys(instances); len(hosts) > 0 && hosts[0] != text(own) {
-		return fmt.Sprintf("%s does it, the first online instance of layer %s", hosts[0], layer), nil
+	chosen, _ := lookup(doc, "migrator")
+	own, _ := lookup(attrs, "opsworks.instance.id")
+	if text(chosen) == "" || text(chosen) != text(own) {
+		return "the server has chosen another instance", nil
 	}
 	return "", nil
 }

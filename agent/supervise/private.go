@@ -20,6 +20,7 @@ func (r *run) private() ([]byte, error) {
 	doc := map[string]any{
 		"apps": r.Run.Apps, "args": r.Run.Args, "rds_db_instances": r.Run.RdsDbInstances,
 		"app_databases": r.Run.AppDatabases, "redis_password": r.Run.RedisPassword,
+		"migrator": r.Run.Migrator,
 	}
 	if r.Run.PrivateAttributes != nil {
 		doc["attributes"] = r.Run.PrivateAttributes
