@@ -26,6 +26,7 @@ var allowed = []struct {
 	{"engine/service", nil},
 	{"engine/pubsub", nil},
 	{"engine/jobs", []string{"models"}},
+	{"engine/notify", []string{"models"}},
 	{"engine/lifecycle", []string{"models"}},
 	{"engine/intent", []string{"models"}},
 	{"engine/schedule", []string{"models"}},
@@ -38,7 +39,7 @@ var allowed = []struct {
 	{"engine/logstream", []string{"models", "engine/service", "engine/logstream/blob", "agent/protocol"}},
 	{"engine/dispatch", []string{"models", "engine/service", "agent/protocol"}},
 	// The engine builds the messages that dispatch sends.
-	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/intent", "engine/jobs", "engine/lifecycle", "engine/pubsub", "engine/schedule", "engine/service", "agent/protocol"}},
+	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/intent", "engine/jobs", "engine/lifecycle", "engine/notify", "engine/pubsub", "engine/schedule", "engine/service", "agent/protocol"}},
 	{"web", []string{"models"}},
 	{"web/ws", nil},
 	{"web/auth", []string{"models", "web"}},
@@ -60,6 +61,7 @@ var allowed = []struct {
 var owners = map[string][]string{
 	"gorm.io/":                       {"models/store"},
 	"github.com/riverqueue/river":    {"engine/jobs"},
+	"github.com/wneessen/go-mail":    {"engine/notify"},
 	"github.com/vishvananda/netlink": {"engine/compute/local"},
 	"github.com/google/nftables":     {"engine/compute/local"},
 }

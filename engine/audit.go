@@ -142,6 +142,11 @@ func withoutSecrets(thing any) any {
 		r := *v
 		r.DbPassword = fingerprint(r.DbPassword)
 		return r
+	case *models.NotificationChannel:
+		return struct {
+			models.NotificationChannel
+			URL, Secret string
+		}{*v, fingerprint(v.URL), fingerprint(v.Secret)}
 	case *models.User:
 		u := *v
 		u.PasswordHash = ""

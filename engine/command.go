@@ -33,6 +33,11 @@ func (t *tx) finish(ctx context.Context, c *models.Command, to models.CommandSta
 	t.tellCommand(c)
 	t.tell(TopicStack(c.StackID), "instance", string(c.InstanceID))
 	t.wake = append(t.wake, c.InstanceID)
+	ended := *c
+	ended.Message = change.Message
+	if err := t.notifyCommands(ctx, to, ended); err != nil {
+		return err
+	}
 	if err := t.rollUp(ctx, c.StackID, c.DeploymentID); err != nil {
 		return err
 	}

@@ -261,5 +261,8 @@ func (e *Engine) prune(ctx context.Context) error {
 	if err := e.store.Intents.Prune(ctx, e.Clock().Add(-keepIntents)); err != nil {
 		return err
 	}
+	if err := e.pruneNotifications(ctx); err != nil {
+		return err
+	}
 	return e.store.EnrollTokens.DeleteExpired(ctx, e.Clock().Add(-keepInStore))
 }

@@ -271,12 +271,15 @@ func (t *tx) rollUp(ctx context.Context, stack models.StackID, id models.Deploym
 	if models.CodeOf(err) == models.CodeConflict && err != nil {
 		return nil // finished already
 	}
-	if err != nil || status == models.DeploymentSuccessful {
+	if err != nil {
 		return err
 	}
 	what := fmt.Sprintf("%s failed on %s", rolling.CommandName, count(failed, "instance"))
 	if rolling.StopReason != "" {
 		what = fmt.Sprintf("%s was %s", rolling.CommandName, rolling.StopReason)
+	}
+	if err := t.notifyEnded(ctx, rolling, status, what); err != nil || status == models.DeploymentSuccessful {
+		return err
 	}
 	return t.event(ctx, models.StackEvent{
 		StackID: stack, Kind: "deployment", Tone: "bad", DeploymentID: id, Text: what, Cause: rolling.Cause,

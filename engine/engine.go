@@ -15,6 +15,7 @@ import (
 	"opsyard/engine/compute"
 	"opsyard/engine/dispatch"
 	"opsyard/engine/jobs"
+	"opsyard/engine/notify"
 	"opsyard/engine/pubsub"
 	"opsyard/engine/service"
 	"opsyard/models"
@@ -52,6 +53,9 @@ type Config struct {
 	Version string
 	Limits  Limits
 	Times   Times
+	// Notifier delivers notifications; nil: one without mail, for addresses of
+	// the internet.
+	Notifier *notify.Sender
 	// FastPasswords makes password hashes cheap, for tests only.
 	FastPasswords bool
 }
@@ -67,6 +71,9 @@ type Times struct {
 	Reminder time.Duration // between sweeps
 	Gather   time.Duration // changes of who is online, before a Configure tells of them
 	Between  time.Duration // two such Configures of a stack, at the least
+	Retry    time.Duration // of a notification that was not taken, the first time
+	Chat     time.Duration // between two messages to a chat
+	Mail     time.Duration // between two mails to the same addresses
 	// Minute is how often agents measure, and the minute of load-based scaling:
 	// whole seconds, which tests make fewer.
 	Minute time.Duration
@@ -90,6 +97,9 @@ func (t Times) WithDefaults() Times {
 	fill(&t.Reminder, 5*time.Second)
 	fill(&t.Gather, 200*time.Millisecond)
 	fill(&t.Between, time.Second)
+	fill(&t.Retry, 5*time.Second)
+	fill(&t.Chat, time.Second)
+	fill(&t.Mail, 30*time.Second)
 	fill(&t.Minute, time.Minute)
 	fill(&t.KeepMetrics, 8*24*time.Hour)
 	return t
@@ -115,6 +125,9 @@ type Engine struct {
 	acks       *acknowledger
 	metrics    *metrics
 	membership *membership
+	notifier   *notify.Sender
+	courier    *courier
+	hearers    subscriptions // of events
 	signIns    *throttle
 	passwords  passwordHash
 	keyUse     *keyUse
@@ -144,6 +157,10 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	e.acks = newAcknowledger(e)
 	e.metrics = newMetrics(e)
 	e.membership = newMembership(e)
+	if e.notifier = c.Notifier; e.notifier == nil {
+		e.notifier = notify.New(notify.Config{Log: c.Log, Now: c.Now, Version: e.version})
+	}
+	e.courier = newCourier(e)
 	queue, err := jobs.New(ctx, jobs.Config{
 		DB: c.Store.SQL(), Dialect: c.Store.Dialect(), Log: c.Log,
 		Reconcile: e.reconcile, Sweep: e.sweep, SweepEvery: e.times.Reminder,
@@ -173,6 +190,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.membership.start(ctx); err != nil {
 		return err
 	}
+	if err := e.courier.start(ctx); err != nil {
+		return err
+	}
 	for name, provider := range e.providers {
 		if err := e.Go(ctx, func(ctx context.Context) { e.watchMachines(ctx, name, provider) }); err != nil {
 			return err
@@ -196,6 +216,8 @@ func (e *Engine) Stop() {
 		e.Log.ErrorContext(ctx, "stop the engine", slog.Any("error", err))
 	}
 	e.Base.Stop()
+	e.courier.Stop()
+	e.notifier.Close()
 	e.membership.Stop()
 	e.acks.Stop()
 	if err := e.metrics.stop(ctx); err != nil {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"opsyard/engine/dispatch"
@@ -55,6 +56,9 @@ func (t *tx) createDeployment(ctx context.Context, stack *models.Stack, d *model
 		return err
 	}
 	t.tellDeployment(stack.ID, d.ID)
+	if err := t.notifyBegun(ctx, d, members); err != nil {
+		return err
+	}
 	return t.event(ctx, models.StackEvent{
 		StackID: stack.ID, Kind: "deployment", Tone: "running", DeploymentID: d.ID,
 		Text: fmt.Sprintf("%s%s started on %s", dryRun(d), d.CommandName, where(members)), Cause: d.Cause,
@@ -142,6 +146,17 @@ func where(members []store.Member) string {
 	return count(len(members), "instance")
 }
 
+// deploymentsOf names the deployments of commands, each once, in an order that
+// is the same for all: rolling them up locks them.
+func deploymentsOf(commands []models.Command) []models.DeploymentID {
+	ids := make([]models.DeploymentID, len(commands))
+	for n := range commands {
+		ids[n] = commands[n].DeploymentID
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
 // configure sends Configure to all online instances of the stack and counts
 // them. One that still waits is superseded: what it would do, the new one does
 // with newer data (OpsWorks: "Configure", command status superseded).
@@ -157,11 +172,14 @@ func (t *tx) configure(ctx context.Context, id models.StackID, cause models.Caus
 	for n, m := range online {
 		ids[n] = m.ID
 	}
-	touched, err := t.Commands.SupersedeConfigures(ctx, id, ids, t.e.Clock())
+	superseded, err := t.Commands.SupersedeConfigures(ctx, id, ids, t.e.Clock())
 	if err != nil {
 		return 0, err
 	}
-	for _, d := range touched {
+	if err := t.notifyCommands(ctx, models.CommandSuperseded, superseded...); err != nil {
+		return 0, err
+	}
+	for _, d := range deploymentsOf(superseded) {
 		if err := t.rollUp(ctx, id, d); err != nil {
 			return 0, err
 		}

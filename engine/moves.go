@@ -31,6 +31,9 @@ func (t *tx) move(ctx context.Context, i *models.Instance, to models.InstanceSta
 	}); err != nil {
 		return err
 	}
+	if err := t.notifyInstance(ctx, i, cause); err != nil {
+		return err
+	}
 	if looksAfter(to) {
 		if err := t.e.jobs.ReconcileInstance(ctx, t.SQLTx(), i.ID, to); err != nil {
 			return err

@@ -139,10 +139,13 @@ func (t *tx) nextBatch(ctx context.Context, d *models.Deployment) (bool, error) 
 
 func (t *tx) skipGone(ctx context.Context, d *models.Deployment, batch int) error {
 	gone, err := t.Commands.SkipGone(ctx, d.ID, batch, t.e.Clock())
+	if err != nil {
+		return err
+	}
 	for n := range gone {
 		t.tellCommand(&gone[n])
 	}
-	return err
+	return t.notifyCommands(ctx, models.CommandSkipped, gone...)
 }
 
 // stopRollout ends a locked deployment before its last batch: what no agent
@@ -158,6 +161,9 @@ func (t *tx) stopRollout(ctx context.Context, d *models.Deployment, reason strin
 		return err
 	}
 	t.tellDeployment(d.StackID, d.ID)
+	if err := t.notifyCommands(ctx, models.CommandSkipped, skipped...); err != nil {
+		return err
+	}
 	for n := range skipped {
 		c := &skipped[n]
 		t.tellCommand(c)

@@ -25,6 +25,9 @@ func (t *tx) serviceError(ctx context.Context, i *models.Instance, kind, message
 		Type: kind, Message: message, CreatedAt: t.e.Clock(),
 	}
 	change.LastServiceErrorID = &trouble.ID
+	if err := t.alert(ctx, i, kind, message); err != nil {
+		return err
+	}
 	return t.ServiceErrors.Create(ctx, &trouble)
 }
 

@@ -17,6 +17,9 @@ type tx struct {
 	send []models.Command // leased already
 	// told is the last entry that this transaction wrote of an instance.
 	told map[models.InstanceID]int64
+	// outbox are the events that others are to hear of, see news.go.
+	outbox []news
+	dry    map[models.DeploymentID]bool
 }
 
 type note struct{ topic, kind, id string }
@@ -27,7 +30,10 @@ func (e *Engine) tx(ctx context.Context, do func(t *tx) error) error {
 	t := &tx{e: e, news: map[note]struct{}{}, told: map[models.InstanceID]int64{}}
 	if err := e.store.Tx(ctx, func(st *store.Store) error {
 		t.Store = st
-		return do(t)
+		if err := do(t); err != nil {
+			return err
+		}
+		return t.writeNews(ctx)
 	}); err != nil {
 		return err
 	}

@@ -48,6 +48,8 @@ const (
 	ActionManage      Action = "manage"       // everything else inside a stack
 	ActionCreateStack Action = "create_stack" // CreateStack, CloneStack: no level allows it
 	ActionManageUsers Action = "manage_users" // users, sessions and keys of others, audit
+	// ActionManageServer is what concerns all stacks: no level allows it.
+	ActionManageServer Action = "manage_server"
 )
 
 // Allows tells whether a level alone allows an action in its stack.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -103,22 +104,24 @@ func (s Commands) Create(ctx context.Context, commands []models.Command) error {
 // supersede finds its rows by instance. There is no index of commands by stack:
 // SQLite would choose it, and read all that a stack has ever run.
 const supersede = `UPDATE commands SET status = 'superseded', completed_at = ?, lease_until = NULL, deadline = NULL
-	WHERE instance_id IN ? AND status = 'pending' AND type = 'configure' AND NOT held AND stack_id = ? RETURNING deployment_id`
+	WHERE instance_id IN ? AND status = 'pending' AND type = 'configure' AND NOT held AND stack_id = ? RETURNING id, deployment_id, instance_id, hostname`
 
 // SupersedeConfigures ends the pending Configures of instances that are about
-// to get a newer one, and returns the deployments they belonged to.
-func (s Commands) SupersedeConfigures(ctx context.Context, stack models.StackID, instances []models.InstanceID, at time.Time) ([]models.DeploymentID, error) {
-	var affected []models.DeploymentID
+// to get a newer one, and returns them as far as others must know them.
+func (s Commands) SupersedeConfigures(ctx context.Context, stack models.StackID, instances []models.InstanceID, at time.Time) ([]models.Command, error) {
+	var ended []models.Command
 	for part := range chunks(instances, batch) {
-		var some []models.DeploymentID
-		err := s.w(ctx).Raw(supersede, stamp(at), part, stack).Scan(&some).Error
+		err := each(s.w(ctx).Raw(supersede, stamp(at), part, stack), func(rows *sql.Rows) error {
+			c := models.Command{StackID: stack, Type: models.CommandConfigure, Status: models.CommandSuperseded}
+			err := rows.Scan(&c.ID, &c.DeploymentID, &c.InstanceID, &c.Hostname)
+			ended = append(ended, c)
+			return err
+		})
 		if err != nil {
 			return nil, wrap(err, "supersede configures of stack %s", stack)
 		}
-		affected = append(affected, some...)
 	}
-	slices.Sort(affected)
-	return slices.Compact(affected), nil
+	return ended, nil
 }
 
 // leaseNext takes the oldest pending command of each instance that has none

@@ -174,10 +174,16 @@ func TestSupersedeConfigures(t *testing.T) {
 		lease(t, st, "busy")
 		got, err := st.Commands.SupersedeConfigures(ctx, stack, []models.InstanceID{"a", "b", "busy"}, noon)
 		must(t, err)
-		want := []models.DeploymentID{old.ID, oldest.ID}
+		var ended []string
+		for _, c := range got {
+			equal(t, c.Status, models.CommandSuperseded)
+			ended = append(ended, string(c.DeploymentID)+" "+string(c.InstanceID))
+		}
+		slices.Sort(ended)
+		want := []string{string(old.ID) + " a", string(old.ID) + " b", string(oldest.ID) + " a"}
 		slices.Sort(want)
-		equal(t, got, want)
-		counts, err := st.Commands.Counts(ctx, append(want, "none"))
+		equal(t, ended, want)
+		counts, err := st.Commands.Counts(ctx, []models.DeploymentID{old.ID, oldest.ID, "none"})
 		must(t, err)
 		equal(t, counts[old.ID], map[models.CommandStatus]int{models.CommandSuperseded: 2, models.CommandSent: 1, models.CommandPending: 1})
 		equal(t, counts[oldest.ID], map[models.CommandStatus]int{models.CommandSuperseded: 1})

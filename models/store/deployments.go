@@ -99,6 +99,13 @@ func (s Deployments) Lock(ctx context.Context, id models.DeploymentID) error {
 	return err
 }
 
+// IsDryRun tells whether a deployment changes nothing.
+func (s Deployments) IsDryRun(ctx context.Context, id models.DeploymentID) (bool, error) {
+	var dry []bool
+	err := s.r(ctx).Model(&models.Deployment{}).Where("id = ?", id).Pluck("dry_run", &dry).Error
+	return len(dry) > 0 && dry[0], wrap(err, "read deployment %s", id)
+}
+
 // InstancesOf lists on which instances deployments ran, in the order of their
 // commands.
 func (s Deployments) InstancesOf(ctx context.Context, ids []models.DeploymentID) (map[models.DeploymentID][]models.InstanceID, error) {

@@ -18,6 +18,7 @@ func Models() []any {
 		&models.AuditEntry{}, &models.StackEvent{}, &models.LoadBasedAutoScaling{}, &models.ElasticIP{}, &models.Volume{}, &models.RaidArray{},
 		&models.RdsDbInstance{}, &models.ElasticLoadBalancer{}, &models.EcsCluster{}, &models.RemoteAccess{}, &models.Plan{},
 		&models.Intent{}, &models.IntentPause{}, &models.ScheduleFiring{}, &metricMinute{}, &metricHour{}, &counter{}, &setting{},
+		&models.NotificationChannel{}, &models.Notification{}, &models.NotificationDelivery{},
 	}
 }
 

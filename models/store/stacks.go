@@ -63,6 +63,7 @@ var ofStack = []string{
 	"instance_layers", "service_errors", "instances", "layers", "apps", "deployments", "plans",
 	"permissions", "enroll_tokens", "stack_events", "membership_changes", "load_based_auto_scalings", "intents", "intent_pauses", "schedule_firings",
 	"elastic_ips", "volumes", "raid_arrays", "rds_db_instances", "elastic_load_balancers", "ecs_clusters",
+	"notification_channels",
 }
 
 // Delete removes a stack with everything that belongs to it. The audit log
@@ -82,6 +83,7 @@ func (s Stacks) Delete(ctx context.Context, id models.StackID) error {
 			remove("log_steps", "command_id IN ("+commands+")", id),
 			remove("commands", "id IN ("+commands+")", id),
 			remove("counters", "name = ?", deploymentCounter(id)),
+			remove("notification_deliveries", "channel_id IN (SELECT id FROM notification_channels WHERE stack_id = ?)", id),
 		)
 		for _, table := range ofStack {
 			err = errors.Join(err, remove(table, "stack_id = ?", id))

@@ -67,6 +67,7 @@ type Store struct {
 	Events               Events
 	ServiceErrors        ServiceErrors
 	Logs                 Logs
+	Notifications        Notifications
 	Metrics              Metrics
 }
 
@@ -176,6 +177,7 @@ func bind(h *handle) *Store {
 		Events:               Events{h},
 		ServiceErrors:        ServiceErrors{h},
 		Logs:                 Logs{h},
+		Notifications:        Notifications{h},
 		Metrics:              Metrics{h},
 	}
 }

@@ -25,6 +25,7 @@ var steps = []*gormigrate.Migration{
 	{ID: "0010", Migrate: metrics},
 	{ID: "0014", Migrate: scheduleFirings},
 	{ID: "0015", Migrate: rolloutDecisions},
+	{ID: "0013", Migrate: notifications},
 }
 
 // Run makes the steps that the database has not seen, all or none. It refuses a

@@ -1,0 +1,126 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// errInside refuses an address that is none of a stranger's business.
+type errInside struct{ address netip.Addr }
+
+// Error is a sentence for the delivery log.
+func (e *errInside) Error() string {
+	return fmt.Sprintf("The address %s is inside this server's network, where webhooks may not go", e.address)
+}
+
+// never are addresses that no webhook may reach, allowed or not: link-local
+// ones, where clouds answer with the machine's credentials, and their fixed
+// kin.
+var never = prefixes("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "192.0.0.192/32",
+	"0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/128", "ff00::/8")
+
+// inside are addresses that only the operator's leave opens: this host, and
+// networks that the internet does not route.
+var inside = prefixes("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fec0::/10",
+	"192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "100::/64", "2001:db8::/32")
+
+// carriers are networks whose addresses hold one of IPv4 that the packet may
+// end at: NAT64, 6to4, Teredo, and the old compatible form.
+var carriers = prefixes("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+
+func prefixes(texts ...string) []netip.Prefix {
+	list := make([]netip.Prefix, len(texts))
+	for n, text := range texts {
+		list[n] = netip.MustParsePrefix(text)
+	}
+	return list
+}
+
+func within(list []netip.Prefix, ip netip.Addr) bool {
+	for _, p := range list {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// permitted tells whether webhooks may go to an address.
+func permitted(ip netip.Addr, allowInternal bool) bool {
+	ip = ip.Unmap().WithZone("")
+	if within(never, ip) {
+		return false
+	}
+	if allowInternal {
+		return true
+	}
+	return !within(inside, ip) && !within(carriers, ip)
+}
+
+// newClient makes a client that looks at the address it is about to connect
+// to. A check of the name before would not do: who owns the name can change
+// what it stands for in between. No proxy is used, since it would be the one
+// that connects, and no redirect is followed.
+func newClient(c Config) *http.Client {
+	dialer := &net.Dialer{
+		Timeout: c.Timeout, Resolver: c.Resolver,
+		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			to, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return fmt.Errorf("read the address %q: %w", address, err)
+			}
+			if !permitted(to.Addr(), c.AllowInternal) {
+				return &errInside{to.Addr()}
+			}
+			return nil
+		},
+	}
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext: dialer.DialContext, TLSClientConfig: c.TLS, TLSHandshakeTimeout: c.Timeout,
+			MaxConnsPerHost: AtOnce, MaxIdleConnsPerHost: AtOnce, MaxIdleConns: 64, IdleConnTimeout: 10 * time.Second,
+			MaxResponseHeaderBytes: headerBytes, DisableCompression: true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// why is the sentence about a call that got no answer. The address is left
+// out: it may be a secret.
+func (s *Sender) why(ctx context.Context, err error) string {
+	var refused *errInside
+	var lookup *net.DNSError
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &refused):
+		return refused.Error() + "."
+	case errors.As(err, &lookup) && lookup.IsNotFound:
+		return "The name " + lookup.Name + " has no address."
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Sprintf("There was no answer within %s.", s.Timeout)
+	case ctx.Err() != nil:
+		return "The server was stopped meanwhile."
+	}
+	return "The receiver could not be reached: " + clean(inner(err).Error()) + "."
+}
+
+// inner leaves out what repeats the address.
+func inner(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return op.Err
+	}
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
