@@ -28,7 +28,11 @@ var allowed = []struct {
 	{"engine/jobs", []string{"models"}},
 	{"engine/notify", []string{"models"}},
 	{"engine/lifecycle", []string{"models"}},
+	{"engine/load", []string{"models"}},
+	{"engine/alarm", []string{"models"}},
+	{"engine/prometheus", nil},
 	{"engine/intent", []string{"models"}},
+	{"engine/healing", []string{"models"}},
 	{"engine/schedule", []string{"models"}},
 	{"engine/compute", nil},
 	// Simulated agents speak the real protocol.
@@ -39,7 +43,7 @@ var allowed = []struct {
 	{"engine/logstream", []string{"models", "engine/service", "engine/logstream/blob", "agent/protocol"}},
 	{"engine/dispatch", []string{"models", "engine/service", "agent/protocol"}},
 	// The engine builds the messages that dispatch sends.
-	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/intent", "engine/jobs", "engine/lifecycle", "engine/notify", "engine/pubsub", "engine/schedule", "engine/service", "agent/protocol"}},
+	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/healing", "engine/intent", "engine/jobs", "engine/lifecycle", "engine/notify", "engine/load", "engine/alarm", "engine/pubsub", "engine/schedule", "engine/service", "agent/protocol", "agent/probe"}},
 	{"web", []string{"models"}},
 	{"web/ws", nil},
 	{"web/auth", []string{"models", "web"}},

@@ -258,10 +258,16 @@ func (e *Engine) prune(ctx context.Context) error {
 	if err := e.store.ScheduleFirings.Prune(ctx, e.Clock().Add(-keepFirings)); err != nil {
 		return err
 	}
+	if err := e.pruneScaling(ctx); err != nil {
+		return err
+	}
 	if err := e.store.Intents.Prune(ctx, e.Clock().Add(-keepIntents)); err != nil {
 		return err
 	}
 	if err := e.pruneNotifications(ctx); err != nil {
+		return err
+	}
+	if err := e.store.Healings.Prune(ctx, e.Clock().Add(-keepHealings)); err != nil {
 		return err
 	}
 	return e.store.EnrollTokens.DeleteExpired(ctx, e.Clock().Add(-keepInStore))

@@ -14,6 +14,7 @@ import (
 
 	"opsyard/engine/compute"
 	"opsyard/engine/dispatch"
+	"opsyard/engine/healing"
 	"opsyard/engine/jobs"
 	"opsyard/engine/notify"
 	"opsyard/engine/pubsub"
@@ -56,6 +57,9 @@ type Config struct {
 	// Notifier delivers notifications; nil: one without mail, for addresses of
 	// the internet.
 	Notifier *notify.Sender
+	// Prometheus answers the queries of alarms; nil where there is none.
+	Prometheus Prometheus
+
 	// FastPasswords makes password hashes cheap, for tests only.
 	FastPasswords bool
 }
@@ -71,14 +75,16 @@ type Times struct {
 	Reminder time.Duration // between sweeps
 	Gather   time.Duration // changes of who is online, before a Configure tells of them
 	Between  time.Duration // two such Configures of a stack, at the least
-	Retry    time.Duration // of a notification that was not taken, the first time
-	Chat     time.Duration // between two messages to a chat
-	Mail     time.Duration // between two mails to the same addresses
+	Repeat   time.Duration // in which the same thing may happen to an instance three times
+	Healing  healing.Rules // of lost instances
 	// Minute is how often agents measure, and the minute of load-based scaling:
 	// whole seconds, which tests make fewer.
 	Minute time.Duration
 	// KeepMetrics is how long each minute is kept; hours are kept for 15 days.
 	KeepMetrics time.Duration
+	Retry       time.Duration // of a notification that was not taken, the first time
+	Chat        time.Duration // between two messages to a chat
+	Mail        time.Duration // between two mails to the same addresses
 }
 
 // WithDefaults fills what is zero.
@@ -97,11 +103,14 @@ func (t Times) WithDefaults() Times {
 	fill(&t.Reminder, 5*time.Second)
 	fill(&t.Gather, 200*time.Millisecond)
 	fill(&t.Between, time.Second)
+	fill(&t.Repeat, 10*time.Minute)
+	fill(&t.Healing.Listen, t.Silence)
+	t.Healing = t.Healing.WithDefaults()
+	fill(&t.Minute, time.Minute)
+	fill(&t.KeepMetrics, 8*24*time.Hour)
 	fill(&t.Retry, 5*time.Second)
 	fill(&t.Chat, time.Second)
 	fill(&t.Mail, 30*time.Second)
-	fill(&t.Minute, time.Minute)
-	fill(&t.KeepMetrics, 8*24*time.Hour)
 	return t
 }
 
@@ -131,8 +140,11 @@ type Engine struct {
 	signIns    *throttle
 	passwords  passwordHash
 	keyUse     *keyUse
-	attention  attention
+	healer     *healer
 	schedules  *schedules
+	attention  attention
+	minutes    minutely
+	prometheus Prometheus
 	lastPrune  time.Time // under contents.mu
 }
 
@@ -146,7 +158,9 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 		store: c.Store, hub: c.Hub, logs: c.Logs, providers: c.Providers, defaultBy: c.DefaultProvider,
 		agentURL: c.AgentURL, publicURL: cmp.Or(c.PublicURL, c.AgentURL), version: cmp.Or(c.Version, "dev"), limits: c.Limits, times: c.Times.WithDefaults(), passwords: newPasswordHash(c.FastPasswords), keyUse: newKeyUse(), schedules: newSchedules(),
 	}
+	e.prometheus = c.Prometheus
 	e.signIns = newThrottle(e.Clock)
+	e.healer = newHealer()
 	e.contents = newContents(c.Store, e.Clock)
 	e.recipes = recipesIn(c.Cookbooks)
 	var err error
@@ -202,6 +216,12 @@ func (e *Engine) Start(ctx context.Context) error {
 		return err
 	}
 	if err := e.Every(ctx, "follow schedules", lookAtSchedules, e.schedules.nudge, e.followSchedules); err != nil {
+		return err
+	}
+	if err := e.Every(ctx, "heal lost instances", e.times.Reminder, e.healer.nudge, e.heal); err != nil {
+		return err
+	}
+	if err := e.Every(ctx, "follow the load", e.times.Reminder, nil, e.followLoad); err != nil {
 		return err
 	}
 	err := e.Every(ctx, "watch agents", e.times.Reminder, nil, e.watchAgents)

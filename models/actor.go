@@ -57,6 +57,7 @@ const (
 	CauseHealing    CauseKind = "auto-healing"
 	CauseSchedule   CauseKind = "time-based"
 	CauseLoad       CauseKind = "load-based"
+	CauseAlarm      CauseKind = "alarm" // its state follows what was measured
 	CauseAppDeleted CauseKind = "app-deleted"
 	CauseMachine    CauseKind = "machine" // the machine itself did it
 	CauseAgent      CauseKind = "agent"   // the agent was heard, or not

@@ -42,7 +42,7 @@ func Backtest(r Rules, minutes []Minute, prepared int, alarms func(time.Time) ma
 	var last Event
 	short := false
 	for at := r.Newest(from); !at.After(to); at = at.Add(r.Minute) {
-		now := at.Add(r.Minute / 6)
+		now := at.Add(r.lag())
 		var states map[string]Alarm
 		if alarms != nil {
 			states = alarms(at)

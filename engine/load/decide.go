@@ -38,7 +38,7 @@ type look struct {
 
 // index puts the minutes of the window into a row, newest first.
 func (l *look) index(minutes []Minute) {
-	from, _ := l.rules.Window(l.end.Add(l.rules.Minute / 6))
+	from := l.rules.first(l.end)
 	l.minutes = make([]Minute, int(l.end.Sub(from)/l.rules.Minute))
 	for n := range l.minutes {
 		l.minutes[n] = Unknown(l.end.Add(-time.Duration(n+1) * l.rules.Minute))

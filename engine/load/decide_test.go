@@ -37,9 +37,9 @@ func cpu(values ...float64) []Minute {
 
 func repeat(v float64, n int) []float64 { return slices.Repeat([]float64{v}, n) }
 
-// atNoon decides shortly after noon, when the minute before it has been reported.
+// atNoon decides half a minute after noon, when the minute before it has been reported.
 func atNoon(r Rules, minutes []Minute, alarms map[string]Alarm, f Fleet, last Event) Decision {
-	return Decide(r, minutes, alarms, f, last, noon.Add(10*time.Second))
+	return Decide(r, minutes, alarms, f, last, noon.Add(30*time.Second))
 }
 
 func fleet(statuses ...models.InstanceStatus) Fleet {
@@ -180,7 +180,7 @@ func TestBacktest(t *testing.T) {
 	if test.Added != 2 || test.Removed != 2 || test.Flaps != 1 || test.Measured != 120 || test.Short != 0 {
 		t.Errorf("got %+v", test)
 	}
-	if s := test.Steps[0]; s.At != noon.Add(-85*time.Minute+10*time.Second) || s.Direction != models.ScaleUp || s.Count != 1 {
+	if s := test.Steps[0]; s.At != noon.Add(-85*time.Minute+30*time.Second) || s.Direction != models.ScaleUp || s.Count != 1 {
 		t.Errorf("the first step is %+v", s)
 	}
 	if test := Backtest(defaults(), minutes, 1, nil, noon.Add(-2*time.Hour), noon); test.Added != 1 || test.Short != 1 {

@@ -94,15 +94,21 @@ func (d Decision) Direction() models.ScalingDirection {
 	return ""
 }
 
-// Window is the time whose minutes a decision at now looks at. Agents report a
-// minute shortly after its end, so the newest one counts when a sixth of the
-// next has gone by.
+// Window is the time whose minutes a decision at now looks at.
 func (r Rules) Window(now time.Time) (from, to time.Time) {
 	to = r.Newest(now)
-	return to.Add(-time.Duration(max(r.Up.ThresholdsWaitTime, r.Down.ThresholdsWaitTime)) * r.Minute), to
+	return r.first(to), to
 }
 
-// Newest is the end of the last minute that all agents have had time to report.
-func (r Rules) Newest(now time.Time) time.Time {
-	return now.Add(-r.Minute / 6).Truncate(r.Minute)
+func (r Rules) first(end time.Time) time.Time {
+	return end.Add(-time.Duration(max(r.Up.ThresholdsWaitTime, r.Down.ThresholdsWaitTime)) * r.Minute)
 }
+
+// Newest is the end of the last minute that counts. Agents report a minute
+// shortly after its end, and it is averaged over the layer then, so it counts
+// when half of the next one has gone by.
+func (r Rules) Newest(now time.Time) time.Time {
+	return now.Add(-r.lag()).Truncate(r.Minute)
+}
+
+func (r Rules) lag() time.Duration { return r.Minute / 2 }

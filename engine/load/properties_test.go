@@ -96,14 +96,14 @@ func TestDecisionsKeepTheRules(t *testing.T) {
 		s := newStory(t)
 		var last Event
 		for n := range s.minutes {
-			now := s.minutes[n].At.Add(70 * time.Second) // the minute has just been reported
+			now := s.minutes[n].At.Add(90 * time.Second) // the minute has just been reported
 			seen := s.minutes[:n+1]
 			d := Decide(s.rules, seen, s.alarms[n], s.fleet.Fleet, last, now)
 			if err := s.check(d, n, last); err != nil {
 				t.Fatalf("minute %d: %v: %+v", n, err, d)
 			}
 			// A second look in the same minute says the same: nothing hangs on how often it is asked.
-			if again := Decide(s.rules, seen, s.alarms[n], s.fleet.Fleet, last, now.Add(40*time.Second)); fmt.Sprint(again.Start, again.Stop, again.Sentence) != fmt.Sprint(d.Start, d.Stop, d.Sentence) {
+			if again := Decide(s.rules, seen, s.alarms[n], s.fleet.Fleet, last, now.Add(59*time.Second)); fmt.Sprint(again.Start, again.Stop, again.Sentence) != fmt.Sprint(d.Start, d.Stop, d.Sentence) {
 				t.Fatalf("minute %d: asked again it says %q instead of %q", n, again.Sentence, d.Sentence)
 			}
 			if d.Acts() {

@@ -193,6 +193,9 @@ func (s Instances) Delete(ctx context.Context, id models.InstanceID) error {
 				return wrap(err, "delete %s of instance %s", table, id)
 			}
 		}
+		if err := (Alarms{h}).forget(ctx, "instance_id", string(id)); err != nil {
+			return err
+		}
 		return affected(h.w(ctx).Exec("DELETE FROM instances WHERE id = ?", id), "delete", kindInstance, id)
 	})
 }

@@ -84,6 +84,12 @@ func (s Layers) Delete(ctx context.Context, id models.LayerID) error {
 		if err := h.w(ctx).Exec("DELETE FROM load_based_auto_scalings WHERE layer_id = ?", id).Error; err != nil {
 			return wrap(err, "delete load-based auto scaling of layer %s", id)
 		}
+		if err := (Alarms{h}).forget(ctx, "layer_id", string(id)); err != nil {
+			return err
+		}
+		if err := h.w(ctx).Exec("DELETE FROM scaling_events WHERE layer_id = ?", id).Error; err != nil {
+			return wrap(err, "delete the scaling history of layer %s", id)
+		}
 		if err := h.w(ctx).Exec("DELETE FROM elastic_load_balancers WHERE layer_id = ?", id).Error; err != nil {
 			return wrap(err, "detach the load balancer of layer %s", id)
 		}

@@ -42,6 +42,8 @@ type Store struct {
 	Layers               Layers
 	Instances            Instances
 	LoadBasedAutoScaling LoadBasedAutoScaling
+	Alarms               Alarms
+	ScalingEvents        ScalingEvents
 	Apps                 Apps
 	ElasticIPs           ElasticIPs
 	Volumes              Volumes
@@ -52,6 +54,7 @@ type Store struct {
 	Deployments          Deployments
 	Plans                Plans
 	Intents              Intents
+	Healings             Healings
 	ScheduleFirings      ScheduleFirings
 	Commands             Commands
 	Membership           Membership
@@ -152,6 +155,8 @@ func bind(h *handle) *Store {
 		Layers:               Layers{h},
 		Instances:            Instances{h},
 		LoadBasedAutoScaling: LoadBasedAutoScaling{h},
+		Alarms:               Alarms{h},
+		ScalingEvents:        ScalingEvents{h},
 		Apps:                 Apps{h},
 		ElasticIPs:           ElasticIPs{h},
 		Volumes:              Volumes{h},
@@ -162,6 +167,7 @@ func bind(h *handle) *Store {
 		Deployments:          Deployments{h},
 		Plans:                Plans{h},
 		Intents:              Intents{h},
+		Healings:             Healings{h},
 		ScheduleFirings:      ScheduleFirings{h},
 		Commands:             Commands{h},
 		Membership:           Membership{h},

@@ -23,9 +23,11 @@ var steps = []*gormigrate.Migration{
 	{ID: "0008", Migrate: commandSources},
 	{ID: "0009", Migrate: intents},
 	{ID: "0010", Migrate: metrics},
+	{ID: "0011", Migrate: healing},
+	{ID: "0012", Migrate: alarms},
+	{ID: "0013", Migrate: notifications},
 	{ID: "0014", Migrate: scheduleFirings},
 	{ID: "0015", Migrate: rolloutDecisions},
-	{ID: "0013", Migrate: notifications},
 }
 
 // Run makes the steps that the database has not seen, all or none. It refuses a

@@ -1,0 +1,397 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"opsyard/engine/load"
+	"opsyard/models"
+)
+
+// minutely lets one round through for each minute that has been reported.
+type minutely struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+func (m *minutely) due(minute time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !minute.After(m.last) {
+		return false
+	}
+	m.last = minute
+	return true
+}
+
+// followLoad looks at the alarms and at load-based scaling, once for each
+// minute. A round that comes twice decides the same and does nothing more.
+func (e *Engine) followLoad(ctx context.Context) error {
+	ctx = models.AsEngine(ctx)
+	now := e.Clock()
+	minute := load.Rules{Minute: e.times.Minute}.Newest(now)
+	if !e.minutes.due(minute) {
+		return nil
+	}
+	return errors.Join(e.lookAtAlarms(ctx, minute), e.scaleLayers(ctx, now))
+}
+
+// scaledLayer is a layer whose rules are on, with all that a decision takes.
+type scaledLayer struct {
+	layer    *models.Layer
+	config   models.LoadBasedAutoScaling
+	last     *models.ScalingEvent
+	members  []models.Instance
+	running  int
+	decision load.Decision
+}
+
+func (e *Engine) scaleLayers(ctx context.Context, now time.Time) error {
+	configs, err := e.store.LoadBasedAutoScaling.Enabled(ctx)
+	if err != nil {
+		return fmt.Errorf("list layers that follow their load: %w", err)
+	}
+	var layers []*scaledLayer
+	var errs []error
+	for _, c := range configs {
+		l, err := e.lookAtLoad(ctx, c, now)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("look at the load of layer %s: %w", c.LayerID, err))
+			continue
+		}
+		layers = append(layers, l)
+	}
+	for _, l := range layers {
+		l.decision.Stop = slices.DeleteFunc(l.decision.Stop, func(id models.InstanceID) bool { return neededElsewhere(layers, l, id) })
+		if !l.decision.Acts() {
+			continue
+		}
+		if err := e.scale(ctx, l); err != nil {
+			errs = append(errs, fmt.Errorf("scale layer %s: %w", l.layer.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// neededElsewhere tells whether another layer of the instance follows its load
+// too and does not want fewer instances: then it stays.
+func neededElsewhere(layers []*scaledLayer, l *scaledLayer, id models.InstanceID) bool {
+	return slices.ContainsFunc(layers, func(other *scaledLayer) bool {
+		return other != l && other.decision.Wants != models.ScaleDown &&
+			slices.ContainsFunc(other.members, func(i models.Instance) bool { return i.ID == id })
+	})
+}
+
+// lookAtLoad gathers what a decision about a layer takes, and decides.
+func (e *Engine) lookAtLoad(ctx context.Context, c models.LoadBasedAutoScaling, now time.Time) (*scaledLayer, error) {
+	l := &scaledLayer{config: c}
+	rules := e.rules(&c)
+	var err error
+	if l.layer, err = e.store.Layers.Get(ctx, c.LayerID); err != nil {
+		return nil, err
+	}
+	if l.members, err = e.store.Instances.InLayer(ctx, c.LayerID); err != nil {
+		return nil, err
+	}
+	open, err := e.store.Intents.OpenInStack(ctx, c.StackID)
+	if err != nil {
+		return nil, err
+	}
+	last, err := e.store.ScalingEvents.Newest(ctx, c.LayerID, 1)
+	if err != nil {
+		return nil, err
+	}
+	var event load.Event
+	if len(last) > 0 {
+		l.last, event = &last[0], load.Event{Direction: last[0].Direction, At: last[0].At}
+	}
+	from, to := rules.Window(now)
+	minutes, err := e.layerMinutes(ctx, c.LayerID, from, to)
+	if err != nil {
+		return nil, err
+	}
+	alarms, err := e.alarmStates(ctx, &c)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range l.members {
+		if i.Status == models.InstanceOnline {
+			l.running++
+		}
+	}
+	l.decision = load.Decide(rules, minutes, alarms, fleetOf(l.members, open), event, now)
+	return l, nil
+}
+
+func (e *Engine) rules(c *models.LoadBasedAutoScaling) load.Rules {
+	return load.Rules{Up: c.UpScaling, Down: c.DownScaling, Minute: e.times.Minute}
+}
+
+func (e *Engine) layerMinutes(ctx context.Context, id models.LayerID, from, to time.Time) ([]load.Minute, error) {
+	samples, err := e.store.Metrics.LayerMinutes(ctx, id, from, to)
+	if err != nil {
+		return nil, err
+	}
+	minutes := make([]load.Minute, len(samples))
+	for n := range samples {
+		v := &samples[n].Values
+		minutes[n] = load.Minute{At: samples[n].At, CPU: v.CPU(), Memory: v.Memory(), Load: v.Load()}
+	}
+	return minutes, nil
+}
+
+// alarmStates are the states of the alarms that a layer's rules name.
+func (e *Engine) alarmStates(ctx context.Context, c *models.LoadBasedAutoScaling) (map[string]load.Alarm, error) {
+	names := scalingAlarms(c)
+	if len(names) == 0 {
+		return nil, nil
+	}
+	list, err := e.store.Alarms.InStack(ctx, c.StackID)
+	states := map[string]load.Alarm{}
+	for _, a := range list {
+		if names[a.Name] {
+			states[a.Name] = load.Alarm{State: a.State, Since: a.StateSince}
+		}
+	}
+	return states, err
+}
+
+// fleetOf is what a decision needs to know of a layer's instances. One of which
+// somebody else wants something is left alone.
+func fleetOf(members []models.Instance, open []models.Intent) load.Fleet {
+	held := map[models.InstanceID]bool{}
+	for _, n := range open {
+		if n.Author != models.ByLoad {
+			held[n.InstanceID] = true
+		}
+	}
+	f := load.Fleet{Zones: map[string]int{}}
+	for _, i := range members {
+		if i.Status.HasMachine() || i.Status == models.InstanceRequested {
+			f.Zones[i.AvailabilityZone]++
+		}
+		if i.AutoScalingType == models.ScalingLoad && !i.Registered() {
+			f.LoadBased = append(f.LoadBased, load.Instance{ID: i.ID, Zone: i.AvailabilityZone, Status: i.Status, Since: i.StatusSince, Held: held[i.ID]})
+		}
+	}
+	return f
+}
+
+// scale does what was decided: wishes for the instances, an entry in the
+// history with the figures, and one in the timeline. When the rules or the
+// history have changed since, the next round decides again.
+func (e *Engine) scale(ctx context.Context, l *scaledLayer) error {
+	direction, want := l.decision.Direction(), models.WantOnline
+	if direction == models.ScaleDown {
+		want = models.WantStopped
+	}
+	cause := models.Cause{Kind: models.CauseLoad, Text: "of the load of layer " + l.layer.Name + ": " + l.decision.Sentence, Actor: autoScaling}
+	return e.tx(ctx, func(t *tx) error {
+		if same, err := t.sameScaling(ctx, l); err != nil || !same {
+			return err
+		}
+		event := models.ScalingEvent{
+			LayerID: l.layer.ID, StackID: l.layer.StackID, At: e.Clock(), Direction: direction, Sentence: l.decision.Sentence, Running: l.running,
+			CPU: known(l.decision.Newest.CPU), Memory: known(l.decision.Newest.Memory), Load: known(l.decision.Newest.Load),
+		}
+		for _, id := range append(l.decision.Start, l.decision.Stop...) {
+			i, err := t.Instances.GetForUpdate(ctx, id)
+			if err != nil {
+				return err
+			}
+			if err := t.intend(ctx, i, models.ByLoad, want, cause); err != nil {
+				return err
+			}
+			event.Instances, event.Hostnames = append(event.Instances, id), append(event.Hostnames, i.Hostname)
+		}
+		if err := t.ScalingEvents.Append(ctx, &event); err != nil {
+			return err
+		}
+		e.Log.InfoContext(ctx, "scale by load", slog.String("layer", l.layer.Name), slog.String("direction", string(direction)), slog.Any("instances", event.Hostnames), slog.String("why", event.Sentence))
+		t.tellStack(event.StackID)
+		t.tell(TopicStack(event.StackID), "scaling", string(event.LayerID))
+		return t.event(ctx, models.StackEvent{StackID: event.StackID, Kind: "scaling", Tone: "running", Text: scaledText(l.layer, &event), Cause: cause})
+	})
+}
+
+// sameScaling locks the layer's rules and tells whether they and the last event
+// are those of the decision.
+func (t *tx) sameScaling(ctx context.Context, l *scaledLayer) (bool, error) {
+	config, err := t.LoadBasedAutoScaling.GetForUpdate(ctx, l.layer.ID)
+	if models.CodeOf(err) == models.CodeNotFound && err != nil {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	last, err := t.ScalingEvents.Newest(ctx, l.layer.ID, 1)
+	if err != nil || !config.Enable || !config.UpdatedAt.Equal(l.config.UpdatedAt) {
+		return false, err
+	}
+	if l.last == nil {
+		return len(last) == 0, nil
+	}
+	return len(last) > 0 && last[0].ID == l.last.ID, nil
+}
+
+func scaledText(l *models.Layer, e *models.ScalingEvent) string {
+	verb := "starts"
+	if e.Direction == models.ScaleDown {
+		verb = "stops"
+	}
+	return fmt.Sprintf("%s scales %s: it %s %s", l.Name, e.Direction, verb, listed(e.Hostnames))
+}
+
+func listed(names []string) string {
+	if n := len(names); n > 3 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), n-3)
+	}
+	return strings.Join(names, ", ")
+}
+
+// known is a figure as a row keeps it.
+func known(v float64) *float64 {
+	if v != v {
+		return nil
+	}
+	return &v
+}
+
+// LoadNow is how a layer stands to its rules at this moment, for pages.
+type LoadNow struct {
+	Decision load.Decision
+	Running  int // instances of all types
+}
+
+// LoadNow looks at a layer's rules, as the next round will, and does nothing.
+func (e *Engine) LoadNow(ctx context.Context, id models.LayerID) (LoadNow, error) {
+	config, err := e.scalingOf(ctx, id)
+	if err != nil {
+		return LoadNow{}, err
+	}
+	l, err := e.lookAtLoad(ctx, config, e.Clock())
+	if err != nil {
+		return LoadNow{}, err
+	}
+	return LoadNow{Decision: l.decision, Running: l.running}, nil
+}
+
+// scalingOf reads a layer's rules for somebody who may see the stack; without
+// any, the defaults.
+func (e *Engine) scalingOf(ctx context.Context, id models.LayerID) (models.LoadBasedAutoScaling, error) {
+	layer, _, err := e.layerFor(ctx, id, models.ActionShow)
+	if err != nil {
+		return models.LoadBasedAutoScaling{}, err
+	}
+	config, err := e.store.LoadBasedAutoScaling.Get(ctx, id)
+	switch {
+	case err == nil:
+		return *config, nil
+	case models.CodeOf(err) == models.CodeNotFound:
+		return models.NewLoadBasedAutoScaling(layer), nil
+	}
+	return models.LoadBasedAutoScaling{}, err
+}
+
+// BacktestTime is how far back rules are tried.
+const BacktestTime = 7 * 24 * time.Hour
+
+// Backtest is what rules would have done, and what was measured meanwhile.
+type Backtest struct {
+	load.Test
+	Minutes  []load.Minute
+	Prepared int // load-based instances
+}
+
+// TestScaling lets rules act on what was measured in the layer's last seven
+// days; change alters the rules that are stored. Nothing is started, stopped or
+// stored.
+func (e *Engine) TestScaling(ctx context.Context, id models.LayerID, change func(*models.LoadBasedAutoScaling) error) (*Backtest, error) {
+	config, err := e.scalingOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if change != nil {
+		if err := change(&config); err != nil {
+			return nil, err
+		}
+	}
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	rules := e.rules(&config)
+	to := rules.Newest(e.Clock())
+	from := to.Add(-BacktestTime)
+	earliest, _ := rules.Window(from)
+	b := &Backtest{}
+	if b.Minutes, err = e.layerMinutes(ctx, id, earliest, to); err != nil {
+		return nil, err
+	}
+	if b.Prepared, err = e.store.Instances.LoadBased(ctx, id); err != nil {
+		return nil, err
+	}
+	alarms, err := e.alarmsThen(ctx, &config, from)
+	if err != nil {
+		return nil, err
+	}
+	b.Test = load.Backtest(rules, b.Minutes, b.Prepared, alarms, from, to)
+	return b, nil
+}
+
+// alarmsThen tells the states of a layer's alarms at times since from.
+func (e *Engine) alarmsThen(ctx context.Context, c *models.LoadBasedAutoScaling, from time.Time) (func(time.Time) map[string]load.Alarm, error) {
+	names := scalingAlarms(c)
+	if len(names) == 0 {
+		return nil, nil
+	}
+	list, err := e.store.Alarms.InStack(ctx, c.StackID)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := e.store.Alarms.ChangesSince(ctx, c.StackID, from)
+	if err != nil {
+		return nil, err
+	}
+	history := map[string][]load.Alarm{}
+	for _, a := range list {
+		if names[a.Name] {
+			history[a.Name] = statesOf(&a, changes)
+		}
+	}
+	return func(at time.Time) map[string]load.Alarm {
+		states := map[string]load.Alarm{}
+		for name, list := range history {
+			for _, a := range list {
+				if !a.Since.After(at) {
+					states[name] = a
+				}
+			}
+		}
+		return states
+	}, nil
+}
+
+// statesOf are an alarm's states, the oldest first. Before the first change it
+// was what that change came from.
+func statesOf(a *models.Alarm, changes []models.AlarmChange) []load.Alarm {
+	var list []load.Alarm
+	for _, c := range changes {
+		if c.AlarmID != a.ID {
+			continue
+		}
+		if len(list) == 0 {
+			list = append(list, load.Alarm{State: c.From, Since: a.CreatedAt})
+		}
+		list = append(list, load.Alarm{State: c.To, Since: c.At})
+	}
+	if len(list) == 0 {
+		list = append(list, load.Alarm{State: a.State, Since: a.StateSince})
+	}
+	return list
+}

@@ -1,0 +1,364 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"opsyard/engine/prometheus"
+	"opsyard/models"
+	"opsyard/models/store"
+	"opsyard/models/store/storetest"
+)
+
+// loaded is a layer with one instance that is always on and two load-based
+// ones, on two servers, with a clock and figures of the test.
+type loaded struct {
+	t          *testing.T
+	ctx        context.Context
+	clock      *hand
+	one, two   *Engine
+	layer      *models.Layer
+	always     *models.Instance
+	early, odd *models.Instance // load-based; early has been stopped for longer
+}
+
+var monday = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+
+func newLoaded(t *testing.T, url string) *loaded {
+	t.Helper()
+	w := &loaded{t: t, clock: &hand{}}
+	w.clock.set(monday)
+	w.ctx = models.WithActor(t.Context(), models.Actor{Kind: models.ActorSetup, Name: "test", Admin: true})
+	w.one, w.two = replica(t, url, w.clock.now), replica(t, url, w.clock.now)
+	stack := storetest.Stack(t, w.one.store, func(s *models.Stack) { s.Provider = "sim" })
+	w.layer = storetest.Layer(t, w.one.store, func(l *models.Layer) { l.StackID, l.Name, l.Shortname = stack.ID, "Web", "web" })
+	w.always = w.instance("web1", models.ScalingNone, models.InstanceOnline, 0)
+	w.early = w.instance("web2", models.ScalingLoad, models.InstanceStopped, -2*time.Hour)
+	w.odd = w.instance("web3", models.ScalingLoad, models.InstanceStopped, -time.Hour)
+	w.set(func(c *models.LoadBasedAutoScaling) {
+		c.Enable = true
+		c.UpScaling.ThresholdsWaitTime, c.UpScaling.IgnoreMetricsTime = 2, 2
+		c.DownScaling.ThresholdsWaitTime, c.DownScaling.IgnoreMetricsTime = 3, 2
+	})
+	return w
+}
+
+func (w *loaded) instance(hostname, kind string, status models.InstanceStatus, since time.Duration) *models.Instance {
+	w.t.Helper()
+	return storetest.Instance(w.t, w.one.store, func(i *models.Instance) {
+		i.StackID, i.LayerIDs, i.Hostname, i.AutoScalingType = w.layer.StackID, []models.LayerID{w.layer.ID}, hostname, kind
+		i.Status, i.StatusSince, i.RootDeviceType = status, monday.Add(since), models.RootDeviceEBS
+	})
+}
+
+func (w *loaded) set(change func(*models.LoadBasedAutoScaling)) {
+	w.t.Helper()
+	if err := w.one.SetLoadBasedAutoScaling(w.ctx, w.layer.ID, func(c *models.LoadBasedAutoScaling) error { change(c); return nil }); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// minutes lets minutes go by in which the instance that is always on is as busy
+// as said, and both servers look after each.
+func (w *loaded) minutes(cpu ...float64) {
+	w.t.Helper()
+	for _, busy := range cpu {
+		at := w.clock.now().Truncate(time.Minute)
+		v := models.UnknownMetrics()
+		v.Set(models.MetricCPUIdle, 100-busy)
+		v.Set(models.MetricMemoryTotal, 1000)
+		v.Set(models.MetricMemoryUsed, 400)
+		err := errors.Join(
+			w.one.store.Metrics.Append(w.ctx, []models.MetricSample{{InstanceID: w.always.ID, At: at, Values: v}}),
+			w.one.store.Metrics.AverageLayers(w.ctx, at))
+		w.clock.set(at.Add(90 * time.Second))
+		for _, e := range []*Engine{w.one, w.two, w.one} {
+			err = errors.Join(err, e.followLoad(w.ctx))
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// becomes moves an instance on, as machines and agents would.
+func (w *loaded) becomes(i *models.Instance, path ...models.InstanceStatus) {
+	w.t.Helper()
+	for _, to := range path {
+		current := must(w.one.store.Instances.Get(w.ctx, i.ID))(w.t)
+		if err := w.one.tx(models.AsEngine(w.ctx), func(t *tx) error {
+			return t.move(w.ctx, current, to, models.Cause{Kind: models.CauseStart}, store.InstanceChange{})
+		}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func (w *loaded) statuses() string {
+	w.t.Helper()
+	var list []string
+	for _, i := range must(w.one.store.Instances.InLayer(w.ctx, w.layer.ID))(w.t) {
+		list = append(list, string(i.Status))
+	}
+	return strings.Join(list, " ")
+}
+
+func (w *loaded) expect(statuses string, events int) {
+	w.t.Helper()
+	if got := w.statuses(); got != statuses {
+		w.t.Errorf("the instances are %s, not %s", got, statuses)
+	}
+	if n := len(must(w.one.store.ScalingEvents.Newest(w.ctx, w.layer.ID, 100))(w.t)); n != events {
+		w.t.Errorf("%d events, not %d", n, events)
+	}
+}
+
+func TestLoadStartsAndStops(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		w := newLoaded(t, url)
+		w.minutes(95)
+		w.expect("online stopped stopped", 0)
+		w.minutes(97)
+		w.expect("online requested stopped", 1)
+		event := must(w.one.store.ScalingEvents.Newest(w.ctx, w.layer.ID, 1))(t)[0]
+		if event.Direction != models.ScaleUp || event.Hostnames[0] != "web2" || math.Round(*event.CPU) != 97 || *event.Memory != 40 || event.Load != nil || event.Running != 1 ||
+			event.Sentence != "CPU was above 80 % for 2 min, 97 % in the last. 1 instance to start." {
+			t.Errorf("the history says %+v", event)
+		}
+		intents := must(w.one.store.Intents.OfInstance(w.ctx, w.early.ID, 5))(t)
+		if len(intents) != 1 || intents[0].Author != models.ByLoad || intents[0].Want != models.WantOnline || intents[0].Actor != "auto-scaling" || intents[0].Cause.Kind != models.CauseLoad {
+			t.Errorf("what is wanted: %+v", intents)
+		}
+		w.minutes(99, 99, 99) // two are ignored, the third is one of the next two
+		w.expect("online requested stopped", 1)
+		w.becomes(w.early, models.InstancePending, models.InstanceBooting, models.InstanceRunningSetup, models.InstanceOnline)
+		w.minutes(99)
+		w.expect("online online requested", 2)
+		w.becomes(w.odd, models.InstancePending, models.InstanceBooting, models.InstanceRunningSetup, models.InstanceOnline)
+		w.minutes(99, 99, 99, 99)
+		w.expect("online online online", 2) // no more are prepared
+		w.minutes(5, 5, 29)
+		w.expect("online online stopping", 3) // the newest
+		w.minutes(5, 5, 5, 5)
+		w.expect("online online stopping", 3)
+		w.minutes(5)
+		w.expect("online stopping stopping", 4)
+		w.minutes(5, 5, 5, 5, 5, 5)
+		w.expect("online stopping stopping", 4) // never one that is always on
+		text := ""
+		for _, ev := range must(w.one.store.Events.InStack(w.ctx, w.layer.StackID, 0, 100))(t) {
+			text += ev.Text + "; "
+		}
+		if !strings.Contains(text, "Web scales up: it starts web2; ") || !strings.Contains(text, "Web scales down: it stops web3; ") {
+			t.Errorf("the timeline says %s", text)
+		}
+	})
+}
+
+func TestLoadIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	hot := []float64{99, 99, 99, 99}
+	for name, prepare := range map[string]func(*loaded){
+		"when it is off": func(w *loaded) { w.set(func(c *models.LoadBasedAutoScaling) { c.Enable = false }) },
+		"while an alarm has no data": func(w *loaded) {
+			must(w.one.CreateAlarm(w.ctx, models.Alarm{StackID: w.layer.StackID, Name: "queue", Metric: models.MetricLoad1, Threshold: 3}))(w.t)
+			w.set(func(c *models.LoadBasedAutoScaling) { c.UpScaling.Alarms = []string{"queue"} })
+		},
+		"by who is held by others": func(w *loaded) {
+			for _, i := range []*models.Instance{w.early, w.odd} {
+				if err := w.one.store.Intents.Create(w.ctx, &models.Intent{ID: models.NewID[models.IntentID](), StackID: i.StackID, InstanceID: i.ID, Author: models.ByUser, Want: models.WantStopped, State: models.IntentOpen, CreatedAt: monday}); err != nil {
+					w.t.Fatal(err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newLoaded(t, storetest.SQLiteURL(t))
+			prepare(w)
+			w.minutes(hot...)
+			w.expect("online stopped stopped", 0)
+		})
+	}
+}
+
+// An instance of two layers that follow their load stays as long as one of
+// them does not ask for fewer.
+func TestSharedInstanceStays(t *testing.T) {
+	t.Parallel()
+	w := newLoaded(t, storetest.SQLiteURL(t))
+	other := storetest.Layer(t, w.one.store, func(l *models.Layer) { l.StackID = w.layer.StackID })
+	shared := storetest.Instance(t, w.one.store, func(i *models.Instance) {
+		i.StackID, i.LayerIDs, i.Hostname, i.AutoScalingType = w.layer.StackID, []models.LayerID{w.layer.ID, other.ID}, "web4", models.ScalingLoad
+		i.Status, i.StatusSince = models.InstanceOnline, monday
+	})
+	check := func(want string) {
+		t.Helper()
+		w.minutes(5, 5, 5)
+		w.expect(want, strings.Count(want, "terminating"))
+	}
+	if err := w.one.SetLoadBasedAutoScaling(w.ctx, other.ID, func(c *models.LoadBasedAutoScaling) error {
+		c.Enable, c.DownScaling.CPUThreshold = true, nil
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	check("online stopped stopped online")
+	if err := w.one.SetLoadBasedAutoScaling(w.ctx, other.ID, func(c *models.LoadBasedAutoScaling) error { c.Enable = false; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	check("online stopped stopped terminating")
+	_ = shared
+}
+
+func TestScalingIsTried(t *testing.T) {
+	t.Parallel()
+	w := newLoaded(t, storetest.SQLiteURL(t))
+	w.set(func(c *models.LoadBasedAutoScaling) { c.Enable = false })
+	w.minutes(slices.Concat(slices.Repeat([]float64{50}, 5), slices.Repeat([]float64{90}, 7), slices.Repeat([]float64{10}, 12))...)
+	test := must(w.one.TestScaling(w.ctx, w.layer.ID, nil))(t)
+	if test.Added != 2 || test.Removed != 2 || test.Flaps != 1 || test.Prepared != 2 || test.Measured != 24 || len(test.Minutes) != 24 {
+		t.Errorf("got %+v", test.Test)
+	}
+	test = must(w.one.TestScaling(w.ctx, w.layer.ID, func(c *models.LoadBasedAutoScaling) error {
+		c.UpScaling.ThresholdsWaitTime = 8
+		return nil
+	}))(t)
+	if test.Added != 0 || test.Removed != 0 {
+		t.Errorf("with a longer wait time: %+v", test.Test)
+	}
+	if _, err := w.one.TestScaling(w.ctx, w.layer.ID, func(c *models.LoadBasedAutoScaling) error { c.UpScaling.InstanceCount = 0; return nil }); models.CodeOf(err) != models.CodeInvalid {
+		t.Errorf("rules that make no sense: %v", err)
+	}
+	w.expect("online stopped stopped", 0)
+	now := must(w.one.LoadNow(w.ctx, w.layer.ID))(t)
+	if now.Running != 1 || !strings.Contains(now.Decision.Sentence, "CPU was below 30 %") {
+		t.Errorf("now: %+v", now)
+	}
+	nobody := models.WithActor(t.Context(), models.Actor{Kind: models.ActorUser, UserID: "x"})
+	if _, err := w.one.TestScaling(nobody, w.layer.ID, nil); models.CodeOf(err) != models.CodeNotFound {
+		t.Errorf("who may not see the stack: %v", err)
+	}
+}
+
+// fakePrometheus answers with what the test sets.
+type fakePrometheus struct {
+	points []float64 // newest last
+	err    error
+	asked  int
+}
+
+func (p *fakePrometheus) Range(_ context.Context, _ string, _, to time.Time, step time.Duration) ([]prometheus.Point, error) {
+	p.asked++
+	var points []prometheus.Point
+	for n, v := range p.points {
+		points = append(points, prometheus.Point{At: to.Add(-time.Duration(len(p.points)-1-n) * step), Value: v})
+	}
+	return points, p.err
+}
+
+func TestAlarmsFollowTheFigures(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		w := newLoaded(t, url)
+		server := &fakePrometheus{}
+		w.one.prometheus, w.two.prometheus = server, server
+		make := func(a models.Alarm) *models.Alarm {
+			a.StackID = w.layer.StackID
+			return must(w.one.CreateAlarm(w.ctx, a))(t)
+		}
+		hot := make(models.Alarm{Name: "hot", LayerID: w.layer.ID, Metric: models.MetricCPU, Threshold: 80, Minutes: 2, Of: 3})
+		full := make(models.Alarm{Name: "full", InstanceID: w.always.ID, Metric: models.MetricMemory, Comparison: models.BelowOrEqual, Threshold: 40})
+		queue := make(models.Alarm{Name: "queue", Query: `sum(queue_length{app="shop"})`, Threshold: 10, Minutes: 2})
+		lost := make(models.Alarm{Name: "lost", InstanceID: w.early.ID, Metric: models.MetricProcs, Threshold: 1})
+		expect := func(want string) {
+			t.Helper()
+			got := ""
+			for _, a := range []*models.Alarm{hot, full, queue, lost} {
+				got += string(must(w.one.store.Alarms.Get(w.ctx, a.ID))(t).State) + " "
+			}
+			if strings.TrimSpace(got) != want {
+				t.Errorf("the alarms are %s, not %s", got, want)
+			}
+		}
+		server.points = []float64{11, 12}
+		w.minutes(90)
+		expect("INSUFFICIENT_DATA ALARM ALARM INSUFFICIENT_DATA")
+		server.points = []float64{12, 10}
+		w.minutes(90)
+		expect("ALARM ALARM OK INSUFFICIENT_DATA")
+		server.points, server.err, server.asked = nil, errors.New("connection refused"), 0
+		w.minutes(10, 10)
+		expect("OK ALARM INSUFFICIENT_DATA INSUFFICIENT_DATA")
+		if a := must(w.one.store.Alarms.Get(w.ctx, queue.ID))(t); a.StateReason != "Prometheus could not be asked. The server's log has the details." {
+			t.Errorf("the reason is %q", a.StateReason)
+		}
+		server.err = &prometheus.Refused{Reason: "parse error"}
+		w.minutes(10)
+		if a := must(w.one.store.Alarms.Get(w.ctx, queue.ID))(t); a.StateReason != "Prometheus refuses the query: parse error" {
+			t.Errorf("the reason is %q", a.StateReason)
+		}
+		history := must(w.one.store.Alarms.History(w.ctx, hot.ID, 10))(t)
+		if len(history) != 2 || history[0].To != models.AlarmOK || history[1].From != models.AlarmInsufficient || !strings.Contains(history[1].Reason, "in 2 of the last 3 min, 1 without a figure; 90 % in the newest") {
+			t.Errorf("the history is %+v", history)
+		}
+	})
+}
+
+func TestAlarmVerbs(t *testing.T) {
+	t.Parallel()
+	w := newLoaded(t, storetest.SQLiteURL(t))
+	stack := w.layer.StackID
+	a := must(w.one.CreateAlarm(w.ctx, models.Alarm{StackID: stack, Name: "hot", Metric: models.MetricCPU, Threshold: 80}))(t)
+	elsewhere := storetest.Instance(t, w.one.store)
+	for want, wrong := range map[string]models.Alarm{
+		"Name: the stack has an alarm hot already.":                               {Name: "hot", Metric: models.MetricCPU},
+		"Name: an alarm needs one of at most 255 characters.":                     {Metric: models.MetricCPU},
+		"Metric: choose one of the metrics, or give a query.":                     {Name: "x", Metric: "heat"},
+		"Layer: the stack has no such layer.":                                     {Name: "x", Metric: models.MetricCPU, LayerID: elsewhere.LayerIDs[0]},
+		"Instance: the stack has no such instance.":                               {Name: "x", Metric: models.MetricCPU, InstanceID: elsewhere.ID},
+		"Minutes: must be 1 to 2, as many as are looked at.":                      {Name: "x", Metric: models.MetricCPU, Minutes: 3, Of: 2},
+		"Query: this server knows no Prometheus. Start it with --prometheus URL.": {Name: "x", Query: "up"},
+		"Threshold: must be a number.":                                            {Name: "x", Metric: models.MetricCPU, Threshold: math.NaN()},
+		"Instance: an alarm is about a layer or about an instance, not both.":     {Name: "x", Metric: models.MetricCPU, LayerID: w.layer.ID, InstanceID: w.always.ID},
+		"Of: must be 1 to 60 minutes.":                                            {Name: "x", Metric: models.MetricCPU, Of: 61, Minutes: 1},
+		"Comparison: must be >, >=, < or <=.":                                     {Name: "x", Metric: models.MetricCPU, Comparison: "="},
+	} {
+		wrong.StackID = stack
+		if _, err := w.one.CreateAlarm(w.ctx, wrong); models.CodeOf(err) != models.CodeInvalid || models.Sentence(err) != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	w.set(func(c *models.LoadBasedAutoScaling) { c.DownScaling.Alarms = []string{"hot"} })
+	rename := func(a *models.Alarm) error { a.Name = "warm"; return nil }
+	if _, err := w.one.UpdateAlarm(w.ctx, a.ID, rename); err == nil || !strings.Contains(err.Error(), "layer Web looks at hot: take it out there before it is renamed") {
+		t.Errorf("renaming: %v", err)
+	}
+	if err := w.one.DeleteAlarm(w.ctx, a.ID); err == nil || !strings.Contains(err.Error(), "before it is deleted") {
+		t.Errorf("deleting: %v", err)
+	}
+	w.set(func(c *models.LoadBasedAutoScaling) { c.DownScaling.Alarms = nil })
+	if got := must(w.one.UpdateAlarm(w.ctx, a.ID, rename))(t); got.Name != "warm" || got.State != models.AlarmInsufficient {
+		t.Errorf("got %+v", got)
+	}
+	user := storetest.User(t, w.one.store)
+	show := models.WithActor(t.Context(), models.Actor{Kind: models.ActorUser, UserID: user.ID, Name: user.Name})
+	if err := w.one.DeleteAlarm(show, a.ID); models.CodeOf(err) != models.CodeNotFound {
+		t.Errorf("who may not see the stack: %v", err)
+	}
+	if err := w.one.store.Permissions.Set(w.ctx, models.Permission{StackID: stack, UserID: user.ID, Level: models.LevelDeploy}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.one.DeleteAlarm(show, a.ID); models.CodeOf(err) != models.CodeForbidden {
+		t.Errorf("who may only deploy: %v", err)
+	}
+	if err := w.one.DeleteAlarm(w.ctx, a.ID); err != nil {
+		t.Error(err)
+	}
+}
