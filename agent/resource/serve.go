@@ -175,18 +175,18 @@ func (s *served) unchanged(ctx context.Context, current slot, release string) (b
 		return false, err
 	} else if running {
 		s.h.ok(s.App + " from release " + release)
-		return true, s.rest(release)
+		return true, s.rest(ctx, current, release)
 	}
 	return true, s.h.change(s.App, "started", func() error {
 		if err := s.begin(ctx, current); err != nil {
 			return err
 		}
-		return s.rest(release)
+		return s.rest(ctx, current, release)
 	})
 }
 
-// rest finishes what an interrupted run left: the link, and older releases.
-func (s *served) rest(release string) error {
+// rest finishes what an interrupted run left: the link, and where Nginx is pointed.
+func (s *served) rest(ctx context.Context, current slot, release string) error {
 	if s.h.dryRun {
 		return nil
 	}
@@ -195,34 +195,39 @@ func (s *served) rest(release string) error {
 			return err
 		}
 	}
-	return nil
+	return s.point(ctx, upstream{of: current})
 }
 
 // handOver starts the release in the other slot, and gives it the requests when
 // it answers. Whatever fails before that is undone.
 func (s *served) handOver(ctx context.Context, old slot, release string) error {
-	if err := s.choosePorts(ctx); err != nil {
+	had := s.state.Release != ""
+	n := s.state.Slot
+	if had {
+		n = 1 - n
+	}
+	if err := s.choosePort(ctx, n); err != nil {
 		return err
 	}
-	next := s.slot(1 - s.state.Slot)
-	if s.state.Release == "" {
-		next = s.slot(s.state.Slot)
-	}
+	next := s.slot(n)
 	files, err := s.files(next, release)
 	if err != nil {
 		return err
 	}
 	before := s.d.current()
-	if err := s.bringUp(ctx, next, release, files); err != nil {
+	to := upstream{of: next}
+	if had {
+		to.backup = &old
+	}
+	if err := s.bringUp(ctx, to, release, files); err != nil {
 		return errors.Join(err, s.giveUp(ctx, next, release, before))
 	}
-	had := s.state.Release != ""
 	s.state.Slot, s.state.Release, s.state.Command = next.n, release, s.Command
 	if err := s.save(); err != nil {
 		return err
 	}
 	if had {
-		if err := s.retire(ctx, old); err != nil {
+		if err := s.retire(ctx, next, old); err != nil {
 			return err
 		}
 	}
@@ -230,7 +235,8 @@ func (s *served) handOver(ctx context.Context, old slot, release string) error {
 }
 
 // bringUp starts the slot and points Nginx at it.
-func (s *served) bringUp(ctx context.Context, next slot, release string, files map[string]serveFile) error {
+func (s *served) bringUp(ctx context.Context, to upstream, release string, files map[string]serveFile) error {
+	next := to.of
 	if err := s.write(files); err != nil {
 		return err
 	}
@@ -246,7 +252,11 @@ func (s *served) bringUp(ctx context.Context, next slot, release string, files m
 	if err := s.d.use(release); err != nil {
 		return fmt.Errorf("make release %s the current one: %w", release, err)
 	}
-	return s.point(ctx, next)
+	workers := s.m.nginxWorkers(ctx)
+	if err := s.point(ctx, to); err != nil {
+		return err
+	}
+	return s.drained(ctx, workers)
 }
 
 // begin starts a slot and waits until it answers.
@@ -276,7 +286,7 @@ func (s *served) await(ctx context.Context, next slot) error {
 	for n := 1; ; n++ {
 		answer, err := s.ask(ctx, client, next.port)
 		if err == nil && answer < 500 {
-			return nil
+			return s.own(next)
 		}
 		if err == nil && last == "" {
 			last = fmt.Sprintf("; it answers %s with %d", s.Check, answer)
@@ -336,27 +346,54 @@ func (s *served) crashed(ctx context.Context, next slot) error {
 	return nil
 }
 
-// point gives a slot the requests. The other one stays the fallback: while both
-// run, none can be lost to a port that has just been closed.
-func (s *served) point(ctx context.Context, to slot) error {
+// own tells that somebody else than the app answers on its port: any user of
+// the machine may listen there while the app does not.
+func (s *served) own(of slot) error {
+	name, _, err := s.d.people()
+	if err != nil {
+		return err
+	}
+	return s.m.listens(of.port, name)
+}
+
+// upstream is who gets the app's requests. While two versions run, the other one
+// is the fallback: none can be lost to a port that has just been closed. A port
+// on which no version runs is not named, anybody could listen there.
+type upstream struct {
+	of     slot
+	backup *slot
+	down   bool
+}
+
+func (u upstream) conf(app string) string {
+	lines := fmt.Sprintf("    server 127.0.0.1:%d max_fails=0;\n", u.of.port)
+	if u.down {
+		lines = fmt.Sprintf("    server 127.0.0.1:%d down;\n", u.of.port)
+	}
+	if u.backup != nil {
+		lines += fmt.Sprintf("    server 127.0.0.1:%d backup;\n", u.backup.port)
+	}
+	return fmt.Sprintf("# Written by Opsyard; changes made here are lost.\nupstream opsyard-app-%s {\n%s}\n", app, lines)
+}
+
+// point has Nginx give the requests to the upstream.
+func (s *served) point(ctx context.Context, to upstream) error {
 	path := filepath.Join("/etc/nginx/conf.d", "opsyard-app-"+s.App+".conf")
 	old, err := readFile(s.h.path(path))
 	if err != nil {
 		return err
 	}
-	upstream := fmt.Sprintf("# Written by Opsyard; changes made here are lost.\nupstream opsyard-app-%s {\n    server 127.0.0.1:%d max_fails=0;\n    server 127.0.0.1:%d backup;\n}\n",
-		s.App, to.port, s.state.Ports[1-to.n])
-	if string(old.content) == upstream {
+	conf := to.conf(s.App)
+	if string(old.content) == conf {
 		return nil
 	}
-	if err := s.put(path, []byte(upstream), 0o644); err != nil {
+	if err := s.put(path, []byte(conf), 0o644); err != nil {
 		return err
 	}
-	workers := s.m.nginxWorkers(ctx)
 	if err := s.m.reloadNginx(ctx); err != nil {
-		return errors.Join(fmt.Errorf("point Nginx at the new version: %w", err), old.restore())
+		return errors.Join(fmt.Errorf("point Nginx at the app: %w", err), old.restore())
 	}
-	return s.drained(ctx, workers)
+	return nil
 }
 
 // drained waits until the processes of Nginx from before its reload have
@@ -401,7 +438,10 @@ func (s *served) giveUp(ctx context.Context, next slot, release, before string) 
 }
 
 // retire ends the version from before, gracefully, as its unit says.
-func (s *served) retire(ctx context.Context, old slot) error {
+func (s *served) retire(ctx context.Context, next, old slot) error {
+	if err := s.point(ctx, upstream{of: next}); err != nil {
+		return err
+	}
 	if err := s.clear(ctx, old); err != nil {
 		return fmt.Errorf("end the old version: %w", err)
 	}
@@ -433,7 +473,12 @@ func (s *served) stop(ctx context.Context) error {
 		s.h.okAs(s.App, "stopped")
 		return nil
 	}
-	return s.h.change(s.App, "stopped", func() error { return s.m.systemctl(ctx, "stop", current.unit) })
+	return s.h.change(s.App, "stopped", func() error {
+		if err := s.point(ctx, upstream{of: current, down: true}); err != nil {
+			return err
+		}
+		return s.m.systemctl(ctx, "stop", current.unit)
+	})
 }
 
 func (s *served) running(ctx context.Context, of slot) (bool, error) {

@@ -27,8 +27,12 @@ type fakeMachine struct {
 	nginx    error // why Nginx does not reload
 	workers  [][]int
 	restarts string
-	none     error // why there are no services here
+	none     error    // why there are no services here
+	stranger error    // why another user listens
+	pointed  []string // Nginx's upstreams at its reloads
 }
+
+func (m *fakeMachine) listens(int, string) error { return m.stranger }
 
 func (m *fakeMachine) check() error { return m.none }
 
@@ -97,6 +101,9 @@ func (m *fakeMachine) journal(_ context.Context, unit string) error {
 
 func (m *fakeMachine) reloadNginx(context.Context) error {
 	m.reloads++
+	if conf, err := os.ReadFile(m.b.path("etc/nginx/conf.d/opsyard-app-hello.conf")); err == nil {
+		m.pointed = append(m.pointed, strings.Join(regexp.MustCompile(`max_fails=0|backup|down`).FindAllString(string(conf), -1), " "))
+	}
 	return m.nginx
 }
 
@@ -162,7 +169,7 @@ func TestServe(t *testing.T) {
 	s.serves(t, "one", firstUnit)
 	s.changes(t, 0, 1, serveHello...)
 	for path, want := range map[string]string{
-		"etc/nginx/conf.d/opsyard-app-hello.conf": "backup;",
+		"etc/nginx/conf.d/opsyard-app-hello.conf": "max_fails=0;\n}",
 		"etc/opsyard-apps/hello@1.run":            `exec bash -c 'exec ./it'\''s'`,
 		"etc/systemd/system/" + firstUnit:         "WorkingDirectory=/srv/www/hello/releases/20260301120000\n",
 		"etc/logrotate.d/opsyard-app-hello":       "/srv/www/hello/shared/log/*.log {",
@@ -219,11 +226,12 @@ func TestServeFailures(t *testing.T) {
 	s.changes(t, 1, 0, serveHello...)
 	for says, breaks := range map[string]func(){
 		"it answers / with 503":         func() { s.m.answer = 503 },
+		"somebody else listens":         func() { s.m.stranger = errors.New("somebody else listens") },
 		"ends as soon as it is started": func() { s.m.answer, s.m.restarts = 0, "2" },
-		"point Nginx at the new":        func() { s.m.nginx = errors.New("bad file") },
+		"point Nginx at the app":        func() { s.m.nginx = errors.New("bad file") },
 	} {
 		s.version(t, says)
-		s.m.answer, s.m.restarts, s.m.nginx = 200, "0", nil
+		s.m.answer, s.m.restarts, s.m.nginx, s.m.stranger = 200, "0", nil, nil
 		breaks()
 		s.fails(t, 1, says, append(serveHello, "--timeout", "1s")...)
 		s.serves(t, "one", firstUnit)
@@ -253,5 +261,55 @@ func TestServePorts(t *testing.T) {
 	s.changes(t, 1, 0, serveHello...)
 	if got, err := os.ReadFile(s.path("etc/opsyard-apps/hello.json")); err != nil || strings.Contains(string(got), fmt.Sprintf("[%d", firstPort)) {
 		t.Errorf("the app has the ports of another: %s, %v", got, err)
+	}
+}
+
+// A port on which the app does not run is anybody's: Nginx must not ask there.
+func TestServeNamesNoIdlePort(t *testing.T) {
+	s := setupServing(t)
+	s.changes(t, 1, 0, serveHello...)
+	s.version(t, "two")
+	s.changes(t, 1, 0, serveHello...)
+	s.changes(t, 1, 0, "app", "serve", "hello", "--stop")
+	s.changes(t, 1, 0, "app", "serve", "hello", "--start")
+	if want := []string{"max_fails=0", "max_fails=0 backup", "max_fails=0", "down", "max_fails=0"}; !slices.Equal(s.m.pointed, want) {
+		t.Errorf("Nginx was pointed at %q, want %q", s.m.pointed, want)
+	}
+}
+
+// Somebody who sits on the idle port does not keep the next version from coming.
+func TestServeGoesToAnotherPort(t *testing.T) {
+	s := setupServing(t)
+	s.changes(t, 1, 0, serveHello...)
+	var l []net.Listener
+	t.Cleanup(func() {
+		for _, one := range l {
+			_ = one.Close()
+		}
+	})
+	for port := firstPort; port < firstPort+4; port++ {
+		if one, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l = append(l, one)
+		}
+	}
+	s.version(t, "two")
+	s.changes(t, 1, 0, serveHello...)
+	s.serves(t, "two", secondUnit)
+}
+
+func TestWhoListens(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	addr, _ := l.Addr().(*net.TCPAddr)
+	me, another := fmt.Sprint(os.Geteuid()), fmt.Sprint(os.Geteuid()+1)
+	if err := (ownMachine{}).listens(addr.Port, me); err != nil {
+		t.Error(err)
+	}
+	if err := (ownMachine{}).listens(addr.Port, another); err == nil || !strings.Contains(err.Error(), "instead of the app") {
+		t.Errorf("another user's: %v", err)
 	}
 }

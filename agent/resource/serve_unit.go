@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -36,18 +37,20 @@ const (
 	lastPort  = 29998
 )
 
-// choosePorts gives a new service two ports that no other app has.
-func (s *served) choosePorts(ctx context.Context) error {
-	if s.state.Ports[0] != 0 {
+// choosePort gives a slot, in which nothing runs, a port that no other app has
+// and nobody listens on.
+func (s *served) choosePort(ctx context.Context, slot int) error {
+	if port := s.state.Ports[slot]; port != 0 && free(ctx, port) {
 		return nil
 	}
 	taken, err := s.takenPorts()
 	if err != nil {
 		return err
 	}
-	for port := firstPort; port < lastPort; port += 2 {
-		if !taken[port] && free(ctx, port) && free(ctx, port+1) {
-			s.state.Ports = [2]int{port, port + 1}
+	taken[s.state.Ports[1-slot]] = true
+	for port := firstPort; port <= lastPort; port++ {
+		if !taken[port] && free(ctx, port) {
+			s.state.Ports[slot] = port
 			return nil
 		}
 	}
@@ -69,7 +72,7 @@ func (s *served) takenPorts() (map[int]bool, error) {
 		if err := json.Unmarshal(data, &other); err != nil {
 			return nil, fmt.Errorf("read %s: %w", path, err)
 		}
-		taken[other.Ports[0]] = true
+		taken[other.Ports[0]], taken[other.Ports[1]] = true, true
 	}
 	return taken, nil
 }
@@ -234,6 +237,8 @@ type appMachine interface {
 	// journal prints the last lines of a unit.
 	journal(ctx context.Context, unit string) error
 	reloadNginx(ctx context.Context) error
+	// listens tells why the user is not who listens on a port of this machine.
+	listens(port int, user string) error
 	// nginxWorkers are the processes of Nginx that answer requests.
 	nginxWorkers(ctx context.Context) []int
 }
@@ -279,6 +284,48 @@ func (m ownMachine) reloadNginx(ctx context.Context) error {
 		return err // it reads its files when it starts
 	}
 	return systemd{}.do(ctx, m.h, "reload", "nginx")
+}
+
+func (m ownMachine) listens(port int, user string) error {
+	id, err := userID(user)
+	if err != nil {
+		return err
+	}
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		data, err := os.ReadFile(table)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, owner := range listeners(string(data), port) {
+			if owner != id {
+				return fmt.Errorf("user %d listens on port %d instead of the app", owner, port)
+			}
+		}
+	}
+	return nil
+}
+
+// reached are the addresses, as the kernel writes them, of sockets that are
+// reached by 127.0.0.1.
+var reached = []string{"0100007F", "00000000", "0000000000000000FFFF00000100007F", "00000000000000000000000000000000"}
+
+// listeners are the users who listen on a port of 127.0.0.1, by the kernel's table.
+func listeners(table string, port int) (users []int) {
+	const listening = "0A"
+	for line := range strings.Lines(table) {
+		f := strings.Fields(line)
+		if len(f) < 8 || f[3] != listening {
+			continue
+		}
+		address, on, _ := strings.Cut(f[1], ":")
+		if on != fmt.Sprintf("%04X", port) || !slices.Contains(reached, address) {
+			continue
+		}
+		if id, err := strconv.Atoi(f[7]); err == nil {
+			users = append(users, id)
+		}
+	}
+	return users
 }
 
 func (m ownMachine) nginxWorkers(ctx context.Context) []int {
