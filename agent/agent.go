@@ -103,6 +103,7 @@ type Agent struct {
 	retry   chan struct{} // one slot: dial now
 	work    chan struct{} // one slot: a command came or was canceled
 	ship    chan struct{} // one slot: something to cut, send or forget
+	probes  *probes
 	measure chan struct{} // one slot: what to measure has changed
 	reader  *metrics.Reader
 	pacer   *metrics.Pacer
@@ -133,6 +134,7 @@ func New(cfg Config) (*Agent, error) {
 		retry:   make(chan struct{}, 1),
 		work:    make(chan struct{}, 1),
 		ship:    make(chan struct{}, 1),
+		probes:  newProbes(),
 		measure: make(chan struct{}, 1),
 		reader:  reader,
 		pacer:   metrics.NewPacer(reader.Window),

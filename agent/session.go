@@ -100,6 +100,7 @@ func (a *Agent) session(ctx context.Context) (welcome bool, err error) {
 	var pings sync.WaitGroup
 	pings.Go(func() { l.KeepAlive(ctx) })
 	defer pings.Wait()
+	defer a.probes.wg.Wait()
 	defer cancel()
 	if err := l.ShakeHands(a.hello(), a.id.Sign); err != nil {
 		return false, a.maybeEnrolAgain(ctx, err)
@@ -236,6 +237,8 @@ func (a *Agent) handle(ctx context.Context, l *session.Link, message any) {
 		answer = a.accept(ctx, m)
 	case protocol.Cancel:
 		answer = a.cancel(ctx, m)
+	case protocol.Probe:
+		a.probes.answer(ctx, l, m)
 	case protocol.LogStored:
 		a.logStored(l, m)
 	case protocol.DoneStored:

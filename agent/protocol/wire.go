@@ -38,6 +38,8 @@ func init() {
 	register("heartbeat", Heartbeat{})
 	register("metrics", Metrics{})
 	register("watch_metrics", WatchMetrics{})
+	register("probe", Probe{})
+	register("probe_result", ProbeResult{})
 	register("run", Run{})
 	register("cancel", Cancel{})
 	register("accepted", Accepted{})

@@ -127,6 +127,8 @@ type Verdict struct {
 	ID       models.InstanceID
 	Decision models.HealingDecision
 	Sentence string // what a person reads
+	// Because is the reason of a heal, as the cause of what follows.
+	Because string
 	// Probe says that evidence is needed to decide.
 	Probe bool
 }
@@ -166,7 +168,11 @@ func (j *judge) verdict(i *Instance) Verdict {
 		}
 	}
 	j.heals = append(j.heals, Heal{Layers: i.Layers, At: j.now})
-	return Verdict{ID: i.ID, Decision: models.DecisionHeal, Sentence: fmt.Sprintf("%s It is %s.", j.dead(i), deed(i))}
+	why := j.dead(i)
+	return Verdict{
+		ID: i.ID, Decision: models.DecisionHeal, Sentence: fmt.Sprintf("%s It is %s.", why, deed(i)),
+		Because: "its " + strings.TrimSuffix(strings.TrimPrefix(why, "Its "), "."),
+	}
 }
 
 // deed is what healing does (OpsWorks: "Using Auto Healing").

@@ -31,6 +31,7 @@ type Engine interface {
 	Heartbeat(id models.InstanceID)
 	MetricsSeconds() int
 	RecordMetrics(id models.InstanceID, m protocol.Metrics)
+	ProbeAnswered(id models.InstanceID, r protocol.ProbeResult)
 	AcknowledgeCommand(id models.InstanceID, command models.CommandID)
 	FinishCommand(ctx context.Context, id models.InstanceID, done protocol.Done) error
 	OwnsCommand(ctx context.Context, id models.InstanceID, command models.CommandID) (bool, error)

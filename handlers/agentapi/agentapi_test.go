@@ -70,6 +70,8 @@ func (e *fakeEngine) DisconnectAgent(models.InstanceID, dispatch.Link) {
 	e.link = nil
 }
 
+func (e *fakeEngine) ProbeAnswered(models.InstanceID, protocol.ProbeResult) {}
+
 func (e *fakeEngine) Heartbeat(models.InstanceID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

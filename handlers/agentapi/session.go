@@ -206,6 +206,9 @@ func (s *session) handle(message any) error {
 	case protocol.Metrics:
 		s.api.engine.RecordMetrics(s.id, m)
 		return nil
+	case protocol.ProbeResult:
+		s.api.engine.ProbeAnswered(s.id, m.Plausible())
+		return nil
 	case protocol.Accepted:
 		s.api.engine.AcknowledgeCommand(s.id, models.CommandID(m.CommandID))
 		return nil
