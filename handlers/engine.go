@@ -14,6 +14,7 @@ type Engine interface {
 	insideEngine
 	deskEngine
 	settingsEngine
+	metricsEngine
 }
 
 // stackEngine is what finding and making stacks needs.

@@ -42,6 +42,7 @@ type Handlers struct {
 	sockets ws.Group
 	upgrade ws.Upgrader
 	views   map[string]openLive
+	watched watched
 	handler http.Handler
 }
 

@@ -45,6 +45,7 @@ type fakeEngine struct {
 	cancelled []string                   // ids of deployments and commands
 	rolled    []string                   // what was asked of rolling deployments
 	stale     bool                       // plans are out of date
+	metrics   fakeMetrics
 }
 
 func (f *fakeEngine) SessionUser(ctx context.Context, cookie string) (*models.User, error) {

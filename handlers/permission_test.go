@@ -299,7 +299,7 @@ func TestLiveViewsAskForAPermission(t *testing.T) {
 	c := setupReal(t, slog.New(slog.DiscardHandler))
 	f := c.fleet
 	keys := map[string]string{
-		"stacks": "", "stack": string(f.stack.ID), "instances": string(f.stack.ID), "layers": string(f.stack.ID), "layer": string(f.layers[0].ID),
+		"stacks": "", "stack": string(f.stack.ID), "instances": string(f.stack.ID), "layers": string(f.stack.ID), "layer": string(f.layers[0].ID), "layer-figures": string(f.layers[0].ID), "instance-figures": string(f.instances[0].ID),
 		"app": string(f.app.ID), "instance": string(f.instances[0].ID), "deployments": string(f.stack.ID), "deployment": string(f.running.ID),
 	}
 	for name, want := range map[string]string{"nobody": "not found", "deny": "not found", "show": "yes"} {

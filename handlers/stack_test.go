@@ -59,6 +59,7 @@ func (f *fleet) pages() []string {
 		views.LayerHref(f.stack.ID, f.layers[5].ID)+"?tab=volumes", views.LayerHref(f.stack.ID, f.layers[5].ID)+"?tab=security",
 		views.LayerHref(f.stack.ID, f.layers[5].ID)+"?tab=logs", views.LayerHref(f.stack.ID, f.layers[5].ID)+"?tab=scaling",
 		views.LayerHref(f.stack.ID, f.layers[5].ID)+"?tab=tags",
+		f.at("/monitoring"), views.LayerHref(f.stack.ID, f.layers[3].ID)+"/monitoring", views.MonitoringHref(f.host("php-3").ID),
 		f.at("/run"), f.at("/deployments"), views.DeploymentHref(f.failed.ID), views.DeploymentHref(f.running.ID),
 	)
 }

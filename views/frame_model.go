@@ -35,6 +35,7 @@ func (f StackFrame) tabs() []ui.TabProps {
 		tab("instances", "Instances", "/instances", Thousands(f.Instances)),
 		tab("apps", "Apps", "/apps", Thousands(f.Apps)),
 		tab("deployments", "Deployments", "/deployments", ""),
+		tab("monitoring", "Monitoring", "/monitoring", ""),
 		tab("resources", "Resources", "/resources", ""),
 	}
 	if f.CanManage {

@@ -45,6 +45,9 @@ func (p LayerShow) tabs() []ui.TabProps {
 			tab.Count = Thousands(count)
 		}
 		tabs = append(tabs, tab)
+		if t.Key == "instances" {
+			tabs = append(tabs, ui.TabProps{Href: templ.SafeURL(p.href("/monitoring")), Label: "Monitoring", Current: p.Tab == "monitoring"})
+		}
 	}
 	return tabs
 }
@@ -65,8 +68,6 @@ func (p LayerShow) partNote() string {
 		return "Recorded for API clients. The providers of this server have no cloud firewall and assume no role."
 	case "logs":
 		return "Which files an agent would send to a log service. This version keeps the list and sends nothing; the output of every command is under Deployments."
-	case "scaling":
-		return "Rules that start and stop load-based instances. This version keeps them and shows them to API clients; it does not act on them yet, so no instance is started or stopped by load."
 	case "tags":
 		return "A layer has its own tags and those of its stack. Its own value wins; a tag of the stack is taken away at the stack."
 	}
@@ -252,8 +253,6 @@ func (p LayerShow) partFacts() []Fact {
 		return list
 	case "tags":
 		return tagFacts(p.Tags)
-	case "scaling":
-		return p.Scaling.facts()
 	}
 	return nil
 }

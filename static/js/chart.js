@@ -5,7 +5,7 @@
 //     data: [[t, …], [v, …], …],    // seconds since 1970, then the values of each series; null is "not known"
 //     series: [{ label, kind, shade, dash }],
 //                                   // kind: 'line', 'area' (a line over a tint) or 'stack' (bands that add up, lowest
-//                                   // first); shade: 1 (strongest) to 5; dash: true for a broken line
+//                                   // first); shade: 1 (strongest) to 6; dash: true for a broken line
 //     from, to,                     // ends of the time axis, in seconds; without them those of the data
 //     max,                          // the value axis begins at 0 and ends here; without max it follows the data
 //     least,                        // without max: the value axis ends here at the lowest
@@ -64,7 +64,10 @@ export function short(v) {
   return trim(v);
 }
 
-const trim = v => String(Math.abs(v) < 10 ? Math.round(v * 100) / 100 : Math.round(v * 10) / 10);
+function trim(v) {
+  const scale = Math.abs(v) < 10 ? 100 : Math.abs(v) < 100 ? 10 : 1;
+  return String(Math.round(v * scale) / scale);
+}
 
 class Chart {
   constructor(uPlot, element, options) {
@@ -113,8 +116,7 @@ class Chart {
       series: [{}, ...o.series.map((s, n) => this.series(s, n))],
       bands: o.series.flatMap((s, n) => s.kind === 'stack' && n > 0 ? [{ series: [n + 1, n], fill: () => this.ink(`--g${s.shade ?? 1}`) }] : []),
       hooks: {
-        drawAxes: [u => this.drawMarks(u)],
-        draw: [u => this.drawThresholds(u)],
+        draw: [u => { this.drawMarks(u); this.drawThresholds(u); }],
         setCursor: [() => this.read()],
       },
     };
