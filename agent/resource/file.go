@@ -42,8 +42,12 @@ func (w *writing) write(ctx context.Context, h *host, dest string, content []byt
 	if err != nil {
 		return err
 	}
+	owed := w.pending(h, dest)
 	if file.exists && bytes.Equal(file.content, content) {
-		return owner.apply(h, h.path(dest), dest)
+		if err := owner.apply(h, h.path(dest), dest); err != nil {
+			return err
+		}
+		return owed.catchUp(ctx, h, dest, w.Notify)
 	}
 	if !w.Sensitive {
 		showDiff(h.out, dest, file.content, content, hide)
@@ -53,11 +57,18 @@ func (w *writing) write(ctx context.Context, h *host, dest string, content []byt
 		done = "created"
 	}
 	return h.change(dest, done, func() error {
-		if err := w.replace(ctx, h, file.path, content, owner); err != nil {
-			return err
-		}
-		return w.notify(ctx, h, file)
+		return owed.during(dest, func() error {
+			if err := w.replace(ctx, h, file.path, content, owner); err != nil {
+				return err
+			}
+			return w.notify(ctx, h, file)
+		})
 	})
+}
+
+// pending is the note that the file, or this block of it, is to be made known.
+func (w *writing) pending(h *host, dest string) pending {
+	return h.pending("file "+h.path(dest)+"\x00"+w.Block, w.Notify)
 }
 
 // replace verifies the new content beside the old one and swaps them.
@@ -210,11 +221,19 @@ func (c *fileCmd) absent(ctx context.Context, h *host) error {
 	if err != nil {
 		return err
 	}
-	before := h.changed
-	if err := remove(h, c.Dest, false); err != nil || h.changed == before || h.dryRun {
-		return err
+	owed := c.pending(h, c.Dest)
+	if !file.exists || h.dryRun {
+		if err := remove(h, c.Dest, false); err != nil {
+			return err
+		}
+		return owed.catchUp(ctx, h, c.Dest, c.Notify)
 	}
-	return c.notify(ctx, h, file)
+	return owed.during(c.Dest, func() error {
+		if err := remove(h, c.Dest, false); err != nil {
+			return err
+		}
+		return c.notify(ctx, h, file)
+	})
 }
 
 func (c *fileCmd) content(h *host) ([]byte, error) {

@@ -50,13 +50,13 @@ func find(path string, how walking) (*place, error) {
 	w := &walker{place: &place{path: path}, how: how}
 	top, err := w.look(nil, "/")
 	if err == nil {
-		w.place.spot, err = w.walk(top, abs, true)
+		w.spot, err = w.walk(top, abs, true)
 	}
 	if err == nil {
-		err = w.place.refuseSecondName()
+		err = w.refuseSecondName()
 	}
 	if err != nil {
-		w.place.close()
+		w.close()
 		return nil, err
 	}
 	return w.place, nil

@@ -161,20 +161,28 @@ func (c *releaseActivateCmd) Run(ctx context.Context, h *host) error {
 
 func (d *deployed) switchTo(ctx context.Context, h *host, name, notify string) error {
 	old := d.current()
+	owed, thing := d.pending(h, notify), "release "+name+" of "+d.name
 	if old == name {
-		h.ok("current release " + name + " of " + d.name)
-		return nil
+		h.ok("current " + thing)
+		return owed.catchUp(ctx, h, thing, notify)
 	}
-	return h.change("release "+name+" of "+d.name, "made the current one", func() error {
-		if err := d.use(name); err != nil || notify == "" {
-			return err
-		}
-		err := h.shell(ctx, notify)
-		if err == nil {
-			return nil
-		}
-		return errors.Join(fmt.Errorf("notify: %w", err), d.goBack(ctx, h, old, notify))
+	return h.change(thing, "made the current one", func() error {
+		return owed.during(thing, func() error {
+			if err := d.use(name); err != nil || notify == "" {
+				return err
+			}
+			err := h.shell(ctx, notify)
+			if err == nil {
+				return nil
+			}
+			return errors.Join(fmt.Errorf("notify: %w", err), d.goBack(ctx, h, old, notify))
+		})
 	})
+}
+
+// pending is the note that another release is to be made known.
+func (d *deployed) pending(h *host, notify string) pending {
+	return h.pending("current release of "+d.root, notify)
 }
 
 // goBack makes the old release current again, or none, and lets its processes
@@ -208,6 +216,12 @@ func (c *releaseRollbackCmd) Run(ctx context.Context, h *host) error {
 	i := slices.Index(releases, d.current())
 	if i < 0 {
 		return fmt.Errorf("app %s is not deployed here", c.App)
+	}
+	if owed := d.pending(h, c.Notify); owed.owed() && i < len(releases)-1 { // this rollback was cut off
+		if err := owed.catchUp(ctx, h, "release "+releases[i]+" of "+d.name, c.Notify); err != nil {
+			return err
+		}
+		return d.removeAll(h, releases[i+1:])
 	}
 	if i == 0 {
 		return fmt.Errorf("release %s is the oldest one kept, it stays", releases[0])
