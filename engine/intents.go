@@ -62,7 +62,10 @@ func (t *tx) noteIntent(ctx context.Context, i *models.Instance, n models.Intent
 	n.ID, n.StackID, n.InstanceID = models.NewID[models.IntentID](), i.StackID, i.ID
 	n.Actor, n.State, n.CreatedAt = n.Cause.Actor, models.IntentOpen, now
 	t.tellInstance(i.StackID, i.ID)
-	return append(open, n), true, t.Intents.Create(ctx, &n)
+	if err := t.Intents.Create(ctx, &n); err != nil {
+		return nil, false, err
+	}
+	return append(open, n), true, t.watchRepeats(ctx, i, &n)
 }
 
 // settle does what the open intents of a locked instance come to, and tells

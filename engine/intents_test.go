@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"opsyard/agent/protocol"
 	"opsyard/models"
@@ -87,4 +88,87 @@ func TestAPersonsStopComesFirst(t *testing.T) {
 		})
 		w.becomes(i, models.InstanceStopped)
 	})
+}
+
+// The fourth heal within the time is held, until a person lets it go on.
+func TestARepeatedHealIsHeld(t *testing.T) {
+	t.Parallel()
+	w := setup(t, storetest.Open(t))
+	i := w.online(w.web)
+	for range mostRepeats {
+		w.lost(i)
+		w.want(i, models.ByHealing, models.WantRestarted)
+		w.finish(i, models.CommandShutdown, protocol.Successful)
+		w.becomes(i, models.InstanceBooting)
+		w.connect(i)
+		w.finish(i, models.CommandSetup, protocol.Successful)
+		w.becomes(i, models.InstanceOnline)
+	}
+	w.lost(i)
+	w.want(i, models.ByHealing, models.WantRestarted)
+	if got := w.status(i); got != models.InstanceConnectionLost {
+		t.Errorf("it is %s", got)
+	}
+	var said []string
+	for _, p := range must(w.store.Intents.PausesOf(w.ctx, i.ID))(t) {
+		said = append(said, string(p.Author)+": "+p.Reason)
+	}
+	want := []string{
+		"configure: The connection to " + i.Hostname + " was lost 3 times within 10m0s. Its peers are not told that it is back until it has stayed for as long.",
+		"healing: " + i.Hostname + " was restarted 3 times within 10m0s.",
+	}
+	if !slices.Equal(said, want) {
+		t.Errorf("got  %q\nwant %q", said, want)
+	}
+	if err := w.engine.ResumeIntents(w.ctx, i.ID, models.ByHealing); err != nil {
+		t.Fatal(err)
+	}
+	w.finish(i, models.CommandShutdown, protocol.Successful)
+	w.becomes(i, models.InstanceBooting)
+	err := w.engine.ResumeIntents(w.ctx, i.ID, models.ByHealing)
+	if models.CodeOf(err) != models.CodeConflict || err == nil {
+		t.Errorf("got %v", err)
+	}
+}
+
+// An instance that comes and goes is kept from its peers, until it stays.
+func TestFlappingIsKeptFromThePeers(t *testing.T) {
+	t.Parallel()
+	w := setup(t, storetest.Open(t))
+	peer, i := w.online(w.lb), w.online(w.web)
+	configures := func() (n int) {
+		for _, run := range w.links[peer.ID].runs() {
+			if run.Type == string(models.CommandConfigure) {
+				n++
+			}
+		}
+		return n
+	}
+	back := func() {
+		w.connect(i)
+		w.becomes(i, models.InstanceOnline)
+		w.drain()
+	}
+	for range mostRepeats - 1 {
+		w.lost(i)
+		w.drain()
+		back()
+	}
+	before := configures()
+	w.lost(i)
+	w.drain()
+	if got := configures(); got != before+1 {
+		t.Errorf("the last loss sent %d Configures", got-before)
+	}
+	back()
+	w.lost(i)
+	back()
+	if got := configures(); got != before+1 {
+		t.Errorf("%d Configures of an instance that comes and goes", got-before-1)
+	}
+	_, err := w.store.SQL().ExecContext(w.ctx, "UPDATE instances SET status_since = ? WHERE id = ?", time.Now().Add(-w.engine.times.Repeat).UTC(), i.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("the peers are told", func() bool { return configures() == before+2 })
 }

@@ -103,6 +103,14 @@ func (e *Engine) configureChanged(ctx context.Context, stack models.StackID) (to
 
 // noteMembership asks for a Configure that tells of the instance's change.
 func (t *tx) noteMembership(ctx context.Context, i *models.Instance, what string) error {
+	held, err := t.watchFlapping(ctx, i)
+	if err != nil {
+		return err
+	}
+	if held {
+		_, err := t.Stacks.BumpVersion(ctx, i.StackID)
+		return err
+	}
 	t.AfterCommit(func() { service.Nudge(t.e.membership.nudge) })
 	return t.Membership.Note(ctx, &models.MembershipChange{
 		StackID: i.StackID, InstanceID: i.ID, Hostname: i.Hostname, What: what, EventID: t.told[i.ID], At: t.e.Clock(),

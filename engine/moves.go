@@ -27,7 +27,7 @@ func (t *tx) move(ctx context.Context, i *models.Instance, to models.InstanceSta
 	t.tellInstance(i.StackID, i.ID)
 	if err := t.event(ctx, models.StackEvent{
 		StackID: i.StackID, Kind: "instance", Tone: Tone(to), InstanceID: i.ID,
-		Text: fmt.Sprintf("%s is %s", i.Hostname, to), Cause: withReason(cause, i.StatusReason),
+		Text: movedTo(i, to), Cause: withReason(cause, i.StatusReason),
 	}); err != nil {
 		return err
 	}

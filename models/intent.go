@@ -27,15 +27,15 @@ var IntentAuthors = []IntentAuthor{ByUser, ByHealing, BySchedule, ByLoad}
 func (a IntentAuthor) Label() string {
 	switch a {
 	case ByHealing:
-		return "auto healing"
+		return "Auto healing"
 	case BySchedule:
-		return "its schedule"
+		return "Its schedule"
 	case ByLoad:
-		return "load-based scaling"
+		return "Load-based scaling"
 	case ByConfigure:
 		return "Configure"
 	}
-	return "a person"
+	return "A person"
 }
 
 // IntentWant is what an instance shall be.
@@ -99,11 +99,13 @@ func (n *Intent) Who() string {
 }
 
 // IntentPause holds what an author wants of an instance, because the same has
-// happened again and again. A person lets it go on.
+// happened again and again. A person lets it go on; what had happened before
+// counts no longer then.
 type IntentPause struct {
 	InstanceID InstanceID   `gorm:"primaryKey;size:36"`
 	Author     IntentAuthor `gorm:"primaryKey;size:16"`
 	StackID    StackID      `gorm:"size:36;not null;index"`
 	Reason     string       `gorm:"not null"` // a sentence
 	At         time.Time    `gorm:"not null"`
+	EndedAt    *time.Time
 }

@@ -113,10 +113,13 @@ func (d *Dispatcher) Disconnect(id models.InstanceID, link Link) bool {
 	return true
 }
 
-// Drop closes the instance's link, if there is one.
+// Drop closes the instance's link, if there is one. It counts as connected no
+// more, at once: a machine that is started again would be taken for one whose
+// agent is here.
 func (d *Dispatcher) Drop(id models.InstanceID, code, reason string) {
 	d.mu.Lock()
 	link := d.links[id]
+	delete(d.links, id)
 	d.mu.Unlock()
 	if link != nil {
 		link.Close(code, reason)

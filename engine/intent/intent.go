@@ -199,23 +199,16 @@ func outranked(n models.Intent, all []models.Intent) (models.IntentState, string
 		stronger := rank(o.Author) < rank(n.Author)
 		switch {
 		case n.Author == models.ByLoad:
-			return models.IntentRefused, fmt.Sprintf("%s owns it now: scaling by load leaves it alone.", upper(o.Who()))
+			return models.IntentRefused, fmt.Sprintf("%s owns it now: scaling by load leaves it alone.", o.Who())
 		case stronger && o.Want == models.WantStopped:
-			return models.IntentWithdrawn, fmt.Sprintf("%s wants it stopped.", upper(o.Who()))
+			return models.IntentWithdrawn, fmt.Sprintf("%s wants it stopped.", o.Who())
 		case stronger && o.Author == models.ByUser && n.Author == models.ByHealing:
-			return models.IntentWithdrawn, fmt.Sprintf("%s wants it %s.", upper(o.Who()), o.Want)
+			return models.IntentWithdrawn, fmt.Sprintf("%s wants it %s.", o.Who(), o.Want)
 		case n.Author == models.ByHealing && o.Author == models.BySchedule && o.Want == models.WantStopped:
 			return models.IntentWithdrawn, "Its schedule has turned it off, so there is nothing to heal."
 		}
 	}
 	return "", ""
-}
-
-func upper(s string) string {
-	if s != "" && 'a' <= s[0] && s[0] <= 'z' {
-		return string(s[0]-'a'+'A') + s[1:]
-	}
-	return s
 }
 
 // choose acts for the strongest author who is not held; the others wait.
@@ -230,7 +223,7 @@ func (a *arbiter) choose(left []models.Intent) {
 			first = n
 			a.pursue(n)
 		default:
-			a.Wait = append(a.Wait, Waiting{*n, fmt.Sprintf("%s comes first and wants it %s.", upper(first.Who()), first.Want)})
+			a.Wait = append(a.Wait, Waiting{*n, fmt.Sprintf("%s comes first and wants it %s.", first.Who(), first.Want)})
 		}
 	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"time"
 
 	"opsyard/models"
 )
@@ -41,6 +42,13 @@ func (s Events) Newest(ctx context.Context, id models.InstanceID) (int64, error)
 	var newest int64
 	err := s.r(ctx).Model(&models.StackEvent{}).Where("instance_id = ? AND kind = 'instance'", id).Select("COALESCE(MAX(id), 0)").Scan(&newest).Error
 	return newest, wrap(err, "read the timeline of %s", id)
+}
+
+// CountSince counts the entries of an instance with the same text since a time.
+func (s Events) CountSince(ctx context.Context, id models.InstanceID, text string, since time.Time) (int, error) {
+	var n int64
+	err := s.r(ctx).Model(&models.StackEvent{}).Where("instance_id = ? AND text = ? AND at >= ?", id, text, stamp(since)).Count(&n).Error
+	return int(n), wrap(err, "count in the timeline of %s", id)
 }
 
 // ServiceErrors keeps models.ServiceError.

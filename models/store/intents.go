@@ -39,7 +39,7 @@ func (s Intents) OpenInStack(ctx context.Context, stack models.StackID) ([]model
 // OpenOf reads the open intents of an instance, oldest first. Whoever is to
 // act on them has locked the instance.
 func (s Intents) OpenOf(ctx context.Context, id models.InstanceID) ([]models.Intent, error) {
-	return find[models.Intent](s.w(ctx).Where("instance_id = ? AND state = ?", id, models.IntentOpen).Order("created_at, id"), "list open intents of instance %s", id)
+	return find[models.Intent](s.r(ctx).Where("instance_id = ? AND state = ?", id, models.IntentOpen).Order("created_at, id"), "list open intents of instance %s", id)
 }
 
 // OfInstance reads the newest intents of an instance.
@@ -47,11 +47,13 @@ func (s Intents) OfInstance(ctx context.Context, id models.InstanceID, limit int
 	return find[models.Intent](s.r(ctx).Where("instance_id = ?", id).Order("created_at DESC, id DESC").Limit(limit), "list intents of instance %s", id)
 }
 
-// CountSince counts what an author has wanted of an instance since a time.
-func (s Intents) CountSince(ctx context.Context, id models.InstanceID, author models.IntentAuthor, since time.Time) (int, error) {
-	var n int64
-	err := s.w(ctx).Model(&models.Intent{}).Where("instance_id = ? AND author = ? AND created_at >= ?", id, author, stamp(since)).Count(&n).Error
-	return int(n), wrap(err, "count intents of instance %s", id)
+// CountSince counts how often an author has moved an instance to the same end
+// since a time.
+func (s Intents) CountSince(ctx context.Context, n *models.Intent, since time.Time) (int, error) {
+	var count int64
+	err := s.r(ctx).Model(&models.Intent{}).Where("instance_id = ? AND author = ? AND want = ? AND acted_at >= ?",
+		n.InstanceID, n.Author, n.Want, stamp(since)).Count(&count).Error
+	return int(count), wrap(err, "count intents of instance %s", n.InstanceID)
 }
 
 // End closes an open intent and tells whether it was open.
@@ -76,24 +78,34 @@ func (s Intents) Prune(ctx context.Context, before time.Time) error {
 	return wrap(s.w(ctx).Exec("DELETE FROM intents WHERE state <> ? AND ended_at < ?", models.IntentOpen, stamp(before)).Error, "remove old intents")
 }
 
-// Pause holds an author's intents of an instance; a pause that is there stays.
+// Pause holds an author's intents of an instance, in place of a pause that has
+// ended.
 func (s Intents) Pause(ctx context.Context, p *models.IntentPause) error {
 	p.At, p.Reason = stamp(p.At), clip(p.Reason, maxText)
-	return wrap(s.w(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(p).Error, "pause the intents of instance %s", p.InstanceID)
+	return wrap(s.w(ctx).Clauses(clause.OnConflict{UpdateAll: true}).Create(p).Error, "pause the intents of instance %s", p.InstanceID)
 }
 
 // Resume ends a pause and tells whether there was one.
-func (s Intents) Resume(ctx context.Context, id models.InstanceID, author models.IntentAuthor) (bool, error) {
-	result := s.w(ctx).Exec("DELETE FROM intent_pauses WHERE instance_id = ? AND author = ?", id, author)
+func (s Intents) Resume(ctx context.Context, id models.InstanceID, author models.IntentAuthor, at time.Time) (bool, error) {
+	result := s.w(ctx).Exec("UPDATE intent_pauses SET ended_at = ? WHERE instance_id = ? AND author = ? AND ended_at IS NULL", stamp(at), id, author)
 	return result.RowsAffected > 0, wrap(result.Error, "resume the intents of instance %s", id)
 }
 
-// Pauses reads all pauses.
-func (s Intents) Pauses(ctx context.Context) ([]models.IntentPause, error) {
-	return find[models.IntentPause](s.r(ctx).Order("instance_id, author"), "list pauses")
+// LastPause reads an author's pause, ended or not; nil when there was none.
+func (s Intents) LastPause(ctx context.Context, id models.InstanceID, author models.IntentAuthor) (*models.IntentPause, error) {
+	list, err := find[models.IntentPause](s.r(ctx).Where("instance_id = ? AND author = ?", id, author), "read the pause of instance %s", id)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
 }
 
-// PausesOf reads the pauses of an instance.
+// Pauses reads all pauses that hold.
+func (s Intents) Pauses(ctx context.Context) ([]models.IntentPause, error) {
+	return find[models.IntentPause](s.r(ctx).Where("ended_at IS NULL").Order("instance_id, author"), "list pauses")
+}
+
+// PausesOf reads the pauses that hold of an instance.
 func (s Intents) PausesOf(ctx context.Context, id models.InstanceID) ([]models.IntentPause, error) {
-	return find[models.IntentPause](s.w(ctx).Where("instance_id = ?", id).Order("author"), "list pauses of instance %s", id)
+	return find[models.IntentPause](s.r(ctx).Where("instance_id = ? AND ended_at IS NULL", id).Order("author"), "list pauses of instance %s", id)
 }

@@ -29,6 +29,7 @@ func intents(db *gorm.DB) error {
 		StackID    string    `gorm:"size:36;not null;index"`
 		Reason     string    `gorm:"not null"`
 		At         time.Time `gorm:"not null"`
+		EndedAt    *time.Time
 	}
 	return db.Migrator().CreateTable(&Intent{}, &IntentPause{})
 }
