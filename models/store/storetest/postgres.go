@@ -43,6 +43,12 @@ func PostgresURL(t testing.TB) string {
 	return address(dir, name)
 }
 
+// HavePostgres tells whether PostgreSQL is installed and runs.
+func HavePostgres() bool {
+	_, err := server()
+	return err == nil
+}
+
 func address(dir, database string) string {
 	return "postgres://postgres@/" + database + "?host=" + url.QueryEscape(dir)
 }

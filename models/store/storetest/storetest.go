@@ -70,10 +70,15 @@ func Each(t *testing.T, f func(t *testing.T, st *store.Store), options ...Option
 }
 
 // EachURL runs a test once per dialect with the address of a new database.
+// Short runs are those with the race detector, which slows SQLite, itself a
+// part of the program, many times: they are content with PostgreSQL where it is.
 func EachURL(t *testing.T, f func(t *testing.T, url string)) {
 	t.Helper()
 	t.Run(store.SQLite, func(t *testing.T) {
 		t.Parallel()
+		if testing.Short() && HavePostgres() {
+			t.Skip("a short run is content with PostgreSQL")
+		}
 		f(t, SQLiteURL(t))
 	})
 	t.Run(store.Postgres, func(t *testing.T) {
