@@ -88,6 +88,15 @@ bench: build ## measure against baselines in the same run and print ratios
 	@tools/require test
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/...
 
+# The least time for minimizing: by default Go takes a minute for each input that
+# it finds interesting, and counts nothing meanwhile.
+.PHONY: fuzz
+fuzz: ## every fuzz test for a while (FUZZTIME=30s)
+	@for test in $$(grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z]*' . | sed 's|/[^/]*:[0-9]*:func |:|'); do \
+		echo "$$test"; \
+		go test -run '^$$' -fuzz "^$${test#*:}\$$" -fuzztime $(or $(FUZZTIME),30s) -fuzzminimizetime 20x "$${test%%:*}" || exit 1; \
+	done
+
 .PHONY: vendor-assets
 vendor-assets: ## fetch the pinned front-end files anew (needs npm)
 	tools/vendor/vendor

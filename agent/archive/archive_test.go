@@ -3,10 +3,12 @@ package archive_test
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"opsyard/agent/archive"
@@ -77,7 +79,83 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// FuzzUnpack: no input may panic or write outside.
+// The list of a zip's files is in memory before the first one is looked at: how
+// long it may be is judged while it is read.
+func TestLongListsOfZips(t *testing.T) { // not parallel: it measures memory
+	limits := archive.Limits{Files: 1000}
+	for name, c := range map[string]struct {
+		entries, extra int
+		count          uint64 // said in the end of 64 bits, 0 for no such end
+	}{
+		"ManyEntries": {entries: 300_000},
+		"LongEntries": {entries: 900, extra: 60_000},
+		"ManyClaimed": {entries: 1, count: 400_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := listOnly(t, c.entries, c.extra, c.count)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			err := archive.Unpack(t.Context(), file, t.TempDir(), limits)
+			runtime.ReadMemStats(&after)
+			if !errors.Is(err, archive.ErrTooBig) {
+				t.Errorf("got %v", err)
+			}
+			if n := (after.TotalAlloc - before.TotalAlloc) >> 20; n > 2 {
+				t.Errorf("it took %d MiB", n)
+			}
+		})
+	}
+}
+
+// listOnly is a zip that holds nothing but the list of its files.
+func listOnly(t *testing.T, entries, extra int, count uint64) string {
+	t.Helper()
+	entry := make([]byte, 46, 46+1+extra)
+	copy(entry, "PK\x01\x02")
+	binary.LittleEndian.PutUint16(entry[28:], 1)
+	binary.LittleEndian.PutUint16(entry[30:], uint16(extra))
+	entry = append(entry, 'a')
+	entry = append(entry, make([]byte, extra)...)
+	b := bytes.NewBufferString("PK\x03\x04")
+	b.Write(make([]byte, 26))
+	list := bytes.Repeat(entry, entries)
+	b.Write(list)
+	if count > 0 {
+		b.Write(make([]byte, 30*count)) // a file that could hold as many
+		end64 := make([]byte, 56+20)
+		copy(end64, "PK\x06\x06")
+		binary.LittleEndian.PutUint64(end64[4:], 44)
+		binary.LittleEndian.PutUint64(end64[24:], count)
+		binary.LittleEndian.PutUint64(end64[32:], count)
+		binary.LittleEndian.PutUint64(end64[40:], uint64(len(list)))
+		binary.LittleEndian.PutUint64(end64[48:], 30)
+		copy(end64[56:], "PK\x06\x07")
+		binary.LittleEndian.PutUint64(end64[64:], uint64(b.Len()))
+		binary.LittleEndian.PutUint32(end64[72:], 1)
+		b.Write(end64)
+	}
+	end := make([]byte, 22)
+	copy(end, "PK\x05\x06")
+	binary.LittleEndian.PutUint16(end[8:], uint16(entries))
+	binary.LittleEndian.PutUint16(end[10:], uint16(entries))
+	binary.LittleEndian.PutUint32(end[12:], uint32(len(list)))
+	binary.LittleEndian.PutUint32(end[16:], 30)
+	if count > 0 {
+		for n := 8; n < 20; n++ {
+			end[n] = 0xff
+		}
+	}
+	b.Write(end)
+	file := filepath.Join(t.TempDir(), "list.zip")
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// FuzzUnpack: no input may panic or write outside. By itself Go minimizes each
+// input that it finds interesting for up to a minute, in which it seems to stand
+// still: give -fuzzminimizetime, as make fuzz does.
 func FuzzUnpack(f *testing.F) {
 	f.Add([]byte("PK\x03\x04"))
 	f.Add([]byte{0x1f, 0x8b, 8})

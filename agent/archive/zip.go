@@ -2,7 +2,9 @@ package archive
 
 import (
 	"archive/zip"
+	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"io/fs"
@@ -16,10 +18,15 @@ func (u *unpacker) zip(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	z, err := zip.NewReader(f, info.Size())
+	d := &directory{r: f, limits: u.limits}
+	z, err := zip.NewReader(d, info.Size())
+	if d.err != nil {
+		return d.err
+	}
 	if err != nil && z == nil { // with one, the error is an insecure path, which we judge by ourselves
 		return damaged(err)
 	}
+	d.read = true
 	if len(z.File) > u.limits.Files {
 		return u.limits.TooManyFiles()
 	}
@@ -33,6 +40,71 @@ func (u *unpacker) zip(f *os.File) error {
 	}
 	return nil
 }
+
+// directory bounds the list of files at the end of a zip, which is read as a
+// whole before anything else: it may be as long as the file, and costs several
+// times its length in memory.
+type directory struct {
+	r      io.ReaderAt
+	limits Limits
+	read   bool // the list, so that all else is the files themselves
+	bytes  int64
+	files  int
+	last   []byte // the end of what was read before
+	next   int64  // where that ended
+	err    error
+}
+
+// Of a zip's records: the first bytes of a file's entry, and of the end in 64
+// bits with, at an offset, how many entries there are said to be.
+var (
+	entryMark = []byte("PK\x01\x02")
+	end64Mark = []byte("PK\x06\x06")
+)
+
+const end64Count = 32
+
+// entryBytes is more than the entry of a file needs on average, with its name.
+const entryBytes = 256
+
+// ReadAt refuses to go on when more has been read than a list of so many files
+// can need. What only looks like an entry, in a name, counts too: no program
+// makes such names.
+func (d *directory) ReadAt(p []byte, at int64) (int, error) {
+	n, err := d.r.ReadAt(p, at)
+	if d.read {
+		return n, err
+	}
+	if d.err == nil {
+		d.err = d.judge(p[:n], at)
+	}
+	if d.err != nil {
+		return 0, d.err
+	}
+	return n, err
+}
+
+func (d *directory) judge(part []byte, at int64) error {
+	if bytes.HasPrefix(part, end64Mark) && len(part) >= end64Count+8 &&
+		binary.LittleEndian.Uint64(part[end64Count:]) > uint64(d.limits.Files) { //nolint:gosec // a limit is positive
+		return d.limits.TooManyFiles()
+	}
+	if at != d.next { // the end is searched from behind, the list then read in one go
+		d.last, d.files = nil, 0
+	}
+	d.files += bytes.Count(append(d.last, part...), entryMark)
+	d.last, d.next = bytes.Clone(part[max(0, len(part)-len(entryMark)+1):]), at+int64(len(part))
+	if d.files > d.limits.Files {
+		return d.limits.TooManyFiles()
+	}
+	if d.bytes += int64(len(part)); d.bytes > int64(d.limits.Files)*entryBytes+endSearch {
+		return fmt.Errorf("%w: the list of its files is longer than %d bytes", ErrTooBig, int64(d.limits.Files)*entryBytes)
+	}
+	return nil
+}
+
+// endSearch is what is read of a zip to find its list.
+const endSearch = 128 << 10
 
 // distinct refuses entries that share their bytes or their name: no program
 // makes those, they are made to unpack to more than they hold, or to something
