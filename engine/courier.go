@@ -104,12 +104,11 @@ func (c *courier) end(id models.NotificationChannelID) {
 // serve claims a channel and delivers what is due until nothing is, something
 // fails, or its turn is over.
 func (c *courier) serve(ctx context.Context, id models.NotificationChannelID) error {
-	began := c.Clock()
-	channel, err := c.e.store.Notifications.Claim(ctx, id, began, began.Add(claimFor))
+	began, after := c.Clock(), context.WithoutCancel(ctx) // the claim is given back, whatever happens
+	channel, err := c.e.store.Notifications.Claim(after, id, began, began.Add(claimFor))
 	if err != nil || channel == nil {
 		return err
 	}
-	after := context.WithoutCancel(ctx) // the claim is given back, whatever happens
 	for {
 		out, err := c.e.store.Notifications.Next(ctx, id, c.Clock(), handful(channel))
 		if err != nil || len(out) == 0 {

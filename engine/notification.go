@@ -92,10 +92,7 @@ func (e *Engine) fitChannel(c *models.NotificationChannel) error {
 		}
 		return nil
 	}
-	if e.notifier.AllowsInternal() {
-		return nil
-	}
-	return models.CheckPublicURL(c.URL)
+	return e.notifier.CheckURL(c.URL)
 }
 
 func newWebhookSecret() string {

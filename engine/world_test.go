@@ -12,6 +12,7 @@ import (
 
 	"opsyard/agent/protocol"
 	"opsyard/engine/compute"
+	"opsyard/engine/notify"
 	"opsyard/engine/pubsub"
 	"opsyard/models"
 	"opsyard/models/store"
@@ -28,6 +29,7 @@ type world struct {
 	stack    *models.Stack
 	lb, web  *models.Layer
 	links    map[models.InstanceID]*fakeLink
+	notifier *notify.Sender // of the next boot
 }
 
 func setup(t *testing.T, st *store.Store) *world {
@@ -48,7 +50,7 @@ func (w *world) boot() {
 	e, err := New(w.ctx, Config{
 		Store: w.store, Hub: pubsub.NewHub(), Logs: w.logs, Log: slog.New(slog.DiscardHandler),
 		Providers: map[string]compute.Provider{"fake": w.provider}, DefaultProvider: "fake",
-		Cookbooks: []byte("cookbooks"), AgentURL: "http://127.0.0.1:1",
+		Cookbooks: []byte("cookbooks"), AgentURL: "http://127.0.0.1:1", Notifier: w.notifier,
 		Times: Times{Reminder: 100 * time.Millisecond, Gather: 5 * time.Millisecond, Between: 5 * time.Millisecond}, FastPasswords: true,
 	})
 	if err != nil {

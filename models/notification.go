@@ -3,7 +3,6 @@ package models
 import (
 	"encoding/base64"
 	"net/mail"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -206,21 +205,6 @@ func checkWebhookURL(text string) error {
 		return InvalidField("URL", "URL: must have at most 2,048 characters.")
 	case u.Fragment != "":
 		return InvalidField("URL", "URL: what follows # is never sent; leave it out.")
-	}
-	return nil
-}
-
-// CheckPublicURL refuses the address of a host that its own spelling shows to
-// be inside. What a name stands for is checked when it is connected to.
-func CheckPublicURL(text string) error {
-	u, err := url.Parse(text)
-	if err != nil {
-		return checkWebhookURL(text)
-	}
-	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	ip, err := netip.ParseAddr(host)
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && !ip.Unmap().IsGlobalUnicast() {
-		return InvalidField("URL", "URL: %s is inside this server's network; the server must be started with --allow-internal-webhooks for it.", u.Host)
 	}
 	return nil
 }

@@ -7,8 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
 	"syscall"
 	"time"
+
+	"opsyard/models"
 )
 
 // errInside refuses an address that is none of a stranger's business.
@@ -61,6 +65,28 @@ func permitted(ip netip.Addr, allowInternal bool) bool {
 		return true
 	}
 	return !within(inside, ip) && !within(carriers, ip)
+}
+
+// CheckURL refuses an address whose own spelling shows that it may not be
+// called, while there is somebody to tell. What a name stands for is checked
+// when it is connected to.
+func (s *Sender) CheckURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil {
+		return models.InvalidField("URL", "URL: must be an http or https address.")
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	ip, err := netip.ParseAddr(host)
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		ip, err = netip.IPv6Loopback(), nil
+	}
+	if err != nil || permitted(ip, s.AllowInternal) {
+		return nil
+	}
+	if !permitted(ip, true) {
+		return models.InvalidField("URL", "URL: %s is an address that webhooks never go to.", u.Host)
+	}
+	return models.InvalidField("URL", "URL: %s is inside this server's network; for it, the server must be started with --allow-internal-webhooks.", u.Host)
 }
 
 // newClient makes a client that looks at the address it is about to connect

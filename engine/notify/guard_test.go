@@ -93,7 +93,7 @@ func TestNamesThatChange(t *testing.T) {
 	resolver, asked := lies(t)
 	s := sender(t, func(c *Config) { c.AllowInternal, c.Resolver = false, resolver })
 	url := "http://rebind.example" + port
-	if err := models.CheckPublicURL(url); err != nil {
+	if err := s.CheckURL(url); err != nil {
 		t.Fatal(err)
 	}
 	addresses, err := resolver.LookupNetIP(t.Context(), "ip4", "rebind.example")
