@@ -48,3 +48,25 @@ func TestEndAndCancelTakeTheSameOrder(t *testing.T) {
 	}
 	w.deploymentEnds(d, models.DeploymentSuccessful)
 }
+
+// A transaction that is tried again finds the instances of its caller as they were.
+func TestASecondAttemptBeginsAnew(t *testing.T) {
+	t.Parallel()
+	w := setup(t, storetest.OpenPostgres(t))
+	i := must(w.store.Instances.Get(w.ctx, w.online(w.web).ID))(t)
+	attempts := 0
+	ok(t, w.engine.tx(w.ctx, func(t *tx) error {
+		attempts++
+		if err := t.move(w.ctx, i, models.InstanceConnectionLost, models.Cause{Kind: models.CauseAgent, Text: "its agent is silent"}, store.InstanceChange{}); err != nil {
+			return err
+		}
+		if attempts > 1 {
+			return nil
+		}
+		_, err := t.SQLTx().ExecContext(w.ctx, "DO $$ BEGIN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END $$")
+		return err
+	}))
+	if attempts != 2 || w.status(i) != models.InstanceConnectionLost {
+		t.Errorf("after %d attempts it is %s", attempts, w.status(i))
+	}
+}

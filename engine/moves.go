@@ -23,6 +23,8 @@ func (t *tx) move(ctx context.Context, i *models.Instance, to models.InstanceSta
 	if err := t.Instances.Move(ctx, i.ID, []models.InstanceStatus{from}, to, change); err != nil {
 		return err
 	}
+	before := *i
+	t.undo = append(t.undo, func() { *i = before })
 	change.Apply(i, to)
 	t.tellInstance(i.StackID, i.ID)
 	if err := t.event(ctx, models.StackEvent{

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"opsyard/engine/pubsub"
 	"opsyard/models"
@@ -17,9 +18,22 @@ type tx struct {
 	send []models.Command // leased already
 	// told is the last entry that this transaction wrote of an instance.
 	told map[models.InstanceID]int64
+	// undo makes what callers hold be as before, for another attempt.
+	undo []func()
 	// outbox are the events that others are to hear of, see news.go.
 	outbox []news
 	dry    map[models.DeploymentID]bool
+}
+
+// takeBack makes the instances that a transaction has moved what they were: it
+// has been rolled back and is tried again.
+func (t *tx) takeBack() {
+	if t == nil {
+		return
+	}
+	for _, back := range slices.Backward(t.undo) {
+		back()
+	}
 }
 
 type note struct{ topic, kind, id string }
@@ -27,8 +41,10 @@ type note struct{ topic, kind, id string }
 // tx runs do in one write transaction. After the commit it tells the watchers
 // and wakes the dispatcher; after a rollback nothing has happened.
 func (e *Engine) tx(ctx context.Context, do func(t *tx) error) error {
-	t := &tx{e: e, news: map[note]struct{}{}, told: map[models.InstanceID]int64{}}
+	var t *tx
 	if err := e.store.Tx(ctx, func(st *store.Store) error {
+		t.takeBack() // an earlier attempt
+		t = &tx{e: e, news: map[note]struct{}{}, told: map[models.InstanceID]int64{}}
 		t.Store = st
 		if err := do(t); err != nil {
 			return err

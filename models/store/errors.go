@@ -48,6 +48,13 @@ func brokenIndex(err error) string {
 	return columns
 }
 
+// wasInTheWay tells that PostgreSQL has taken a transaction back because of
+// another one: a deadlock, or changes that no order of the two explains.
+func wasInTheWay(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
+}
+
 // wrap says which deed failed. Anything that broke a unique index nobody gave
 // a better sentence for is a Conflict.
 func wrap(err error, deed string, args ...any) error {

@@ -221,7 +221,9 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Tx runs f in one write transaction and commits when f returns nil. On a
 // Store that is a transaction already, f joins it. Nothing remote belongs into
-// f: on SQLite every other writer waits for it.
+// f: on SQLite every other writer waits for it. PostgreSQL ends one of two
+// transactions that wait for each other; f then runs again from the start, so
+// what it leaves outside of the database it must set and not add to.
 func (s *Store) Tx(ctx context.Context, f func(tx *Store) error) error {
 	return s.h.inTx(ctx, func(h *handle) error { return f(bind(h)) })
 }
@@ -247,20 +249,30 @@ func (h *handle) inTx(ctx context.Context, f func(h *handle) error) error {
 		return f(h)
 	}
 	h.memo.wrote(ctx)
-	tx := &transaction{}
-	err := h.write.WithContext(ctx).Transaction(func(g *gorm.DB) error {
-		inner := *h
-		inner.write, inner.read, inner.tx, inner.memo = g, g, tx, nil
-		return f(&inner)
-	})
-	if err != nil {
-		return err
+	for n := 1; ; n++ {
+		tx := &transaction{}
+		err := h.write.WithContext(ctx).Transaction(func(g *gorm.DB) error {
+			inner := *h
+			inner.write, inner.read, inner.tx, inner.memo = g, g, tx, nil
+			return f(&inner)
+		})
+		if err != nil && n < attempts && wasInTheWay(err) && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, f := range tx.after {
+			f()
+		}
+		return nil
 	}
-	for _, f := range tx.after {
-		f()
-	}
-	return nil
 }
+
+// attempts is how often a transaction is begun that others are in the way of.
+// There is no pause between: the one that was spared goes on at once, and the
+// second attempt waits for its locks.
+const attempts = 4
 
 // w and r are the writing and the reading handle for one statement.
 func (h *handle) w(ctx context.Context) *gorm.DB {
