@@ -51,7 +51,7 @@ var allowed = []struct {
 	{"static", nil},
 	{"views/ui", []string{"static"}},
 	{"views", []string{"models", "views/ui", "static"}},
-	{"handlers", []string{"engine", "engine/intent", "engine/lifecycle", "engine/logstream", "engine/pubsub", "engine/schedule", "models", "models/store", "views", "views/ui", "web", "web/auth", "web/ws", "static"}},
+	{"handlers", []string{"engine", "engine/healing", "engine/intent", "engine/lifecycle", "engine/logstream", "engine/pubsub", "engine/schedule", "models", "models/store", "views", "views/ui", "web", "web/auth", "web/ws", "static"}},
 	{"handlers/agentapi", []string{"engine", "engine/dispatch", "engine/logstream", "agent/protocol", "models", "web", "web/ws"}},
 	{"handlers/awsapi", []string{"engine", "engine/logstream", "models", "models/store", "web", "web/sigv4", "handlers/awsapi/wire"}},
 	{"handlers/awsapi/wire", nil},

@@ -30,6 +30,7 @@ type world struct {
 	lb, web  *models.Layer
 	links    map[models.InstanceID]*fakeLink
 	notifier *notify.Sender // of the next boot
+	times    func(*Times)   // changes the test's patience, if it is set
 }
 
 func setup(t *testing.T, st *store.Store) *world {
@@ -47,11 +48,15 @@ func setup(t *testing.T, st *store.Store) *world {
 // the server would.
 func (w *world) boot() {
 	w.t.Helper()
+	times := Times{Reminder: 100 * time.Millisecond, Gather: 5 * time.Millisecond, Between: 5 * time.Millisecond}
+	if w.times != nil {
+		w.times(&times)
+	}
 	e, err := New(w.ctx, Config{
 		Store: w.store, Hub: pubsub.NewHub(), Logs: w.logs, Log: slog.New(slog.DiscardHandler),
 		Providers: map[string]compute.Provider{"fake": w.provider}, DefaultProvider: "fake",
 		Cookbooks: []byte("cookbooks"), AgentURL: "http://127.0.0.1:1", Notifier: w.notifier,
-		Times: Times{Reminder: 100 * time.Millisecond, Gather: 5 * time.Millisecond, Between: 5 * time.Millisecond}, FastPasswords: true,
+		Times: times, FastPasswords: true,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -272,11 +277,12 @@ type fakeProvider struct {
 	// onStart runs before the machine is there.
 	onStart func()
 	calls   []string
+	address string                      // of the machines
 	volumes map[string][]compute.Volume // by machine, of its latest start
 }
 
 func newFakeProvider() *fakeProvider {
-	return &fakeProvider{state: map[string]compute.State{}, volumes: map[string][]compute.Volume{}, events: make(chan compute.Event, 10)}
+	return &fakeProvider{state: map[string]compute.State{}, volumes: map[string][]compute.Volume{}, events: make(chan compute.Event, 10), address: "10.0.0.1"}
 }
 
 func (*fakeProvider) Name() string { return "fake" }
@@ -301,7 +307,7 @@ func (p *fakeProvider) Start(_ context.Context, s compute.Spec) (compute.Machine
 	p.mu.Lock()
 	p.volumes[s.ID] = s.Volumes
 	p.mu.Unlock()
-	return compute.Machine{ID: s.ID, State: compute.Running, PrivateIP: "10.0.0.1"}, nil
+	return compute.Machine{ID: s.ID, State: compute.Running, PrivateIP: p.address}, nil
 }
 
 // disks are those that a machine was started with.

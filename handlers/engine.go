@@ -14,7 +14,9 @@ type Engine interface {
 	insideEngine
 	deskEngine
 	settingsEngine
+	notificationEngine
 	metricsEngine
+	healingEngine
 }
 
 // stackEngine is what finding and making stacks needs.

@@ -46,6 +46,7 @@ type fakeEngine struct {
 	rolled    []string                   // what was asked of rolling deployments
 	stale     bool                       // plans are out of date
 	metrics   fakeMetrics
+	healing   fakeHealing
 }
 
 func (f *fakeEngine) SessionUser(ctx context.Context, cookie string) (*models.User, error) {

@@ -54,6 +54,9 @@ func (h *Handlers) instancePage(ctx context.Context, stack *models.Stack, i *mod
 	if p.Volumes, err = h.Store.Volumes.OfInstance(ctx, i.ID); err != nil {
 		return p, err
 	}
+	if p.Wants, err = h.wants(ctx, i); err != nil {
+		return p, err
+	}
 	counts, err := h.Store.Instances.CountsByLayer(ctx, stack.ID)
 	if err != nil {
 		return p, err
@@ -66,6 +69,9 @@ func (h *Handlers) instancePage(ctx context.Context, stack *models.Stack, i *mod
 	}
 	if len(p.Commands) > 0 {
 		p.Last, p.Cause = &p.Commands[0].Command, p.Commands[0].Cause
+	}
+	if p.Healing, err = h.Store.Healings.Newest(ctx, i.ID); err != nil {
+		return p, err
 	}
 	p.Errors, err = h.Store.ServiceErrors.OfInstance(ctx, i.ID)
 	p.Errors = p.Errors[:min(len(p.Errors), 10)]

@@ -82,7 +82,9 @@ func (h *Handlers) createLayer(w http.ResponseWriter, r *http.Request, stack *mo
 	if l.Name == "" && l.Type != models.LayerCustom {
 		l.Name = views.LayerKind(l.Type)
 	}
-	l.EnableAutoHealing = form.Get("EnableAutoHealing") != ""
+	if m := models.HealingMode(form.Get("HealingMode")); slices.Contains(models.HealingModes, m) {
+		l.SetHealingMode(m)
+	}
 	if form.Get("form") == "whole" { // else the defaults of the type stay
 		l.AutoAssignElasticIPs = form.Get("AutoAssignElasticIps") != ""
 		l.CustomSecurityGroupIDs = strings.Fields(form.Get("CustomSecurityGroupIds"))

@@ -44,6 +44,12 @@ func (h *Handlers) layerAgain(w http.ResponseWriter, r *http.Request, stack *mod
 		return
 	}
 	page.Form = form
+	if tab == "scaling" {
+		if err := h.fillScaling(r.Context(), &page, nil); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+	}
 	h.drawLayer(w, r, status, page)
 }
 
@@ -73,12 +79,12 @@ func (h *Handlers) updateLayer(w http.ResponseWriter, r *http.Request, stack *mo
 // Filtered, and writing that back keeps them.
 func generalForm(l *models.Layer) views.Form {
 	v := url.Values{
-		"Name": {l.Name}, "Shortname": {l.Shortname}, "Engine": {l.Engine}, "ExecutionTimeout": {strconv.Itoa(l.Shutdown.ExecutionTimeout)},
+		"HealingMode": {string(l.HealingMode())}, "Name": {l.Name}, "Shortname": {l.Shortname}, "Engine": {l.Engine}, "ExecutionTimeout": {strconv.Itoa(l.Shutdown.ExecutionTimeout)},
 		"Packages": {strings.Join(l.Packages, "\n")},
 	}
 	for name, on := range map[string]bool{
-		"EnableAutoHealing": l.EnableAutoHealing, "DelayUntilElbConnectionsDrained": l.Shutdown.DelayUntilElbConnectionsDrained,
-		"InstallUpdatesOnBoot": l.InstallUpdatesOnBoot, "UseEbsOptimizedInstances": l.UseEbsOptimizedInstances,
+		"DelayUntilElbConnectionsDrained": l.Shutdown.DelayUntilElbConnectionsDrained,
+		"InstallUpdatesOnBoot":            l.InstallUpdatesOnBoot, "UseEbsOptimizedInstances": l.UseEbsOptimizedInstances,
 	} {
 		tick(v, name, on)
 	}
@@ -107,7 +113,11 @@ func fillGeneral(l *models.Layer, form url.Values) error {
 	}
 	l.Shutdown.ExecutionTimeout = timeout
 	l.Shutdown.DelayUntilElbConnectionsDrained = form.Get("DelayUntilElbConnectionsDrained") != ""
-	l.EnableAutoHealing = form.Get("EnableAutoHealing") != ""
+	if form.Has("HealingMode") {
+		if err := healingMode(l, form.Get("HealingMode")); err != nil {
+			return err
+		}
+	}
 	l.InstallUpdatesOnBoot = form.Get("InstallUpdatesOnBoot") != ""
 	l.UseEbsOptimizedInstances = form.Get("UseEbsOptimizedInstances") != ""
 	l.Packages = strings.Fields(form.Get("Packages"))

@@ -185,6 +185,7 @@ func setupReal(t *testing.T, log *slog.Logger) *realConsole {
 	c.other.makeInstances(12)
 	c.other.makeApp()
 	c.other.makeDeployments()
+	c.other.makeHealings()
 	setup := models.WithActor(t.Context(), models.Actor{Kind: models.ActorSetup})
 	for _, u := range []models.User{{Name: "root", Admin: true}, {Name: "subject"}, {Name: "nobody"}, {Name: "deny"}, {Name: "show"}, {Name: "deploy"}, {Name: "manage"}} {
 		u.AllowSelfManagement = true
@@ -209,8 +210,9 @@ func (c *realConsole) path(f *fleet, pattern string) string {
 	commands, err := c.store.Commands.OfDeployment(c.t.Context(), f.running.ID)
 	f.must(err)
 	return strings.NewReplacer(
+		"{channel}", c.channel(f, pattern),
 		"{$}", "", "{stack}", string(f.stack.ID), "{layer}", string(f.layers[0].ID), "{instance}", string(f.instances[0].ID), "{app}", string(f.app.ID),
-		"{user}", string(c.subject), "{deployment}", string(f.running.ID), "{plan}", string(f.plan.ID), "{command}", string(commands[0].ID), "{token}", "wrong",
+		"{user}", string(c.subject), "{deployment}", string(f.running.ID), "{plan}", string(f.plan.ID), "{command}", string(commands[0].ID), "{token}", "wrong", "{healing}", string(f.healed.ID),
 		"/ws/live", "/ws/live?view=stack/"+string(f.stack.ID),
 	).Replace(pattern)
 }

@@ -20,6 +20,7 @@ type fleet struct {
 	running   models.Deployment // a deploy under way
 	finished  models.Deployment
 	plan      models.Plan // of a Configure, out of date
+	healed    models.Healing
 	empty     models.Layer
 	now       time.Time
 	store     *store.Store
@@ -38,6 +39,7 @@ func seedFleet(t testing.TB, st *store.Store, now time.Time, n int) *fleet {
 	f.makeApp()
 	f.makeDeployments()
 	f.makeTimeline()
+	f.makeHealings()
 	return f
 }
 

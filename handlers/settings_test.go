@@ -202,10 +202,10 @@ func TestNewLayerByType(t *testing.T) {
 	c, f, root := shopReal(t)
 	root.get(f.at("/layers/new")).want(t, http.StatusOK, "This stack already has one.", "No built-in recipes in this version", f.at("/layers/new?type=rails-app"))
 	root.get(f.at("/layers/new?type=rails-app")).want(t, http.StatusOK, "Rails app server", `value="5.0.28"`, "apache_passenger")
-	made := root.post(f.at("/layers"), "form", "whole", "Type", "rails-app", "EnableAutoHealing", "on", "attr-RubyVersion", "2.6", "attr-RailsStack", "nginx_unicorn")
+	made := root.post(f.at("/layers"), "form", "whole", "Type", "rails-app", "HealingMode", "notify", "attr-RubyVersion", "2.6", "attr-RailsStack", "nginx_unicorn")
 	id := models.LayerID(strings.TrimPrefix(made.location, f.at("/layers/")))
 	l := c.storedLayer(id)
-	if l.Name != "Rails app server" || l.Attributes["RubyVersion"] != "2.6" || l.Attributes["RailsStack"] != "nginx_unicorn" || l.On("ManageBundler") {
+	if l.Name != "Rails app server" || l.Attributes["RubyVersion"] != "2.6" || l.Attributes["RailsStack"] != "nginx_unicorn" || l.On("ManageBundler") || l.HealingMode() != models.HealingNotify {
 		t.Errorf("got %+v", l)
 	}
 	root.post(f.at("/layers"), "form", "whole", "Type", "java-app", "Name", "Java", "attr-JvmOptions", "a\x01b").want(t, http.StatusUnprocessableEntity, `id="attr-JvmOptions-error"`, `value="Java"`)

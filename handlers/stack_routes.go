@@ -58,6 +58,8 @@ func (h *Handlers) stackRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /stacks/{stack}/layers/{layer}/delete", h.withLayer(manage, h.deleteLayer))
 	h.settingsRoutes(mux)
 	h.monitoringRoutes(mux)
+	h.alarmRoutes(mux)
+	h.healingRoutes(mux)
 
 	mux.HandleFunc("GET /stacks/{stack}/instances", h.withStack(show, h.showInstances))
 	mux.HandleFunc("GET /stacks/{stack}/instances/new", h.withStack(manage, h.showNewInstance))

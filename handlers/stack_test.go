@@ -300,7 +300,7 @@ func TestLayerFormsKeepSecrets(t *testing.T) {
 	ana.post(page+"/settings", "Name", "Front", "ExecutionTimeout", "x").want(t, http.StatusUnprocessableEntity, "whole number of seconds", `value="Front"`, `aria-describedby="ExecutionTimeout-error"`)
 	ana.post(page+"/json", "CustomJson", "{").want(t, http.StatusUnprocessableEntity, "is not a JSON object", `id="CustomJson-error"`)
 	ana.post(page+"/settings", "Name", "Front", "ExecutionTimeout", "60", "attr-HaproxyStatsPassword", models.Filtered, "attr-HaproxyHealthCheckUrl", "/up",
-		"Packages", "jq\r\ncurl").wantLocation(t, page+"?tab=settings")
+		"Packages", "jq\r\ncurl", "HealingMode", "off").wantLocation(t, page+"?tab=settings")
 	l, err := c.store.Layers.Get(t.Context(), lb.ID)
 	if err != nil {
 		t.Fatal(err)

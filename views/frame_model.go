@@ -36,6 +36,8 @@ func (f StackFrame) tabs() []ui.TabProps {
 		tab("apps", "Apps", "/apps", Thousands(f.Apps)),
 		tab("deployments", "Deployments", "/deployments", ""),
 		tab("monitoring", "Monitoring", "/monitoring", ""),
+		tab("alarms", "Alarms", "/alarms", ""),
+		tab("healing", "Healing", "/healing", ""),
 		tab("resources", "Resources", "/resources", ""),
 	}
 	if f.CanManage {

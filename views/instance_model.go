@@ -100,6 +100,9 @@ type InstanceShow struct {
 	// All are the stack's layers, for a host that can be assigned.
 	All     []models.Layer
 	Volumes []models.Volume
+	Wants   Wants
+	// Healing is its newest decision about the instance, nil if there is none.
+	Healing *models.Healing
 	// Credential was just granted: it is shown now and never again.
 	Credential *models.TemporaryCredential
 }

@@ -107,13 +107,12 @@ func (p LayerShow) href(path string) string { return LayerHref(p.Frame.ID, p.Lay
 
 // LayerFacts are a layer's settings for those who may only look.
 func LayerFacts(l models.Layer) []Fact {
-	onOff := map[bool]string{true: "on", false: "off"}
 	return facts(
 		Fact{Name: "Layer id", Value: string(l.ID), Code: true},
 		Fact{Name: "Type", Value: string(l.Type), Code: true},
 		Fact{Name: "Served by", Value: EngineName(l)},
 		Fact{Name: "Short name", Value: l.Shortname, Code: true},
-		Fact{Name: "Healing flag", Value: onOff[l.EnableAutoHealing]},
+		Fact{Name: "Auto healing", Value: HealingModeText(l.HealingMode())},
 		Fact{Name: "Shutdown timeout", Value: fmt.Sprintf("%d s", l.Shutdown.ExecutionTimeout)},
 		Fact{Name: "Packages", Value: strings.Join(l.Packages, ", "), Code: true},
 		Fact{Name: "Created", Value: l.CreatedAt.UTC().Format("2 Jan 2006 15:04") + " UTC"},

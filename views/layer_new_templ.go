@@ -544,7 +544,7 @@ func layerNewForm(p LayerNew) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = ui.Check(full(p.Form.check("EnableAutoHealing", "Auto healing", "Kept with the layer. This version does not act on it: an instance that is lost is stopped and started by hand.")), p.Form.On("EnableAutoHealing")).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Select(full(p.Form.input("HealingMode", "Auto healing", healingHint)), healingModes(p.Form.Value("HealingMode"))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -397,7 +397,7 @@ func StackFacts(s models.Stack, healing, layers int) []Fact {
 		Fact{Name: "Cookbooks", Value: cookbooks, Code: s.UseCustomCookbooks},
 		Fact{Name: "Operating system", Value: s.DefaultOs},
 		Fact{Name: "Hostnames", Value: string(s.HostnameTheme)},
-		Fact{Name: "Healing flag", Value: heal},
+		Fact{Name: "Auto healing", Value: heal, Href: HealingHref(s.ID)},
 		Fact{Name: "Created", Value: s.CreatedAt.UTC().Format("2 Jan 2006 15:04") + " UTC"},
 	)
 }

@@ -52,7 +52,8 @@ func layerFrom(in *wire.UpdateLayerRequest, l *models.Layer) {
 	putText(&l.CustomJSON, in.CustomJson)
 	putList(&l.CustomSecurityGroupIDs, given(in.CustomSecurityGroupIds))
 	putList(&l.Packages, given(in.Packages))
-	put(&l.EnableAutoHealing, in.EnableAutoHealing)
+	put(&l.EnableAutoHealing, in.EnableAutoHealing) // on is heal, but for a layer that was set to notify here
+	l.HealingNotifyOnly = l.HealingNotifyOnly && l.EnableAutoHealing
 	put(&l.AutoAssignElasticIPs, in.AutoAssignElasticIps)
 	put(&l.AutoAssignPublicIPs, in.AutoAssignPublicIps)
 	put(&l.InstallUpdatesOnBoot, in.InstallUpdatesOnBoot)
