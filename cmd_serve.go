@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"opsyard/engine"
 	"opsyard/models"
@@ -11,13 +12,15 @@ import (
 // serveFlags are the settings of a server.
 type serveFlags struct {
 	dataFlags
-	Listen      string `help:"Address of the console and the agents." default:"127.0.0.1:8080"`
-	AdminListen string `help:"Address of metrics and profiles; empty for none." default:"127.0.0.1:8081"`
-	Provider    string `help:"What makes the machines of new stacks: ${enum}." enum:"auto,local,process,sim" default:"auto"`
-	Image       string `help:"Root file system of local machines: auto, host, debootstrap:SUITE or dir:PATH." default:"auto"`
-	PublicURL   string `help:"Address that people use, when a proxy stands in front."`
-	LogStore    string `help:"Directory for the logs of finished commands. Default: logs in the data directory."`
-	Ephemeral   bool   `help:"Terminate all machines of this host when the server stops."`
+	Listen           string        `help:"Address of the console and the agents." default:"127.0.0.1:8080"`
+	AdminListen      string        `help:"Address of metrics and profiles; empty for none." default:"127.0.0.1:8081"`
+	Provider         string        `help:"What makes the machines of new stacks: ${enum}." enum:"auto,local,process,sim" default:"auto"`
+	Image            string        `help:"Root file system of local machines: auto, host, debootstrap:SUITE or dir:PATH." default:"auto"`
+	PublicURL        string        `help:"Address that people use, when a proxy stands in front."`
+	LogStore         string        `help:"Directory for the logs of finished commands. Default: logs in the data directory."`
+	Ephemeral        bool          `help:"Terminate all machines of this host when the server stops."`
+	MetricsRetention time.Duration `help:"How long each minute of metrics is kept; hours are kept for 15 days." default:"192h"`
+	Prometheus       string        `help:"Address of a Prometheus server that alarms can ask."`
 	limitFlags
 	Dev bool `help:"Offer pages for developers of the console." hidden:""`
 }

@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"opsyard/cookbooks"
@@ -61,6 +59,12 @@ func newServer(ctx context.Context, f serveFlags, log *slog.Logger, times engine
 			s.close()
 		}
 	}()
+	if err = f.checkRetention(); err != nil {
+		return nil, err
+	}
+	if times.KeepMetrics == 0 {
+		times.KeepMetrics = f.MetricsRetention
+	}
 	if err = f.makeData(); err != nil {
 		return nil, err
 	}
@@ -82,10 +86,14 @@ func newServer(ctx context.Context, f serveFlags, log *slog.Logger, times engine
 	if s.providers, preferred, err = f.makeProviders(ctx, log); err != nil {
 		return nil, err
 	}
+	asked, err := f.askPrometheus()
+	if err != nil {
+		return nil, err
+	}
 	hub := pubsub.NewHub()
 	if s.engine, err = engine.New(ctx, engine.Config{
 		Store: s.store, Hub: hub, Logs: s.logs, Log: log, Providers: s.providers, DefaultProvider: preferred,
-		Cookbooks: cookbooks.Archive(), AgentURL: s.localURL(), PublicURL: s.publicURL(), Version: version, Limits: f.limits(), Times: times,
+		Cookbooks: cookbooks.Archive(), AgentURL: s.localURL(), PublicURL: s.publicURL(), Version: version, Limits: f.limits(), Times: times, Prometheus: asked,
 	}); err != nil {
 		return nil, err
 	}
@@ -272,14 +280,8 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 
 // adminHandler is for operators: metrics and profiles, on loopback by default.
 func (s *server) adminHandler() http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "opsyard_agents_connected", Help: "Agents with an open session to this process."},
-			func() float64 { return float64(s.engine.Dispatcher().ConnectedCount()) }),
-	)
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry(), promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -304,6 +306,16 @@ func (f *serveFlags) agentDirectory() string {
 		return "."
 	}
 	return filepath.Dir(self)
+}
+
+// leastRetention is what the chart of a day needs.
+const leastRetention = 24 * time.Hour
+
+func (f *serveFlags) checkRetention() error {
+	if f.MetricsRetention != 0 && f.MetricsRetention < leastRetention {
+		return fmt.Errorf("--metrics-retention %s is too short: the chart of a day needs %s", f.MetricsRetention, leastRetention)
+	}
+	return nil
 }
 
 func checkURL(text string) error {

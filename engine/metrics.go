@@ -38,6 +38,7 @@ type metrics struct {
 	fresh  map[minuteOf]models.MetricValues // not stored yet
 	newest map[models.InstanceID]reading
 	layers map[int64]time.Time // minutes to be averaged over layers, and when
+	count  uint64
 }
 
 type minuteOf struct {
@@ -107,6 +108,7 @@ func (m *metrics) record(id models.InstanceID, said protocol.Metrics) {
 func (m *metrics) take(r reading, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.count++
 	id := r.sample.InstanceID
 	if r.end().After(m.newest[id].end()) {
 		m.newest[id] = r
@@ -276,6 +278,13 @@ func (e *Engine) AllNewestMetrics() []models.MetricSample {
 		all = append(all, r.sample)
 	}
 	return all
+}
+
+// MetricsReceived is how many measurements this process has taken.
+func (e *Engine) MetricsReceived() uint64 {
+	e.metrics.mu.Lock()
+	defer e.metrics.mu.Unlock()
+	return e.metrics.count
 }
 
 // metricLines is for how many instances one chart has lines.
