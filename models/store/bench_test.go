@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,4 +98,61 @@ func BenchmarkMove(b *testing.B) {
 		}
 		perRow(b, 2)
 	})
+}
+
+// What 10,000 instances that send a minute of metrics cost: their rows in parts
+// of two seconds, the averages of 200 layers, the roll-up of an hour, and a chart of it. It is time of this process's processors.
+func BenchmarkMetrics(b *testing.B) {
+	benchEach(b, func(b *testing.B, st *store.Store) {
+		const instances, layers, part = 10_000, 200, 333
+		ctx := b.Context()
+		change(b, st, fmt.Sprintf(`INSERT INTO instance_layers (instance_id, layer_id, stack_id, position)
+			WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < %d)
+			SELECT 'instance-' || n, 'layer-' || (n %% %d), 'stack', 0 FROM n`, instances-1, layers))
+		all := make([]models.MetricSample, instances)
+		for n := range all {
+			all[n] = models.MetricSample{InstanceID: models.InstanceID(fmt.Sprintf("instance-%d", n)), Values: busy(float32(n%9700) / 97)}
+		}
+		var appended, averaged, rolled time.Duration
+		rounds := 0
+		at := midnight
+		for b.Loop() {
+			for range 60 {
+				for n := range all {
+					all[n].At = at
+				}
+				began := cpuTime()
+				for list := all; len(list) > 0; list = list[min(part, len(list)):] {
+					must(b, st.Metrics.Append(ctx, list[:min(part, len(list))]))
+				}
+				appended += cpuTime() - began
+				began = cpuTime()
+				must(b, st.Metrics.AverageLayers(ctx, at))
+				averaged += cpuTime() - began
+				at = at.Add(time.Minute)
+			}
+			began := cpuTime()
+			_, err := st.Metrics.RollUp(ctx, at)
+			must(b, err)
+			rolled += cpuTime() - began
+			rounds++
+		}
+		rows := float64(rounds * 60 * instances)
+		b.ReportMetric(float64(appended.Microseconds())/rows, "µs/row")
+		b.ReportMetric(float64(averaged.Milliseconds())/float64(rounds*60), "ms/average")
+		b.ReportMetric(float64(rolled.Milliseconds())/float64(rounds), "ms/roll-up")
+		began := cpuTime()
+		_, err := st.Metrics.Series(ctx, []models.InstanceID{"instance-7"}, models.Metrics, midnight, at, time.Minute)
+		must(b, err)
+		b.ReportMetric(float64((cpuTime()-began).Microseconds())/1000, "ms/chart-hour")
+	})
+}
+
+// cpuTime is what the processors have done for this process.
+func cpuTime() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		panic(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
