@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -44,6 +45,8 @@ type Config struct {
 	// Host is told at enrolment and in each session instead of what the machine
 	// says of itself; what is empty is not.
 	Host Host
+	// Reboot restarts the host; the default asks systemd, which answers at once.
+	Reboot func() error
 	// HTTP makes the connections; the default goes through the proxy that the
 	// environment names.
 	HTTP *http.Transport
@@ -87,6 +90,9 @@ func (c *Config) fill() error {
 	}
 	if c.Backoff == 0 {
 		c.Backoff = time.Second
+	}
+	if c.Reboot == nil {
+		c.Reboot = func() error { return exec.CommandContext(context.Background(), "systemctl", "reboot").Run() }
 	}
 	if c.HTTP == nil {
 		c.HTTP = http.DefaultTransport.(*http.Transport).Clone()

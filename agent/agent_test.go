@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"opsyard/agent/agenttest"
 	"opsyard/agent/protocol"
@@ -50,6 +51,30 @@ func TestCommand(t *testing.T) {
 			t.Errorf("got facts %+v", v.Hello.Facts)
 		}
 	})
+}
+
+// A command that wants a reboot says of which boot; the agent reboots the host
+// when the server says that nobody else can.
+func TestCommandsAskForAReboot(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.Send(script("c-1", `touch ../reboot`))
+	done, _ := b.WaitDone(t, "c-1")
+	boot := ""
+	b.See(func(v agenttest.View) { boot = v.Hello.Facts.BootID })
+	if done.Outcome != protocol.Successful || done.RebootOf != boot || boot == "" {
+		t.Errorf("got %+v in boot %q", done, boot)
+	}
+	b.Send(script("c-2", `true`))
+	if done, _ := b.WaitDone(t, "c-2"); done.RebootOf != "" {
+		t.Errorf("it reboots after a command that has not asked: %+v", done)
+	}
+	b.Send(protocol.DoneStored{CommandID: "c-1", Reboot: true})
+	select {
+	case <-b.reboots:
+	case <-time.After(20 * time.Second):
+		t.Error("the agent does not reboot the host")
+	}
 }
 
 func TestOutcomes(t *testing.T) {

@@ -87,11 +87,13 @@ func script(id string, scripts ...string) protocol.Run {
 	return run
 }
 
+// config has no host to reboot.
 func config(server, token, data string) agent.Config {
 	return agent.Config{
 		Server: server, Token: token, DataDir: data, Version: "test",
 		Supervise: []string{os.Args[0], "supervise"},
 		Backoff:   10 * time.Millisecond,
+		Reboot:    func() error { return nil },
 		Log:       slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 }
@@ -103,6 +105,7 @@ type bundle struct {
 	agent    *agent.Agent
 	stop     func()
 	sessions int // before the last start
+	reboots  chan struct{}
 }
 
 func setup(t *testing.T) *bundle {
@@ -119,7 +122,11 @@ func setup(t *testing.T) *bundle {
 func (b *bundle) start(t *testing.T, token string) {
 	t.Helper()
 	b.See(func(v agenttest.View) { b.sessions = v.Sessions })
-	a, err := agent.New(config(b.URL, token, b.data))
+	c := config(b.URL, token, b.data)
+	b.reboots = make(chan struct{}, 1)
+	reboots := b.reboots
+	c.Reboot = func() error { reboots <- struct{}{}; return nil }
+	a, err := agent.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

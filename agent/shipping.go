@@ -74,6 +74,9 @@ func (a *Agent) shipOne(t *track, l *session.Link) (more bool, err error) {
 		}
 		if ended {
 			t.done = &protocol.Done{CommandID: t.id(), Outcome: result.Outcome, ExitCode: result.ExitCode, Message: result.Message, At: result.At, Sources: t.cmd.Sources()}
+			if result.Outcome == protocol.Successful {
+				t.done.RebootOf = t.cmd.RebootOf()
+			}
 		}
 	}
 	if l != nil {

@@ -171,10 +171,17 @@ func (a *Agent) logStored(l *session.Link, m protocol.LogStored) {
 
 func (a *Agent) doneStored(m protocol.DoneStored) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	delete(a.refused, m.CommandID)
 	if t := a.find(m.CommandID); t != nil && t.ended {
 		t.acked = true
 		nudge(a.ship)
+	}
+	a.mu.Unlock()
+	if !m.Reboot {
+		return
+	}
+	a.log.Info("reboot the host, as a command has asked", slog.String("command_id", m.CommandID))
+	if err := a.cfg.Reboot(); err != nil {
+		a.log.Error("reboot the host", slog.Any("error", err))
 	}
 }

@@ -342,6 +342,8 @@ type Done struct {
 	LastSeq   int64     `json:"last_seq"`
 	// Sources are what the command got from repositories, in order.
 	Sources []Fetched `json:"sources,omitempty"`
+	// RebootOf asks for a reboot: it is the boot in which the command asked.
+	RebootOf string `json:"reboot_of,omitempty"`
 }
 
 // Fetched is code that a command got from a repository, or from the instance's
@@ -386,9 +388,11 @@ type LogStored struct {
 }
 
 // DoneStored says that a Done is durable: the agent may forget the command's
-// files but keeps its id.
+// files but keeps its id. Reboot answers RebootOf where the agent itself has to
+// reboot the host.
 type DoneStored struct {
 	CommandID string `json:"command_id"`
+	Reboot    bool   `json:"reboot,omitempty"`
 }
 
 // LogChunk is a piece of a command's output. Seq counts from 1 without holes;

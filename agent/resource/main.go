@@ -36,13 +36,14 @@ type cli struct {
 	Exec      execCmd      `cmd:"" help:"Run a command, if it is needed."`
 	Attr      attrCmd      `cmd:"" help:"Print an attribute."`
 	App       appCmd       `cmd:"" help:"Tell about the apps of this command."`
+	Reboot    rebootCmd    `cmd:"" help:"Ask for a reboot of the host when the command has ended successfully."`
 	Release   releaseCmd   `cmd:"" help:"Deploy an app: releases, shared directories, current release."`
 }
 
 // helpers are the names of the subcommands above.
 var helpers = []string{
 	"package", "service", "template", "file", "directory", "link", "line", "user",
-	"group", "git", "archive", "exec", "attr", "app", "release",
+	"group", "git", "archive", "exec", "attr", "app", "reboot", "release",
 }
 
 // IsHelper tells whether name, the agent's first argument, is a helper.

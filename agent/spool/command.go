@@ -169,6 +169,20 @@ func (c *Command) Sources() []protocol.Fetched {
 	return all
 }
 
+// RebootFile is the file that a helper makes to have the host rebooted when the
+// command has ended, in the directory of the command.
+const RebootFile = "reboot"
+
+// RebootOf is the boot that the command wants to be the last, empty when it wants
+// no reboot.
+func (c *Command) RebootOf() string {
+	if _, err := os.Lstat(filepath.Join(c.Dir, RebootFile)); err != nil {
+		return ""
+	}
+	p, _ := c.Process()
+	return p.BootID
+}
+
 // SetCancel notes the wish to end it.
 func (c *Command) SetCancel(reason string) error {
 	return c.write(cancelPage, Cancel{cut(reason)})

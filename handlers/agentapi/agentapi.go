@@ -34,6 +34,7 @@ type Engine interface {
 	ProbeAnswered(id models.InstanceID, r protocol.ProbeResult)
 	AcknowledgeCommand(id models.InstanceID, command models.CommandID)
 	FinishCommand(ctx context.Context, id models.InstanceID, done protocol.Done) error
+	RebootAfter(ctx context.Context, id models.InstanceID, done protocol.Done) (itself bool, err error)
 	OwnsCommand(ctx context.Context, id models.InstanceID, command models.CommandID) (bool, error)
 	Content(ctx context.Context, digest string) ([]byte, error)
 }

@@ -78,6 +78,10 @@ func (e *fakeEngine) Heartbeat(models.InstanceID) {
 	e.beats++
 }
 
+func (e *fakeEngine) RebootAfter(_ context.Context, _ models.InstanceID, done protocol.Done) (bool, error) {
+	return done.RebootOf != "", nil
+}
+
 func (e *fakeEngine) MetricsSeconds() int { return 7 }
 
 func (e *fakeEngine) RecordMetrics(_ models.InstanceID, m protocol.Metrics) {

@@ -252,7 +252,13 @@ func (s *session) finish(done protocol.Done) error {
 		return fmt.Errorf("finish command %s: %w", done.CommandID, err)
 	}
 	delete(s.owned, done.CommandID)
-	return s.Send(protocol.DoneStored{CommandID: done.CommandID})
+	itself := false
+	if err == nil {
+		if itself, err = s.api.engine.RebootAfter(s.ctx, s.id, done); err != nil {
+			return fmt.Errorf("reboot after command %s: %w", done.CommandID, err)
+		}
+	}
+	return s.Send(protocol.DoneStored{CommandID: done.CommandID, Reboot: itself})
 }
 
 // Send queues a message for the agent. A full queue ends the session: an agent

@@ -22,8 +22,7 @@ if [ "$(opsyard-agent attr --private args.allow_reboot --default false)" = true 
     if [ "$answer" = 1 ]; then needed=yes; fi
   fi
   if [ -n "$needed" ]; then
-    # The seconds are for the agent to tell how this command ended.
-    opsyard-agent exec -- systemd-run --quiet --on-active=5s systemctl reboot
+    opsyard-agent reboot
   else
     echo 'The host need not be rebooted.'
   fi
