@@ -15,6 +15,7 @@ type deskEngine interface {
 	InstanceTypes(s *models.Stack) []string
 	resourceEngine
 	scheduleEngine
+	intentEngine
 	permissionEngine
 	peopleEngine
 }
@@ -33,6 +34,7 @@ func (h *Handlers) deskRoutes(mux *http.ServeMux) {
 
 	mux.HandleFunc("GET /instances/{instance}/schedule", h.withInstance(models.ActionShow, h.showSchedule))
 	mux.HandleFunc("POST /instances/{instance}/schedule", h.withInstance(manage, h.setSchedule))
+	mux.HandleFunc("POST /instances/{instance}/resume", h.withInstance(manage, h.resumeIntents))
 
 	mux.HandleFunc("GET /stacks/{stack}/permissions", h.withStack(manage, h.showPermissions))
 	mux.HandleFunc("POST /stacks/{stack}/permissions", h.withStack(manage, h.setPermissions))

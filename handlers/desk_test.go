@@ -7,7 +7,7 @@ func init() {
 		"GET /stacks/{stack}/register": manage, "POST /stacks/{stack}/register": manage,
 		"POST /instances/{instance}/assign": manage, "POST /instances/{instance}/unassign": manage,
 		"POST /instances/{instance}/deregister": manage, "POST /instances/{instance}/access": manage, // or show with SSH
-		"GET /instances/{instance}/schedule": show, "POST /instances/{instance}/schedule": manage,
+		"GET /instances/{instance}/schedule": show, "POST /instances/{instance}/schedule": manage, "POST /instances/{instance}/resume": manage,
 		"GET /stacks/{stack}/permissions": manage, "POST /stacks/{stack}/permissions": manage,
 		"GET /team": admin, "GET /team/new": admin, "POST /team/users": admin,
 		"GET /team/users/{user}": admin, "POST /team/users/{user}": admin, "POST /team/users/{user}/permissions": admin,

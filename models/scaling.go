@@ -29,12 +29,6 @@ func (s WeeklySchedule) On(day time.Weekday, hour int) bool {
 	return hour >= 0 && hour < hoursOfDay && s[dayIndex(day)]&(1<<hour) != 0
 }
 
-// OnAt tells whether the schedule is on at a moment.
-func (s WeeklySchedule) OnAt(at time.Time) bool {
-	at = at.UTC()
-	return s.On(at.Weekday(), at.Hour())
-}
-
 // ScheduleZone is the time zone of a name in the IANA database; empty means UTC.
 func ScheduleZone(name string) (*time.Location, error) {
 	if name == "" {

@@ -17,6 +17,17 @@ func TestGoldenSchedule(t *testing.T) {
 			}
 		}
 	}
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Zone, p.Zones, p.Loc, p.On, p.Next = "Europe/Berlin", []string{"Europe/Berlin", "UTC"}, berlin, true, noon.Add(5*time.Hour)
+	morning := time.Date(2026, 10, 25, 0, 0, 0, 0, berlin)
+	p.Days = []ScheduleDay{
+		{Date: morning, Long: 25 * time.Hour, Note: "25 hours: the clock goes back from 03:00 to 02:00", On: []ScheduleStretch{{From: morning, To: morning.Add(9 * time.Hour), Ends: true}}},
+		{Date: morning.Add(25 * time.Hour), Long: 24 * time.Hour},
+	}
+	p.Fired = []models.ScheduleFiring{{SlotStart: noon.Add(-2 * time.Hour), At: noon, On: true}}
 	golden(t, "schedule", ScheduleView(p))
 }
 
@@ -37,21 +48,4 @@ func TestGoldenPermissions(t *testing.T) {
 		{ID: "u2", Name: "leo", About: "leok", Permission: models.Permission{Level: models.LevelDeploy, AllowSSH: true}},
 		{ID: "u3", Name: "<mira>", Own: true, Permission: models.Permission{Level: models.LevelManage}},
 	}))
-}
-
-func TestNextChange(t *testing.T) {
-	t.Parallel()
-	var s models.WeeklySchedule
-	if _, _, ok := NextChange(s, noon); ok {
-		t.Error("a week that is off changes")
-	}
-	if err := s.Set(time.Sunday, 23, true); err != nil {
-		t.Fatal(err)
-	}
-	if at, on, ok := NextChange(s, noon); !ok || !on || at.Weekday() != time.Sunday || at.Hour() != 23 {
-		t.Errorf("got %v %v %v", at, on, ok)
-	}
-	if at, on, ok := NextChange(s, time.Date(2026, 11, 22, 23, 30, 0, 0, time.UTC)); !ok || on || at.Weekday() != time.Monday || at.Hour() != 0 {
-		t.Errorf("got %v %v %v", at, on, ok)
-	}
 }
