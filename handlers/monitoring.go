@@ -48,9 +48,7 @@ func (h *Handlers) drawCharts(w http.ResponseWriter, r *http.Request, stack *mod
 	}
 	p.Path = r.URL.Path
 	p.Frame = h.framed(w, r, p.Frame, tab, title, live, crumbs...)
-	if p.Empty.Title == "" {
-		p.Frame.Page.Scripts = []string{"js/monitoring.js"}
-	}
+	p.Frame.Page.Scripts = []string{"js/monitoring.js"}
 	h.render(w, r, http.StatusOK, views.MonitoringPage(p))
 }
 
@@ -115,19 +113,14 @@ func (h *Handlers) stackCharts(r *http.Request, stack *models.Stack) (views.Moni
 }
 
 func emptyStack(p views.Monitoring, stack *models.Stack, layers int) views.MonitoringEmpty {
-	switch {
-	case layers == 0:
+	if layers == 0 {
 		return views.MonitoringEmpty{
 			Title: "No layers", Text: "Each layer has its own row of charts: processors, memory, load and processes, averaged over its instances.",
 			Href: views.StackHref(stack.ID) + "/layers/new", Do: "Add a layer",
 		}
-	case !p.Known() && p.Range.Key == models.Range1Hour:
-		return views.MonitoringEmpty{
-			Title: "No figures in the last hour", Text: "Agents send them each minute, from the moment they are connected. Start an instance, and its layer's charts begin.",
-			Href: views.StackHref(stack.ID) + "/instances", Do: "Show instances",
-		}
 	}
-	return views.MonitoringEmpty{}
+	return views.NothingMeasured("Agents send figures each minute, from the moment they are connected. Start an instance, and the charts of its layer begin.",
+		views.StackHref(stack.ID)+"/instances", "Show instances")
 }
 
 // showLayerCharts is the page of a layer's charts: the average, then one row an
@@ -173,15 +166,12 @@ func (h *Handlers) layerCharts(r *http.Request, stack *models.Stack, l *models.L
 		p.Rows = append(all, rows...)
 		views.Compare(p.Rows)
 	}
+	p.Empty = views.NothingMeasured("Agents send figures each minute, from the moment they are connected. Older ones are under the longer times.",
+		views.LayerHref(stack.ID, l.ID)+"?tab=instances", "Show instances")
 	if len(instances) == 0 {
 		p.Empty = views.MonitoringEmpty{
 			Title: "No instances in " + l.Name, Text: "Each instance has its own row of charts: processors, memory, load and processes.",
 			Href: views.StackHref(stack.ID) + "/instances/new?layer=" + string(l.ID), Do: "Add an instance",
-		}
-	} else if !p.Known() && p.Range.Key == models.Range1Hour {
-		p.Empty = views.MonitoringEmpty{
-			Title: "No figures in the last hour", Text: "Agents send them each minute, from the moment they are connected.",
-			Href: views.LayerHref(stack.ID, l.ID) + "?tab=instances", Do: "Show instances",
 		}
 	}
 	p.Marks, err = h.stackMarks(ctx, stack, p.Span, instances)
@@ -229,11 +219,13 @@ func (h *Handlers) instanceCharts(r *http.Request, stack *models.Stack, i *model
 	grid := gridOf(gridLines(got)[string(i.ID)], p.Span)
 	p.Rows = []views.ChartRow{{ID: string(i.ID), Name: i.Hostname, Charts: instanceChartsOf(string(i.ID), i.Hostname, grid)}}
 	p.Sentence = views.NowSentence(overviewCharts("", i.Hostname, grid), p.Range)
-	if !p.Known() && p.Range.Key == models.Range1Hour {
-		p.Empty = views.MonitoringEmpty{
-			Title: "No figures in the last hour", Text: "Its agent sends them each minute while the instance runs.",
-			Href: views.InstanceHref(i.ID), Do: "Show the instance",
-		}
+	if !p.Known() && i.StatusReason != "" {
+		p.Sentence = views.Sentence{Lead: i.StatusReason}
+	}
+	p.Empty = views.NothingMeasured("The agent sends figures each minute while the instance runs. What it sent before is under the longer times.",
+		views.MonitoringHref(i.ID)+"?range="+string(models.Range24Hours), "Show the last 24 hours")
+	if p.Range.Key != models.Range1Hour && p.Range.Key != models.Range8Hours {
+		p.Empty.Href, p.Empty.Do = views.InstanceHref(i.ID), "Show the instance"
 	}
 	p.Marks, err = h.instanceMarks(ctx, stack, i, p.Span)
 	return p, err

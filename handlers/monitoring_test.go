@@ -14,6 +14,7 @@ import (
 	"opsyard/engine"
 	"opsyard/engine/pubsub"
 	"opsyard/models"
+	"opsyard/static"
 	"opsyard/views"
 
 	"github.com/chromedp/chromedp"
@@ -188,7 +189,7 @@ func TestMonitoringPages(t *testing.T) {
 		t.Errorf("the moves of one healing are marked %d times, want once", n)
 	}
 	ana.get(views.MonitoringHref(f.host("php-3").ID)).want(t, http.StatusOK, "waiting for disk", "GiB", "15 min", "php-3 is stopping", `"unit":"GiB","max":4`)
-	ana.get(views.MonitoringHref(f.host("worker-7").ID)).want(t, http.StatusOK, "No figures in the last hour")
+	ana.get(views.MonitoringHref(f.host("worker-7").ID)).want(t, http.StatusOK, "Nothing was measured in this time", "Its agent has not been heard since 07:54.", "range=24h")
 	ana.get(views.InstanceHref(f.host("php-3").ID)).want(t, http.StatusOK, `href="`+views.MonitoringHref(f.host("php-3").ID)+`"`)
 }
 
@@ -249,4 +250,52 @@ func TestBrowserLivePoint(t *testing.T) {
 	b.eval(`(() => { const over = document.querySelector('.u-over'), box = over.getBoundingClientRect();
 		over.dispatchEvent(new MouseEvent('mousemove', {clientX: box.left + box.width / 4, clientY: box.top + 30, bubbles: true})); })()`)
 	b.do(chromedp.WaitReady(`[data-chart^="cpu"] [data-when]:not(:empty)`), chromedp.WaitReady(`[data-chart^="procs"] [data-when]:not(:empty)`))
+}
+
+// What the module of charts promises to other pages: thresholds can be dragged,
+// the newest value is read out, and a hole is no zero.
+func TestBrowserChartModule(t *testing.T) {
+	t.Parallel()
+	c, f := measuredShop(t)
+	b := openTab(t)
+	b.signIn(c.url)
+	b.do(chromedp.Navigate(c.url+f.at("/monitoring")), chromedp.WaitReady("[data-drawn]"))
+	b.eval(`(async () => {
+		const { draw } = await import('` + static.Path("js/chart.js") + `');
+		const box = document.createElement('div'), value = document.createElement('b');
+		document.querySelector('main').prepend(box);
+		window.moves = [];
+		window.chart = await draw(box, {
+			data: [[0, 60, 120, 180], [10, null, 30, null]], series: [{ label: 'CPU', kind: 'area' }], max: 100, height: 200, readouts: [value],
+			thresholds: [{ value: 80, label: 'up', tone: 'warn', drag: true }, { value: 30, label: 'down', tone: 'run' }],
+			onThreshold: (n, v, done) => moves.push([n, Math.round(v), done]),
+		});
+		window.readout = () => value.textContent;
+		document.body.dataset.ready = 'yes';
+	})().catch(e => { document.body.dataset.ready = e })`)
+	b.do(chromedp.WaitReady(`body[data-ready="yes"]`))
+	if got := b.eval(`readout()`); got != "30" {
+		t.Errorf("the readout says %v, want the newest known value 30", got)
+	}
+	got := b.eval(`(() => {
+		const over = chart.plot.over, box = over.getBoundingClientRect();
+		const at = v => ({ clientX: box.left + 20, clientY: box.top + chart.plot.valToPos(v, 'y'), pointerId: 1, bubbles: true });
+		over.setPointerCapture = () => {};
+		over.dispatchEvent(new PointerEvent('pointerdown', at(30)));
+		over.dispatchEvent(new PointerEvent('pointermove', at(40)));
+		const still = moves.length;
+		over.dispatchEvent(new PointerEvent('pointerup', at(40)));
+		over.dispatchEvent(new PointerEvent('pointerdown', at(80)));
+		over.dispatchEvent(new PointerEvent('pointermove', at(70)));
+		over.dispatchEvent(new PointerEvent('pointerup', at(60)));
+		return JSON.stringify([still, ...moves]);
+	})()`)
+	if want := `[0,[0,70,false],[0,60,true]]`; got != want {
+		t.Errorf("dragging: got %v, want %v", got, want)
+	}
+	b.eval(`chart.push(240, [50]); chart.push(200, [1])`)
+	if got := b.eval(`[readout(), chart.from, chart.to, chart.real[0].length].join()`); got != "50,60,240,4" {
+		t.Errorf("after a push: got %v, want 50,60,240,4", got)
+	}
+	b.eval(`chart.destroy()`)
 }

@@ -56,6 +56,11 @@ type Monitoring struct {
 // MonitoringEmpty is what a page without any figures leads to.
 type MonitoringEmpty struct{ Title, Text, Href, Do string }
 
+// NothingMeasured is that there are things to measure, but no figures.
+func NothingMeasured(text, href, do string) MonitoringEmpty {
+	return MonitoringEmpty{Title: "Nothing was measured in this time", Text: text, Href: href, Do: do}
+}
+
 // ChartRow is the charts of one layer or instance.
 type ChartRow struct {
 	ID     string

@@ -186,6 +186,7 @@ class Chart {
     const { ctx, bbox } = u;
     const one = devicePixelRatio;
     ctx.save();
+    ctx.setLineDash([]);
     for (const m of this.options.marks) {
       if (m.at < this.from || m.at > this.to) continue;
       const x = Math.round(u.valToPos(m.at, 'x', true)) + 0.5;
