@@ -21,6 +21,7 @@ type serveFlags struct {
 	Ephemeral        bool          `help:"Terminate all machines of this host when the server stops."`
 	MetricsRetention time.Duration `help:"How long each minute of metrics is kept; hours are kept for 15 days." default:"192h"`
 	Prometheus       string        `help:"Address of a Prometheus server that alarms can ask."`
+	notifyFlags
 	limitFlags
 	Dev bool `help:"Offer pages for developers of the console." hidden:""`
 }

@@ -36,6 +36,7 @@ func (h *Handlers) routes() http.Handler {
 	h.stackRoutes(user)
 	h.deskRoutes(user)
 	h.logRoutes(user)
+	h.notificationRoutes(user)
 
 	if h.Dev {
 		user.HandleFunc("GET /gallery", h.showGallery)
