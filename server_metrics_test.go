@@ -1,13 +1,18 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"opsyard/agent/protocol"
 	"opsyard/engine"
@@ -62,6 +67,45 @@ func TestMetricsPage(t *testing.T) {
 	}
 	if answer.Code != http.StatusOK || strings.Contains(text, "NaN") || strings.Contains(text, "opsyard_instance_processes") {
 		t.Errorf("the answer is %d\n%s", answer.Code, text)
+	}
+}
+
+// The page about metrics, and the dashboard, know the names that there are.
+func TestDocMetrics(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/monitoring.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range models.Metrics {
+		if !strings.Contains(string(page), "`"+string(m)+"`") {
+			t.Errorf("docs/monitoring.md does not tell of %s", m)
+		}
+	}
+	dashboard, err := os.ReadFile("docs/grafana-dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !json.Valid(dashboard) {
+		t.Error("docs/grafana-dashboard.json is not JSON")
+	}
+	known := map[string]bool{"opsyard_agents_connected": true}
+	descs := make(chan *prometheus.Desc, 20)
+	fleetCollector{}.Describe(descs)
+	close(descs)
+	name := regexp.MustCompile(`opsyard_[a-z_]+`)
+	for d := range descs {
+		known[name.FindString(d.String())] = true
+	}
+	for _, used := range append(name.FindAllString(string(dashboard), -1), name.FindAllString(string(page), -1)...) {
+		if !known[used] {
+			t.Errorf("the docs use %s, which is not exported", used)
+		}
+	}
+	for exported := range known {
+		if !strings.Contains(string(page), "`"+exported+"`") {
+			t.Errorf("docs/monitoring.md does not tell of %s", exported)
+		}
 	}
 }
 
