@@ -30,14 +30,34 @@ var steps = []*gormigrate.Migration{
 	{ID: "0015", Migrate: rolloutDecisions},
 }
 
-// Run makes the steps that the database has not seen, all or none. It refuses a
-// database that a newer Opsyard has changed.
-func Run(db *gorm.DB) error {
-	options := &gormigrate.Options{
+// IDs names the steps, oldest first.
+func IDs() []string {
+	ids := make([]string, len(steps))
+	for n, s := range steps {
+		ids[n] = s.ID
+	}
+	return ids
+}
+
+// RunTo makes the steps up to one, as an older Opsyard has left a database.
+func RunTo(db *gorm.DB, id string) error {
+	if err := gormigrate.New(db, options(), steps).MigrateTo(id); err != nil {
+		return fmt.Errorf("bring the database schema to step %s: %w", id, err)
+	}
+	return nil
+}
+
+func options() *gormigrate.Options {
+	return &gormigrate.Options{
 		TableName: "schema_migrations", IDColumnName: "id", IDColumnSize: 64,
 		UseTransaction: true, ValidateUnknownMigrations: true,
 	}
-	err := gormigrate.New(db, options, steps).Migrate()
+}
+
+// Run makes the steps that the database has not seen, all or none. It refuses a
+// database that a newer Opsyard has changed.
+func Run(db *gorm.DB) error {
+	err := gormigrate.New(db, options(), steps).Migrate()
 	if errors.Is(err, gormigrate.ErrUnknownPastMigration) {
 		return errors.New("the database was made or changed by a newer Opsyard: use that version, or a backup from before")
 	}
