@@ -331,7 +331,7 @@ func (y *yard) state(id string) map[string]any {
 	}
 	doc := map[string]any{"deploy": deploy, "opsworks": map[string]any{
 		"stack": map[string]any{"name": "Yard"}, "layers": layers, "applications": apps,
-		"instance": map[string]any{"hostname": id, "layers": y.machines[id].layers, "private_ip": y.machines[id].address},
+		"instance": map[string]any{"id": id, "hostname": id, "layers": y.machines[id].layers, "private_ip": y.machines[id].address},
 	}}
 	lifecycle.Merge(doc, y.custom)
 	return doc

@@ -25,6 +25,9 @@ if [ "$OPSYARD_OS_FAMILY" = debian ]; then
   done
 else
   opsyard-agent line /etc/httpd/conf/httpd.conf "Listen $(opsyard-agent attr apache.port --default 80)" --match '^Listen '
+  # mod_ssl listens too, on 443 whatever else there is.
+  opsyard-agent line /etc/httpd/conf.d/ssl.conf "Listen $(opsyard-agent attr apache.ssl_port --default 443) https" --match '^Listen '
+  bash -euo pipefail ../opsyard_initial_setup/files/selinux.sh httpd_can_network_connect
   opsyard-agent file /etc/httpd/conf.d/welcome.conf --content '# Opsyard has a page of its own.'
 fi
 opsyard-agent directory "$apache_etc/opsyard" --mode 0700

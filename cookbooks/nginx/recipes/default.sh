@@ -3,6 +3,7 @@ case $OPSYARD_OS_FAMILY in
   debian) opsyard-agent package nginx-light --no-recommends ;;
   *) opsyard-agent package nginx ;;
 esac
+bash -euo pipefail ../opsyard_initial_setup/files/selinux.sh httpd_can_network_connect
 opsyard-agent file /etc/systemd/system/nginx.service.d/opsyard.conf --source service.conf
 opsyard-agent directory /etc/nginx/sites-enabled
 opsyard-agent file /etc/nginx/sites-enabled/default --state absent
