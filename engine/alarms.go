@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strings"
 	"time"
 
 	"opsyard/engine/alarm"
@@ -358,9 +359,20 @@ func (e *Engine) noteVerdict(ctx context.Context, a *models.Alarm, v alarm.Verdi
 		}
 		return t.event(ctx, models.StackEvent{
 			StackID: a.StackID, InstanceID: a.InstanceID, Kind: "alarm", Tone: alarmTone(v.State), Text: fmt.Sprintf("The alarm %s is %s", a.Name, v.State),
-			Cause: models.Cause{Kind: models.CauseAlarm, Text: v.Reason, InstanceID: a.InstanceID},
+			Cause: models.Cause{Kind: models.CauseAlarm, Text: becauseOf(v.Reason), InstanceID: a.InstanceID},
 		})
 	})
+}
+
+// becauseOf makes a sentence the second half of "because …".
+func becauseOf(sentence string) string {
+	sentence = strings.TrimSuffix(sentence, ".")
+	for _, first := range []string{"It ", "Nothing "} {
+		if rest, ok := strings.CutPrefix(sentence, first); ok {
+			return strings.ToLower(first) + rest
+		}
+	}
+	return sentence
 }
 
 func alarmTone(s models.AlarmState) string {

@@ -191,7 +191,7 @@ func (e *Engine) scale(ctx context.Context, l *scaledLayer) error {
 	if direction == models.ScaleDown {
 		want = models.WantStopped
 	}
-	cause := models.Cause{Kind: models.CauseLoad, Text: "of the load of layer " + l.layer.Name + ": " + l.decision.Sentence, Actor: autoScaling}
+	cause := models.Cause{Kind: models.CauseLoad, Text: "layer " + l.layer.Name + " follows its load: " + l.decision.Why, Actor: autoScaling}
 	return e.tx(ctx, func(t *tx) error {
 		if same, err := t.sameScaling(ctx, l); err != nil || !same {
 			return err
@@ -306,6 +306,7 @@ const BacktestTime = 7 * 24 * time.Hour
 type Backtest struct {
 	load.Test
 	Minutes  []load.Minute
+	Minute   time.Duration
 	Prepared int // load-based instances
 }
 
@@ -329,7 +330,7 @@ func (e *Engine) TestScaling(ctx context.Context, id models.LayerID, change func
 	to := rules.Newest(e.Clock())
 	from := to.Add(-BacktestTime)
 	earliest, _ := rules.Window(from)
-	b := &Backtest{}
+	b := &Backtest{Minute: e.times.Minute}
 	if b.Minutes, err = e.layerMinutes(ctx, id, earliest, to); err != nil {
 		return nil, err
 	}

@@ -41,8 +41,12 @@ func (h *Handlers) layerList(ctx context.Context, stack *models.Stack) (views.La
 		return views.LayerList{}, err
 	}
 	p := views.LayerList{Frame: frame}
+	busy, err := h.layersBusy(ctx, stack.ID)
+	if err != nil {
+		return views.LayerList{}, err
+	}
 	for _, l := range layers {
-		p.Rows = append(p.Rows, views.LayerRow{Layer: l, Counts: counts[l.ID]})
+		p.Rows = append(p.Rows, views.LayerRow{Layer: l, Counts: counts[l.ID], CPU: busy(l)})
 	}
 	return p, nil
 }
@@ -65,7 +69,11 @@ func (h *Handlers) showLayer(w http.ResponseWriter, r *http.Request, stack *mode
 	page.Editing = page.Tab == "recipes" && q.Get("edit") != "" && page.Frame.CanManage
 	page.Form = partForm(page.Tab, stack, l)
 	if page.Tab == "scaling" {
-		page.Form = scalingForm(page.Scaling.Config)
+		page.Form.Values = nil
+		if err := h.fillScaling(r.Context(), &page, q); err != nil {
+			h.fail(w, r, err)
+			return
+		}
 	}
 	h.drawLayer(w, r, http.StatusOK, page)
 }
@@ -81,6 +89,9 @@ func (h *Handlers) framedLayer(w http.ResponseWriter, r *http.Request, page view
 		crumb("Layers", page.Frame.Href("/layers")), crumb(l.Name, ""))
 	if page.Editing {
 		page.Frame.Page.Scripts = []string{"js/recipes.js"}
+	}
+	if page.Tab == "scaling" {
+		page.Frame.Page.Scripts = []string{"js/layer-scaling.js"}
 	}
 	return page
 }

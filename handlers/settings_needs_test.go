@@ -11,6 +11,8 @@ func init() {
 		"POST /stacks/{stack}/layers/{layer}/json": manage, "POST /stacks/{stack}/layers/{layer}/network": manage,
 		"POST /stacks/{stack}/layers/{layer}/volumes": manage, "POST /stacks/{stack}/layers/{layer}/security": manage,
 		"POST /stacks/{stack}/layers/{layer}/logs": manage, "POST /stacks/{stack}/layers/{layer}/scaling": manage,
-		"POST /stacks/{stack}/layers/{layer}/tags": manage,
+		"POST /stacks/{stack}/layers/{layer}/tags": manage, "GET /stacks/{stack}/layers/{layer}/scaling/test": show,
+		"GET /stacks/{stack}/alarms": show, "POST /stacks/{stack}/alarms": manage,
+		"POST /stacks/{stack}/alarms/{alarm}": manage, "POST /stacks/{stack}/alarms/{alarm}/delete": manage,
 	})
 }

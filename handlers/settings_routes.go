@@ -12,6 +12,7 @@ type settingsEngine interface {
 	tagEngine
 	platformEngine
 	scalingEngine
+	alarmEngine
 	// HasRecipes tells whether this version has built-in recipes for a type.
 	HasRecipes(t models.LayerType) bool
 }
@@ -35,6 +36,7 @@ func (h *Handlers) settingsRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /stacks/{stack}/layers/{layer}/volumes", h.withLayer(manage, h.updateLayerVolumes))
 	mux.HandleFunc("POST /stacks/{stack}/layers/{layer}/security", h.withLayer(manage, h.updateLayerSecurity))
 	mux.HandleFunc("POST /stacks/{stack}/layers/{layer}/logs", h.withLayer(manage, h.updateLayerLogs))
+	mux.HandleFunc("GET /stacks/{stack}/layers/{layer}/scaling/test", h.withLayer(show, h.testScaling))
 	mux.HandleFunc("POST /stacks/{stack}/layers/{layer}/scaling", h.withLayer(manage, h.updateScaling))
 	mux.HandleFunc("POST /stacks/{stack}/layers/{layer}/tags", h.withLayer(manage, h.updateLayerTags))
 }

@@ -16,7 +16,10 @@ func Decide(r Rules, minutes []Minute, alarms map[string]Alarm, fleet Fleet, las
 	look := look{rules: r, alarms: alarms, end: r.Newest(now)}
 	look.index(minutes)
 	d := look.decide(last)
+	d.Why = strings.TrimSuffix(d.Sentence, ".")
 	switch d.Wants {
+	case "":
+		d.Why = ""
 	case models.ScaleUp:
 		d.Start = toStart(fleet, r.Up.InstanceCount)
 		d.Sentence += started(len(d.Start), len(fleet.LoadBased))
@@ -162,7 +165,7 @@ func (l *look) down(deaf time.Time) (string, bool) {
 	if l.asksForMore(window) {
 		return "", false
 	}
-	return fmt.Sprintf("For %d min %s.", t.ThresholdsWaitTime, strings.Join(facts, ", and ")), true
+	return fmt.Sprintf("For %d min, %s.", t.ThresholdsWaitTime, strings.Join(facts, ", and ")), true
 }
 
 // asksForMore tells whether a threshold of up-scaling was exceeded, or not

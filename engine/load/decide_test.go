@@ -77,7 +77,7 @@ func TestThresholds(t *testing.T) {
 		"a break begins anew":           {defaults(), cpu(99, 99, 99, 79, 99), Event{}, "", ""},
 		"a minute without data breaks":  {defaults(), cpu(99, 99, math.NaN(), 99, 99), Event{}, "", ""},
 		"nothing measured":              {defaults(), nil, Event{}, "", "Nothing was measured"},
-		"down after its wait time":      {defaults(), cpu(repeat(3, 10)...), Event{}, models.ScaleDown, "For 10 min CPU was below 30 %, 3 % in the last minute. 1 instance to stop."},
+		"down after its wait time":      {defaults(), cpu(repeat(3, 10)...), Event{}, models.ScaleDown, "For 10 min, CPU was below 30 %, 3 % in the last minute. 1 instance to stop."},
 		"not before":                    {defaults(), cpu(repeat(3, 9)...), Event{}, "", ""},
 		"up by one of two": {
 			defaults(memory), withMemory(cpu(repeat(5, 10)...), 95), Event{}, models.ScaleUp, "Memory was above 90 %"},

@@ -71,8 +71,9 @@ type Decision struct {
 	// be done about it.
 	Wants       models.ScalingDirection
 	Start, Stop []models.InstanceID
-	// Sentence says what was decided with the figures, for people.
-	Sentence string
+	// Sentence says what was decided with the figures, for people; Why is the
+	// part of it that names the figures, and empty when nothing is wanted.
+	Sentence, Why string
 	// Blocked is set when the rules could not be looked at: an alarm without
 	// data, or nothing measured.
 	Blocked bool
