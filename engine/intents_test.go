@@ -103,6 +103,7 @@ func TestARepeatedHealIsHeld(t *testing.T) {
 		w.connect(i)
 		w.finish(i, models.CommandSetup, protocol.Successful)
 		w.becomes(i, models.InstanceOnline)
+		w.drain()
 	}
 	w.lost(i)
 	w.want(i, models.ByHealing, models.WantRestarted)
@@ -114,8 +115,8 @@ func TestARepeatedHealIsHeld(t *testing.T) {
 		said = append(said, string(p.Author)+": "+p.Reason)
 	}
 	want := []string{
-		"configure: The connection to " + i.Hostname + " was lost 3 times within 10m0s. Its peers are not told that it is back until it has stayed for as long.",
-		"healing: " + i.Hostname + " was restarted 3 times within 10m0s.",
+		"configure: The connection to " + i.Hostname + " was lost 3 times within 10 minutes. Its peers are not told that it is back until it has stayed for as long.",
+		"healing: " + i.Hostname + " was restarted 3 times within 10 minutes.",
 	}
 	if !slices.Equal(said, want) {
 		t.Errorf("got  %q\nwant %q", said, want)

@@ -32,7 +32,15 @@ func (t *tx) watchRepeats(ctx context.Context, i *models.Instance, n *models.Int
 		return err
 	}
 	deed := map[models.IntentWant]string{models.WantOnline: "started", models.WantStopped: "stopped", models.WantRestarted: "restarted"}[n.Want]
-	return t.hold(ctx, i, n.Author, fmt.Sprintf("%s was %s %d times within %s.", i.Hostname, deed, times, t.e.times.Repeat))
+	return t.hold(ctx, i, n.Author, fmt.Sprintf("%s was %s %d times within %s.", i.Hostname, deed, times, t.e.inARow()))
+}
+
+// inARow names the time in which repetitions count.
+func (e *Engine) inARow() string {
+	if n := int(e.times.Repeat.Minutes()); n > 0 {
+		return count(n, "minute")
+	}
+	return e.times.Repeat.String()
 }
 
 // repeatsSince is from when on repetitions count, and whether the author is
@@ -76,7 +84,7 @@ func (t *tx) watchFlapping(ctx context.Context, i *models.Instance) (held bool, 
 	if err != nil || times < mostRepeats {
 		return false, err
 	}
-	return false, t.hold(ctx, i, models.ByConfigure, fmt.Sprintf("The connection to %s was lost %d times within %s. Its peers are not told that it is back until it has stayed for as long.", i.Hostname, times, t.e.times.Repeat))
+	return false, t.hold(ctx, i, models.ByConfigure, fmt.Sprintf("The connection to %s was lost %d times within %s. Its peers are not told that it is back until it has stayed for as long.", i.Hostname, times, t.e.inARow()))
 }
 
 // movedTo is the entry of the timeline for a move.

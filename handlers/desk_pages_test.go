@@ -187,6 +187,12 @@ func TestScheduleByForm(t *testing.T) {
 	}
 	b.post(page, "EveryWas", "12", "do", "save").wantLocation(t, page)
 	b.post(page, "Monday", "24").want(t, 422, "24 is not an hour")
+	b.post(page, "ScheduleZone", "Europe/Nowhere", "Monday", "9").want(t, 422, `id="ScheduleZone-error"`, `value="Europe/Nowhere"`, "not a zone of the IANA database")
+	preview := b.post(page, "ScheduleZone", "Asia/Kolkata", "Monday", "9", "Monday", "10", "do", "preview")
+	preview.want(t, 200, "Not saved yet: on 2 of 168 hours a week.", "Next 14 days, once it is saved", "09:00 to 11:00", "whole hours, Asia/Kolkata")
+	b.post(page, "ScheduleZone", "Asia/Kolkata", "Tuesday", "22", "do", "save").wantLocation(t, page)
+	b.get(page).want(t, 200, `value="Asia/Kolkata"`, "The OpsWorks API knows no zones", "turns on Tue", "22:00 to 23:00")
+	b.get(views.InstanceHref(i.ID)).want(t, 200, "on 1 of 168 hours a week, Asia/Kolkata")
 	b.get(views.ScheduleHref(c.fleet.instances[0].ID)).wantLocation(t, views.InstanceHref(c.fleet.instances[0].ID))
 	if body := c.as("show").get(page).body; strings.Contains(mainOf(body), "Save schedule") || !strings.Contains(body, "disabled") {
 		t.Error("a viewer is offered to change the schedule")
@@ -220,6 +226,92 @@ func TestBrowserPaintsASchedule(t *testing.T) {
 	}
 	if want := (models.WeeklySchedule{0: 0xe00 | 1<<20, 1: 0x600 | 1<<20, 2: 1 << 20, 3: 1 << 20, 4: 1 << 20, 5: 1 << 20, 6: 1 << 20}); got.Schedule != want {
 		t.Errorf("got %x, want %x", got.Schedule, want)
+	}
+}
+
+// The grid, the zone and the saving by the keyboard alone, from the sign-in on.
+func TestBrowserSchedulesByKeyboard(t *testing.T) {
+	t.Parallel()
+	c := quietConsole(t)
+	i := c.timer()
+	b := openTab(t)
+	press := func(times int, keys string, modifiers ...chromedp.KeyOption) {
+		t.Helper()
+		for range times {
+			b.do(chromedp.KeyEvent(keys, modifiers...))
+		}
+	}
+	// tab goes on until the focus is where the selector says.
+	tab := func(selector string) {
+		t.Helper()
+		for range 80 {
+			if b.eval(`document.activeElement.matches('`+selector+`')`) == true {
+				return
+			}
+			press(1, kb.Tab)
+		}
+		t.Fatalf("Tab does not reach %s", selector)
+	}
+	b.do(chromedp.Navigate(c.url+"/sign-in"), chromedp.WaitVisible("#password"))
+	tab("#name")
+	b.do(chromedp.KeyEvent("root" + kb.Tab + goodPassword + kb.Enter))
+	b.do(chromedp.WaitVisible("#stacks-head"), chromedp.Navigate(c.url+views.ScheduleHref(i.ID)), chromedp.WaitVisible(`[name="Monday"][value="9"]`))
+	const shift = chromedp.ModifierShift
+	tab("input.hour")
+	press(1, kb.ArrowDown)
+	press(8, kb.ArrowRight)
+	press(1, " ")
+	press(9, kb.ArrowRight, chromedp.KeyModifiers(shift)) // Monday, 8 to 18
+	press(1, kb.Home)
+	press(1, kb.ArrowDown)
+	press(1, kb.End)
+	press(1, " ")                                        // Tuesday, 23
+	press(2, kb.ArrowDown, chromedp.KeyModifiers(shift)) // and two days below it
+	press(1, kb.ArrowLeft)
+	press(1, " ")
+	press(1, " ") // on and off again
+	tab("#ScheduleZone")
+	b.do(chromedp.KeyEvent("Europe/Berlin" + kb.Escape)) // Tab has selected what was there
+	tab(`button[value="save"].btn-p`)
+	b.do(chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(".flashes"))
+	got, err := c.store.Instances.Get(t.Context(), i.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (models.WeeklySchedule{0: 0x3ff00, 1: 1 << 23, 2: 1 << 23, 3: 1 << 23}); got.Schedule != want || got.ScheduleZone != "Europe/Berlin" {
+		t.Errorf("got %x in %q, want %x", got.Schedule, got.ScheduleZone, want)
+	}
+	if text := b.eval(`document.querySelector('.ahead').innerText`).(string); !strings.Contains(text, "08:00 to 18:00") || !strings.Contains(text, "from 23:00 on") && !strings.Contains(text, "23:00 to 00:00") {
+		t.Errorf("the days ahead are\n%s", text)
+	}
+}
+
+// The page of an instance says who wants what, why it waits and what is held;
+// only who manages the stack lets it go on.
+func TestWhoWantsWhat(t *testing.T) {
+	t.Parallel()
+	c := quietConsole(t)
+	ctx, i := t.Context(), c.timer()
+	now := c.h.Now()
+	for _, n := range []models.Intent{
+		{ID: "1", Author: models.ByUser, Actor: "ann", Want: models.WantStopped, State: models.IntentDone, Outcome: "It is stopped.", EndedAt: &now},
+		{ID: "2", Author: models.ByHealing, Want: models.WantRestarted, State: models.IntentOpen, Cause: models.Cause{Kind: models.CauseHealing, Text: "its agent is silent"}},
+	} {
+		n.StackID, n.InstanceID, n.CreatedAt = i.StackID, i.ID, now
+		c.fleet.must(c.store.Intents.Create(ctx, &n))
+	}
+	c.fleet.must(c.store.Intents.Pause(ctx, &models.IntentPause{InstanceID: i.ID, StackID: i.StackID, Author: models.ByHealing, At: now, Reason: "It was restarted 3 times within 10 minutes."}))
+	page := views.InstanceHref(i.ID)
+	b := c.as("manage")
+	b.get(page).want(t, 200, "<b>Auto healing</b> wants it restarted, because its agent is silent.", "Paused: It was restarted 3 times within 10 minutes.",
+		"ann wanted it stopped.", "It is stopped.", "Let auto healing go on with "+i.Hostname)
+	if body := c.as("show").get(page).body; !strings.Contains(body, "Auto healing is paused for") || strings.Contains(mainOf(body), page+"/resume") {
+		t.Error("a viewer is offered to let it go on, or is not told")
+	}
+	b.post(page+"/resume", "author", "healing").wantLocation(t, page)
+	b.get(page).want(t, 200, "Auto healing goes on with")
+	if held, err := c.store.Intents.PausesOf(ctx, i.ID); err != nil || len(held) > 0 {
+		t.Errorf("still held: %v %v", held, err)
 	}
 }
 

@@ -46,6 +46,16 @@ func wantTone(s models.IntentState) (ui.Tone, string) {
 	return ui.Off, "skip"
 }
 
+// ended says how an intent ended; what came about needs no word for it.
+func ended(n models.Intent) string {
+	switch n.State {
+	case models.IntentDone, models.IntentOpen:
+		return n.Outcome
+	}
+	state := string(n.State)
+	return strings.ToUpper(state[:1]) + state[1:] + ". " + n.Outcome
+}
+
 // heldLabel names the button that ends a pause.
 func heldLabel(p models.IntentPause, hostname string) string {
 	if p.Author == models.ByConfigure {
