@@ -127,7 +127,7 @@ func (h *Handlers) appForm(w http.ResponseWriter, r *http.Request, stack *models
 }
 
 // dataSources reads what the app's database can be: databases that are
-// registered, and instances of the database layer.
+// registered, the database layer, and its instances.
 func (h *Handlers) dataSources(ctx context.Context, stack models.StackID, p *views.AppForm) error {
 	databases, err := h.Store.RdsDbInstances.InStack(ctx, stack)
 	if err != nil {
@@ -144,6 +144,7 @@ func (h *Handlers) dataSources(ctx context.Context, stack models.StackID, p *vie
 		if l.Type != models.LayerDBMaster {
 			continue
 		}
+		p.Mysql = append(p.Mysql, views.ArnChoice{Arn: l.Arn, Name: "Layer " + l.Name + ", whichever instance serves"})
 		list, _, err := h.Store.Instances.Page(ctx, stack, store.InstanceFilter{LayerID: l.ID}, offeredHosts, 0)
 		if err != nil {
 			return err

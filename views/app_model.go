@@ -199,7 +199,7 @@ func dataSourceOptions(chosen string) []ui.Option {
 	return []ui.Option{
 		{Value: "", Label: "None", Selected: chosen == "" || chosen == "None"},
 		{Value: "AutoSelectOpsworksMysqlInstance", Label: "The database layer of this stack", Selected: chosen == "AutoSelectOpsworksMysqlInstance"},
-		{Value: "OpsworksMysqlInstance", Label: "One instance of the database layer", Selected: chosen == "OpsworksMysqlInstance"},
+		{Value: "OpsworksMysqlInstance", Label: "The database layer, or one instance of it, by name", Selected: chosen == "OpsworksMysqlInstance"},
 		{Value: "RdsDbInstance", Label: "RDS instance", Selected: chosen == "RdsDbInstance"},
 	}
 }

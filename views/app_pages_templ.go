@@ -1490,7 +1490,7 @@ func appDataSource(p AppForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ui.Select(ui.FieldProps{Name: "MysqlArn", Label: "Instance", Hint: "For one instance of the database layer."}, arnOptions(p.Mysql, p.Form.Value("MysqlArn"))).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Select(ui.FieldProps{Name: "MysqlArn", Label: "Layer or instance", Hint: "Whoever of the layer serves, or one of its instances."}, arnOptions(p.Mysql, p.Form.Value("MysqlArn"))).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
