@@ -111,6 +111,9 @@ func (e *Engine) UpdateInstance(ctx context.Context, id models.InstanceID, chang
 		if err := t.Instances.Save(ctx, &i); err != nil {
 			return err
 		}
+		if err := t.followAnew(ctx, before, &i); err != nil {
+			return err
+		}
 		t.tellInstance(i.StackID, i.ID)
 		updated = &i
 		return t.audit(ctx, "UpdateInstance", onInstance(&i), before, &i, models.Cause{})

@@ -125,6 +125,16 @@ func (e *Engine) followSchedule(ctx context.Context, id models.InstanceID) error
 	return nil
 }
 
+// followAnew lets the schedule of an instance that has become time-based again
+// act on the present slot, though it may have done so before.
+func (t *tx) followAnew(ctx context.Context, before, i *models.Instance) error {
+	if i.AutoScalingType != models.ScalingTimer || before.AutoScalingType == models.ScalingTimer || neverScheduled(before) {
+		return nil
+	}
+	t.AfterCommit(func() { service.Nudge(t.e.schedules.nudge) })
+	return t.Instances.SetSchedule(ctx, i.ID, before.Schedule, before.ScheduleZone)
+}
+
 // autoScaling is who starts and stops by schedule and by load (OpsWorks:
 // initiated_by).
 const autoScaling = "auto-scaling"

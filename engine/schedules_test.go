@@ -167,5 +167,15 @@ func TestASchedulesChangeActsAtOnce(t *testing.T) {
 		}
 		e.schedules = newSchedules()
 		follow(models.InstanceTerminating, 1)
+		// Who becomes time-based again follows the present slot again.
+		if _, err := e.store.SQL().ExecContext(ctx, "UPDATE instances SET status = 'stopped'"); err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{models.ScalingNone, models.ScalingTimer} {
+			if _, err := e.UpdateInstance(ctx, i.ID, func(i *models.Instance) error { i.AutoScalingType = kind; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			follow(models.InstanceStopped, map[string]int{models.ScalingNone: 1, models.ScalingTimer: 2}[kind])
+		}
 	})
 }

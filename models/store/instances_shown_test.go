@@ -15,7 +15,7 @@ import (
 
 // notShown are members that clients of the API do not see.
 var notShown = []string{
-	"StatusSince", "StatusCause", "StatusReason", "StatusDeadline", "ForceStop", "WasOnline", "SetupAt", "Schedule", "AgentKey",
+	"StatusSince", "StatusCause", "StatusReason", "StatusDeadline", "ForceStop", "WasOnline", "SetupAt", "Schedule", "ScheduleZone", "ScheduleRevision", "AgentKey",
 	"AgentSeenAt", "BootID", "UpdatedAt", "RSAPublicKey", "RSAPublicKeyFingerprint",
 }
 
