@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"math"
 
 	"opsyard/models"
@@ -114,6 +115,18 @@ func overviewCharts(id, of string, g grid) []views.Chart {
 		one("load", "Load", "", 0, g.of(models.MetricLoad1)),
 		one("procs", "Processes", "", 0, g.of(models.MetricProcs)),
 	}
+}
+
+// layersBusy has the CPU of a stack's layers in the last hour, for lists.
+func (h *Handlers) layersBusy(ctx context.Context, stack models.StackID) (func(models.Layer) views.Chart, error) {
+	got, err := h.Engine.MetricSeries(ctx, models.MetricQuery{Stack: stack, Metrics: []models.Metric{models.MetricCPUIdle}, Range: models.Range1Hour})
+	if err != nil {
+		return nil, err
+	}
+	lines, span := gridLines(got), spanOf(got)
+	return func(l models.Layer) views.Chart {
+		return overviewCharts(string(l.ID), l.Name, gridOf(lines[string(l.ID)], span))[0]
+	}, nil
 }
 
 // instanceChartsOf are the charts of all that an agent measures.

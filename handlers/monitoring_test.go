@@ -190,6 +190,7 @@ func TestMonitoringPages(t *testing.T) {
 	}
 	ana.get(views.MonitoringHref(f.host("php-3").ID)).want(t, http.StatusOK, "waiting for disk", "GiB", "15 min", "php-3 is stopping", `"unit":"GiB","max":4`)
 	ana.get(views.MonitoringHref(f.host("worker-7").ID)).want(t, http.StatusOK, "Nothing was measured in this time", "Its agent has not been heard since 07:54.", "range=24h")
+	ana.get(f.at("/layers")).want(t, http.StatusOK, `class="spark"`, `aria-label="CPU of PHP app: last `)
 	ana.get(views.InstanceHref(f.host("php-3").ID)).want(t, http.StatusOK, `href="`+views.MonitoringHref(f.host("php-3").ID)+`"`)
 }
 

@@ -20,6 +20,8 @@ type Chart struct {
 	// Least at the lowest, so that charts in a column can be compared.
 	Max, Least float64
 	Large      bool // with a legend of its lines
+	// Span is the time shown, written below the server's drawing if it is given.
+	Span ChartSpan
 }
 
 // ChartLine is one series of a chart; NaN is not known.
@@ -39,6 +41,14 @@ type ChartSpan struct {
 
 // Len is the number of values.
 func (s ChartSpan) Len() int { return int((s.To.Sub(s.From) + s.Step - 1) / s.Step) }
+
+// moment writes one end of the time: the day too when it is longer than one.
+func (s ChartSpan) moment(t time.Time) string {
+	if s.To.Sub(s.From) > 25*time.Hour {
+		return t.UTC().Format("2 Jan")
+	}
+	return t.UTC().Format("15:04")
+}
 
 // Last is the newest known value.
 func (l ChartLine) Last() float64 {
@@ -129,8 +139,13 @@ const (
 // plotLine is one line of the server's drawing.
 type plotLine struct{ Line, Area string }
 
-// plot draws the lines into a box of plotHeight.
-func (c Chart) plot() (width int, lines []plotLine) {
+func (c Chart) over(s ChartSpan) Chart {
+	c.Span = s
+	return c
+}
+
+// top is where the value axis ends.
+func (c Chart) top() float64 {
 	top := c.Max
 	if top == 0 {
 		top = max(c.High(), c.Least) * 1.08
@@ -138,6 +153,12 @@ func (c Chart) plot() (width int, lines []plotLine) {
 	if top == 0 {
 		top = 1
 	}
+	return top
+}
+
+// plot draws the lines into a box of plotHeight.
+func (c Chart) plot() (width int, lines []plotLine) {
+	top := c.top()
 	for n, values := range c.drawn() {
 		every := (len(values) + plotPoints - 1) / plotPoints
 		width = max(width, (len(values)-1)/max(every, 1))

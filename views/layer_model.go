@@ -19,6 +19,7 @@ type LayerRow struct {
 	Layer   models.Layer
 	Counts  StatusCounts
 	Recipes map[models.Event]int // custom ones
+	CPU     Chart                // of the last hour
 }
 
 // LayerShow is the page of one layer.

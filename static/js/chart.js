@@ -110,7 +110,7 @@ class Chart {
         y: { range: (_, __, high) => [0, this.top(high)] },
       },
       axes: [
-        { ...look, size: 20, gap: 4, space: 56, grid: { show: false }, values: (_, splits, __, ___, step) => splits.map((t, n) => tick(t, splits[n - 1], step)) },
+        { ...look, size: 20, gap: 4, space: 56, grid: { show: false }, values: (u, splits, _, __, step) => splits.map((t, n) => this.fits(u, t) ? tick(t, splits[n - 1], step) : '') },
         { ...look, size: 36, gap: 5, space: Math.min(44, o.height / 3), grid: { stroke: () => this.ink('--line-soft'), width: 1 }, values: (_, splits) => splits.map(short) },
       ],
       series: [{}, ...o.series.map((s, n) => this.series(s, n))],
@@ -120,6 +120,12 @@ class Chart {
         setCursor: [() => this.read()],
       },
     };
+  }
+
+  // fits says that a word below this time is not cut off at the right.
+  fits(u, t) {
+    const width = u.bbox.width / devicePixelRatio;
+    return (this.to - t) / (this.to - this.from) * width > 12;
   }
 
   series({ kind, shade = 1, dash }, n) {
@@ -170,7 +176,7 @@ class Chart {
   // point names the things that happened close to the cursor.
   point() {
     const { left, top } = this.plot.cursor;
-    const near = left >= 0 && top >= 0 ? this.options.marks.filter(m => Math.abs(this.plot.valToPos(m.at, 'x') - left) < 6) : [];
+    const near = left >= 0 && top >= 0 && this.plot.over.matches(':hover') ? this.options.marks.filter(m => Math.abs(this.plot.valToPos(m.at, 'x') - left) < 7) : [];
     this.tip.hidden = !near.length;
     if (!near.length) return;
     this.tip.replaceChildren(...near.slice(0, 4).map(m => {
