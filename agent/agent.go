@@ -111,6 +111,7 @@ type Agent struct {
 	ship    chan struct{} // one slot: something to cut, send or forget
 	probes  *probes
 	measure chan struct{} // one slot: what to measure has changed
+	spoke   chan struct{} // one slot: something was sent that stands for a heartbeat
 	reader  *metrics.Reader
 	pacer   *metrics.Pacer
 
@@ -142,6 +143,7 @@ func New(cfg Config) (*Agent, error) {
 		ship:    make(chan struct{}, 1),
 		probes:  newProbes(),
 		measure: make(chan struct{}, 1),
+		spoke:   make(chan struct{}, 1),
 		reader:  reader,
 		pacer:   metrics.NewPacer(reader.Window),
 		changed: make(chan struct{}),
@@ -269,15 +271,20 @@ func (a *Agent) currentLink() (*session.Link, <-chan struct{}) {
 func (a *Agent) runHeartbeat(ctx context.Context) error {
 	ticker := time.NewTicker(protocol.HeartbeatEvery)
 	defer ticker.Stop()
+	_, changed := a.currentLink()
+	a.send(a.heartbeat())
 	for {
-		_, changed := a.currentLink()
-		a.send(a.heartbeat())
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-a.spoke: // metrics have said as much
+			ticker.Reset(protocol.HeartbeatEvery)
+			continue
 		case <-changed:
 		case <-ticker.C:
 		}
+		_, changed = a.currentLink()
+		a.send(a.heartbeat())
 	}
 }
 

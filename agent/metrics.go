@@ -44,6 +44,7 @@ func (a *Agent) sendMetrics(now time.Time) (next time.Time) {
 		if l.Send(m) != nil {
 			break // the next session begins soon
 		}
+		nudge(a.spoke)
 	}
 	return next
 }

@@ -170,7 +170,9 @@ type Welcome struct {
 	MetricsSeconds int `json:"metrics_seconds,omitempty"`
 }
 
-// Heartbeat says that the agent lives; sent every HeartbeatEvery.
+// Heartbeat says that the agent lives; sent HeartbeatEvery after the last one,
+// or after the last Metrics, which say so too. The server answers both with a
+// pong of the websocket.
 type Heartbeat struct {
 	At      time.Time `json:"at"`
 	Running string    `json:"running,omitempty"` // command id

@@ -20,12 +20,13 @@ import (
 )
 
 // A dead line is noticed when nothing has come for readTimeout: the server
-// pings every 15 seconds. The agent pings only when that is late, for the pings
-// of thousands are most of what an idle server does. A write may take longer,
-// since a server whose store is slow does not read.
+// answers heartbeats, and pings when there are none to answer. The agent pings
+// only when all that is late, for the pings of thousands are most of what an
+// idle server does. A write may take longer, since a server whose store is slow
+// does not read.
 const (
-	pingAfter      = 17 * time.Second
-	readTimeout    = 22 * time.Second
+	pingAfter      = protocol.HeartbeatEvery + 6*time.Second
+	readTimeout    = protocol.HeartbeatEvery + 15*time.Second
 	writeTimeout   = time.Minute
 	controlTimeout = time.Second
 	dialTimeout    = 20 * time.Second

@@ -19,13 +19,14 @@ func (a *Agent) work(ctx context.Context) {
 	for {
 		now := time.Now()
 		l, messages, next := a.step(now)
-		if !now.Before(beat) {
-			messages = append(messages, a.heartbeat(now))
-			beat = now.Add(protocol.HeartbeatEvery)
-		}
 		measured, then := a.pace.Step(now, l != nil)
 		for _, m := range measured {
 			messages = append(messages, m)
+			beat = now.Add(protocol.HeartbeatEvery) // it says as much
+		}
+		if !now.Before(beat) {
+			messages = append(messages, a.heartbeat(now))
+			beat = now.Add(protocol.HeartbeatEvery)
 		}
 		if l != nil {
 			for _, m := range messages {

@@ -241,6 +241,8 @@ func ends(t *testing.T, socket *websocket.Conn) string {
 func TestSession(t *testing.T) {
 	b := setup(t)
 	socket, welcome := b.open()
+	pongs := 0
+	socket.SetPongHandler(func(string) error { pongs++; return nil })
 	if len(welcome.LogStored) != 1 || welcome.LogStored[0] != (protocol.LogStored{CommandID: "mine", Seq: 7}) || welcome.MetricsSeconds != 7 {
 		t.Errorf("the welcome is %+v", welcome)
 	}
@@ -255,8 +257,8 @@ func TestSession(t *testing.T) {
 	receive[protocol.DoneStored](t, socket)
 	b.engine.mu.Lock()
 	defer b.engine.mu.Unlock()
-	if b.engine.beats != 1 || len(b.engine.metrics) != 1 || len(b.engine.accepted) != 1 || len(b.engine.done) != 1 {
-		t.Errorf("the engine heard %d beats, %v accepted, %v done", b.engine.beats, b.engine.accepted, b.engine.done)
+	if b.engine.beats != 2 || pongs != 2 || len(b.engine.metrics) != 1 || len(b.engine.accepted) != 1 || len(b.engine.done) != 1 {
+		t.Errorf("the engine heard %d beats and answered %d, %v accepted, %v done", b.engine.beats, pongs, b.engine.accepted, b.engine.done)
 	}
 }
 

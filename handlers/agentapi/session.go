@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -21,11 +22,14 @@ import (
 const (
 	handshakeLimit = 15 * time.Second
 	writeLimit     = 10 * time.Second
-	pingEvery      = 15 * time.Second
-	silenceLimit   = 60 * time.Second // a line that says nothing, not even pong, is dead
-	queueLength    = 64
-	maxHello       = 256 << 10
-	closeRefused   = 4400 // the close text is "code: sentence"
+	// pingAfter is how long the agent may hear nothing: a little longer than
+	// between two heartbeats, which are answered.
+	pingAfter    = protocol.HeartbeatEvery + 3*time.Second
+	pongLimit    = time.Second
+	silenceLimit = 60 * time.Second // a line that says nothing, not even pong, is dead
+	queueLength  = 64
+	maxHello     = 256 << 10
+	closeRefused = 4400 // the close text is "code: sentence"
 )
 
 // lean: thousands of sessions are idle most of the time, so that buffers are
@@ -47,6 +51,7 @@ type session struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	owned  map[string]bool // commands whose owner has been checked
+	wrote  atomic.Int64    // Unix nanoseconds of the last write
 }
 
 func (a *API) session(w http.ResponseWriter, r *http.Request) {
@@ -202,9 +207,12 @@ func (s *session) handle(message any) error {
 	switch m := message.(type) {
 	case protocol.Heartbeat:
 		s.api.engine.Heartbeat(s.id)
+		s.pong()
 		return nil
 	case protocol.Metrics:
 		s.api.engine.RecordMetrics(s.id, m)
+		s.api.engine.Heartbeat(s.id) // it stands for one
+		s.pong()
 		return nil
 	case protocol.ProbeResult:
 		s.api.engine.ProbeAnswered(s.id, m.Plausible())
@@ -281,8 +289,8 @@ func (s *session) Close(code, reason string) { s.cancel(&refusal{code, reason}) 
 
 // pump writes what is queued, and pings, until the session ends.
 func (s *session) pump() {
-	ticker := time.NewTicker(pingEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(pingAfter)
+	defer timer.Stop()
 	defer s.socket.Close() // wakes the reader
 	for {
 		select {
@@ -294,13 +302,29 @@ func (s *session) pump() {
 				s.cancel(err)
 				return
 			}
-		case <-ticker.C:
-			if err := s.socket.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeLimit)); err != nil {
-				s.cancel(err)
-				return
+		case <-timer.C:
+			wait := pingAfter - time.Since(time.Unix(0, s.wrote.Load()))
+			if wait <= 0 {
+				if err := s.control(websocket.PingMessage, writeLimit); err != nil {
+					s.cancel(err)
+					return
+				}
+				wait = pingAfter
 			}
+			timer.Reset(wait)
 		}
 	}
+}
+
+// pong answers a heartbeat: the agent hears that the line and the server are
+// there, and the server needs no ping and no answer to it. Where it cannot be
+// written, the line is broken or busy, and either is noticed elsewhere.
+func (s *session) pong() { _ = s.control(websocket.PongMessage, pongLimit) }
+
+func (s *session) control(kind int, limit time.Duration) error {
+	now := time.Now()
+	s.wrote.Store(now.UnixNano())
+	return s.socket.WriteControl(kind, nil, now.Add(limit))
 }
 
 func (s *session) write(message any) error {
@@ -308,7 +332,9 @@ func (s *session) write(message any) error {
 	if err != nil {
 		return err
 	}
-	if err := s.socket.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
+	now := time.Now()
+	s.wrote.Store(now.UnixNano())
+	if err := s.socket.SetWriteDeadline(now.Add(writeLimit)); err != nil {
 		return err
 	}
 	return s.socket.WriteMessage(websocket.BinaryMessage, wire)
