@@ -22,8 +22,12 @@ type acknowledger struct {
 	seen map[models.InstanceID]time.Time
 }
 
-// gather is how long acknowledgements are collected; heartbeats ride along.
-const gather = 50 * time.Millisecond
+// gather is how long acknowledgements are collected, and beats how long
+// heartbeats are when there are none to ride along with.
+const (
+	gather = 50 * time.Millisecond
+	beats  = 3 * time.Second
+)
 
 func newAcknowledger(e *Engine) *acknowledger {
 	return &acknowledger{
@@ -33,7 +37,7 @@ func newAcknowledger(e *Engine) *acknowledger {
 }
 
 func (a *acknowledger) start(ctx context.Context) error {
-	return a.Every(ctx, "write heartbeats and acknowledgements", time.Second, a.nudge, func(ctx context.Context) error {
+	return a.Every(ctx, "write heartbeats and acknowledgements", beats, a.nudge, func(ctx context.Context) error {
 		wait(ctx, gather)
 		return a.flush(context.WithoutCancel(ctx))
 	})

@@ -64,7 +64,7 @@ type Command struct {
 	Number       int64         `gorm:"not null;uniqueIndex;index:command_instance_status,priority:3"`
 	DeploymentID DeploymentID  `gorm:"size:36;not null;index:command_deployment_status"`
 	StackID      StackID       `gorm:"size:36;not null"`
-	InstanceID   InstanceID    `gorm:"size:36;not null;index:command_instance_status,priority:1;uniqueIndex:command_active,where:status = 'sent' OR status = 'running'"`
+	InstanceID   InstanceID    `gorm:"size:36;not null;index:command_instance_status,priority:1;uniqueIndex:command_active,where:status = 'sent' OR status = 'running';index:command_pending,where:status = 'pending'"`
 	Hostname     string        `gorm:"size:63"` // of the instance, which may be deleted since
 	Type         CommandName   `gorm:"size:32;not null"`
 	Status       CommandStatus `gorm:"size:16;not null;index:command_deployment_status;index:command_instance_status,priority:2"`

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -45,8 +43,9 @@ type Commands interface {
 	Lease(ctx context.Context, instances []models.InstanceID, now, until time.Time) ([]models.Command, error)
 	// ReleaseLeases moves sent commands whose lease is over back to pending.
 	ReleaseLeases(ctx context.Context, now time.Time) (int, error)
-	// WithWork keeps those of the given instances that have a pending command.
-	WithWork(ctx context.Context, ids []models.InstanceID) ([]models.InstanceID, error)
+	// WithWork reads the instances that have a pending command. They are few,
+	// and thousands may be connected.
+	WithWork(ctx context.Context) ([]models.InstanceID, error)
 }
 
 // Offer is a command in the form in which its agent gets it: a protocol.Run or
@@ -182,10 +181,7 @@ func (d *Dispatcher) sweep(ctx context.Context) error {
 	if _, err := d.commands.ReleaseLeases(ctx, d.Clock()); err != nil {
 		return fmt.Errorf("release command leases: %w", err)
 	}
-	d.mu.Lock()
-	here := slices.Collect(maps.Keys(d.links))
-	d.mu.Unlock()
-	waiting, err := d.commands.WithWork(ctx, here)
+	waiting, err := d.commands.WithWork(ctx)
 	if err != nil {
 		return fmt.Errorf("look for commands that wait: %w", err)
 	}

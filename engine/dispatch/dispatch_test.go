@@ -59,14 +59,12 @@ func (c *commands) ReleaseLeases(context.Context, time.Time) (int, error) {
 	return n, nil
 }
 
-func (c *commands) WithWork(_ context.Context, of []models.InstanceID) ([]models.InstanceID, error) {
+func (c *commands) WithWork(context.Context) ([]models.InstanceID, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var ids []models.InstanceID
 	for _, p := range c.pending {
-		if slices.Contains(of, p.InstanceID) {
-			ids = append(ids, p.InstanceID)
-		}
+		ids = append(ids, p.InstanceID)
 	}
 	return ids, nil
 }

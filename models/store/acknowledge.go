@@ -64,17 +64,9 @@ func (s Commands) Owns(ctx context.Context, instance models.InstanceID, id model
 	return n > 0, wrap(err, "read the owner of command %s", id)
 }
 
-// WithWork keeps those of the given instances that have a pending command
-// that is not held.
-func (s Commands) WithWork(ctx context.Context, ids []models.InstanceID) ([]models.InstanceID, error) {
+// WithWork reads the instances that have a pending command that is not held.
+func (s Commands) WithWork(ctx context.Context) ([]models.InstanceID, error) {
 	var all []models.InstanceID
-	for part := range chunks(ids, batch) {
-		var some []models.InstanceID
-		err := s.r(ctx).Model(&models.Command{}).Where("instance_id IN ? AND status = 'pending' AND NOT held", part).Distinct().Pluck("instance_id", &some).Error
-		if err != nil {
-			return nil, wrap(err, "look for pending commands")
-		}
-		all = append(all, some...)
-	}
-	return all, nil
+	err := s.r(ctx).Model(&models.Command{}).Where("status = 'pending' AND NOT held").Distinct().Pluck("instance_id", &all).Error
+	return all, wrap(err, "look for pending commands")
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -332,28 +333,47 @@ func (s Instances) SetAgent(ctx context.Context, id models.InstanceID, f AgentFa
 
 // Seen notes when agents were last heard; an older time never replaces a newer.
 func (s Instances) Seen(ctx context.Context, seen map[models.InstanceID]time.Time) error {
-	ids := make([]models.InstanceID, 0, len(seen))
-	for id := range seen {
-		ids = append(ids, id)
+	ids := slices.Sorted(maps.Keys(seen)) // replicas lock rows in the same order
+	return s.inTx(ctx, func(h *handle) error {
+		left := ids
+		for _, size := range seenAtOnce {
+			for ; len(left) >= size; left = left[size:] {
+				args := make([]any, 0, 2*size)
+				for _, id := range left[:size] {
+					args = append(args, string(id), stamp(seen[id]))
+				}
+				if _, err := pool(h.write).ExecContext(ctx, h.seenText(size), args...); err != nil {
+					return wrap(err, "note when agents were heard")
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// seenAtOnce are how many agents one statement is about: few different
+// statements, so that the connections keep them parsed.
+var seenAtOnce = []int{100, 10, 1}
+
+func (h *handle) seenText(size int) string {
+	var b strings.Builder
+	b.WriteString("WITH heard (id, at) AS (VALUES ")
+	for n := range size {
+		switch {
+		case h.dialect != Postgres:
+			b.WriteString("(?, ?)")
+		case n == 0:
+			b.WriteString("(CAST($1 AS text), CAST($2 AS timestamptz))") // the first row types the others
+		default:
+			fmt.Fprintf(&b, "($%d, $%d)", 2*n+1, 2*n+2)
+		}
+		if n < size-1 {
+			b.WriteString(", ")
+		}
 	}
-	slices.Sort(ids) // replicas lock rows in the same order
-	for part := range chunks(ids, batch) {
-		first, rest := "(?, ?)", ", (?, ?)"
-		if s.dialect == Postgres {
-			first = "(CAST(? AS text), CAST(? AS timestamptz))" // the first row types the others
-		}
-		args := make([]any, 0, 2*len(part))
-		for _, id := range part {
-			args = append(args, string(id), stamp(seen[id]))
-		}
-		err := s.w(ctx).Exec("WITH heard (id, at) AS (VALUES "+first+strings.Repeat(rest, len(part)-1)+`)
-			UPDATE instances SET agent_seen_at = heard.at FROM heard
-			WHERE instances.id = heard.id AND (agent_seen_at IS NULL OR agent_seen_at < heard.at)`, args...).Error
-		if err != nil {
-			return wrap(err, "note when agents were heard")
-		}
-	}
-	return nil
+	b.WriteString(`) UPDATE instances SET agent_seen_at = heard.at FROM heard
+		WHERE instances.id = heard.id AND (agent_seen_at IS NULL OR agent_seen_at < heard.at)`)
+	return b.String()
 }
 
 // Silent reads the instances in the given states whose agents were last heard

@@ -114,6 +114,7 @@ func (s Metrics) put(ctx context.Context, table string, rows []figures) error {
 		return nil
 	}
 	return s.inTx(ctx, func(h *handle) error {
+		last := last // it may be tried again
 		args := make([]any, 0, putAtOnce[0]*metricWidth)
 		for _, size := range putAtOnce {
 			query := h.insertText(table+" (at, of_id, "+metricColumns+")", metricWidth, size) + onSameMetric

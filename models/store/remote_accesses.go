@@ -48,7 +48,7 @@ func (s RemoteAccesses) OfInstance(ctx context.Context, id models.InstanceID) ([
 // away yet, of instances that are online to hear of it.
 func (s RemoteAccesses) Due(ctx context.Context, now time.Time) ([]models.RemoteAccess, error) {
 	return find[models.RemoteAccess](s.r(ctx).Where(
-		"expires_at <= ? AND revoke_id = '' AND instance_id IN (SELECT id FROM instances WHERE status = ?)",
+		"expires_at <= ? AND revoke_id = '' AND EXISTS (SELECT 1 FROM instances i WHERE i.id = instance_id AND i.status = ?)",
 		stamp(now), models.InstanceOnline).Order("expires_at"), "list expired accesses")
 }
 

@@ -28,6 +28,7 @@ var steps = []*gormigrate.Migration{
 	{ID: "0013", Migrate: notifications},
 	{ID: "0014", Migrate: scheduleFirings},
 	{ID: "0015", Migrate: rolloutDecisions},
+	{ID: "0016", Migrate: pendingCommands},
 }
 
 // IDs names the steps, oldest first.
