@@ -37,6 +37,7 @@ type farCall struct {
 // evenly spread over Every.
 type order struct {
 	Say    string // heartbeat or metrics
+	Minute int    // of the first metrics: so many minutes ago, the next round's lie before
 	Rounds int
 	Every  time.Duration
 }
@@ -160,13 +161,18 @@ func obey(t *testing.T, lines []speaker, o order) {
 	for round := range o.Rounds {
 		for n, send := range lines {
 			time.Sleep(time.Until(begin.Add(time.Duration(round)*o.Every + time.Duration(n)*o.Every/time.Duration(len(lines)))))
-			check(t, send(o.message()))
+			check(t, send(o.message(round)))
 		}
 	}
 	time.Sleep(time.Until(begin.Add(time.Duration(o.Rounds) * o.Every)))
 }
 
-func (o order) message() any {
+func (o order) message(round int) any {
+	if o.Say == "metrics" {
+		return protocol.Metrics{
+			At: time.Now().Truncate(time.Minute).Add(-time.Duration(o.Minute+round) * time.Minute), Seconds: 60, Values: simulated.Busy(12.5),
+		}
+	}
 	return protocol.Heartbeat{At: time.Now(), Load: [3]float64{0.1, 0.1, 0.1}}
 }
 
