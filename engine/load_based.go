@@ -103,6 +103,10 @@ func (e *Engine) lookAtLoad(ctx context.Context, c models.LoadBasedAutoScaling, 
 	if err != nil {
 		return nil, err
 	}
+	pauses, err := e.store.Intents.Pauses(ctx)
+	if err != nil {
+		return nil, err
+	}
 	last, err := e.store.ScalingEvents.Newest(ctx, c.LayerID, 1)
 	if err != nil {
 		return nil, err
@@ -125,7 +129,7 @@ func (e *Engine) lookAtLoad(ctx context.Context, c models.LoadBasedAutoScaling, 
 			l.running++
 		}
 	}
-	l.decision = load.Decide(rules, minutes, alarms, fleetOf(l.members, open), event, now)
+	l.decision = load.Decide(rules, minutes, alarms, fleetOf(l.members, open, pauses), event, now)
 	return l, nil
 }
 
@@ -163,9 +167,14 @@ func (e *Engine) alarmStates(ctx context.Context, c *models.LoadBasedAutoScaling
 }
 
 // fleetOf is what a decision needs to know of a layer's instances. One of which
-// somebody else wants something is left alone.
-func fleetOf(members []models.Instance, open []models.Intent) load.Fleet {
+// somebody else wants something, or whose scaling is paused, is left alone.
+func fleetOf(members []models.Instance, open []models.Intent, pauses []models.IntentPause) load.Fleet {
 	held := map[models.InstanceID]bool{}
+	for _, p := range pauses {
+		if p.Author == models.ByLoad {
+			held[p.InstanceID] = true
+		}
+	}
 	for _, n := range open {
 		if n.Author != models.ByLoad {
 			held[n.InstanceID] = true
@@ -205,10 +214,17 @@ func (e *Engine) scale(ctx context.Context, l *scaledLayer) error {
 			if err != nil {
 				return err
 			}
+			was := i.Status
 			if err := t.intend(ctx, i, models.ByLoad, want, cause); err != nil {
 				return err
 			}
+			if i.Status == was {
+				continue // refused: its intent says why
+			}
 			event.Instances, event.Hostnames = append(event.Instances, id), append(event.Hostnames, i.Hostname)
+		}
+		if len(event.Instances) == 0 {
+			return nil
 		}
 		if err := t.ScalingEvents.Append(ctx, &event); err != nil {
 			return err
