@@ -26,10 +26,13 @@ func (r *Reader) Load(now time.Time) {
 	busy := float64(r.busyTasks())
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	since := now.Sub(r.sampled).Seconds()
+	since := 0.0 // at first: it begins at zero, like that of a machine that boots
+	if !r.sampled.IsZero() {
+		since = now.Sub(r.sampled).Seconds()
+	}
 	r.sampled = now
 	for n, minutes := range [3]float64{1, 5, 15} {
-		weight := math.Exp(-min(max(since, 0), 3600) / (60 * minutes))
+		weight := math.Exp(-max(since, 0) / (60 * minutes))
 		r.load[n] = r.load[n]*weight + busy*(1-weight)
 	}
 }

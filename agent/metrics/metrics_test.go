@@ -107,13 +107,24 @@ func TestContainer(t *testing.T) {
 			t.Errorf("an hour of two busy tasks is the load %v", load)
 		}
 
-		tree(t, group, map[string]string{"cpu.max": "max 100000\n", "memory.max": "max\n"})
+		tree(t, group, map[string]string{"cpu.max": "max 100000\n", "memory.max": "max\n",
+			"cpu.pressure": "some avg10=0.00 avg60=0.00 avg300=0.00 total=7000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=5\n"})
 		r = New(Source{Proc: proc, Cgroup: group, Contained: &yes, CPUs: 0.25})
 		take = r.Window()
 		time.Sleep(10 * time.Second)
 		usage(5e6, 15e5, 5e5)
-		if f := take(); f[cpuUser] != 80 || f[cpuIdle] != 20 || f[memoryTotal] != 8e6 {
+		if f := take(); f[cpuUser] != 80 || f[cpuIdle] != 20 || f[cpuSteal] != 0 || f[memoryTotal] != 8e6 {
 			t.Errorf("with a limit from outside: %v", f)
+		}
+		for waited, want := range map[int][2]float32{7_250_000: {10, 90}, 9_000_000: {80, 20}} { // of 2.5 s
+			usage(5e6, 15e5, 5e5)
+			tree(t, group, map[string]string{"cpu.pressure": "some avg10=0.00 avg60=0.00 avg300=0.00 total=7000000\n"})
+			take()
+			time.Sleep(10 * time.Second)
+			tree(t, group, map[string]string{"cpu.pressure": fmt.Sprintf("some avg10=9.99 avg60=0.00 avg300=0.00 total=%d\n", waited)})
+			if f := take(); f[cpuSteal] != want[0] || f[cpuIdle] != want[1] {
+				t.Errorf("denied %d µs: %v", waited, f)
+			}
 		}
 	})
 }

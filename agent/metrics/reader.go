@@ -113,6 +113,7 @@ func (r *Reader) Window() func() protocol.Figures {
 // they could have done.
 type cpuTime struct {
 	user, nice, system, idle, waitIO, steal, all float64
+	grouped                                      bool // of a control group
 }
 
 func (r *Reader) cpuTime() cpuTime {
@@ -142,21 +143,38 @@ func (r *Reader) hostTime() (t cpuTime) {
 var unknownTime = cpuTime{all: math.NaN()}
 
 // groupTime reads the control group, in microseconds. The idle time is what is
-// left of what the group may use; waiting and stolen time are not told apart.
+// left of what the group may use; waiting for disks is part of it.
 func (r *Reader) groupTime() (t cpuTime, ok bool) {
 	text := r.read(r.source.Cgroup, "cpu.stat")
 	used, ok := field(text, "usage_usec")
 	if !ok {
 		return unknownTime, false
 	}
+	t.grouped = true
 	t.user, _ = field(text, "user_usec")
 	t.system, _ = field(text, "system_usec")
 	t.nice, _ = field(text, "nice_usec") // Linux 6.11; part of user
 	t.user -= t.nice
 	t.all = r.cpus() * float64(time.Since(epoch).Microseconds())
 	t.idle = t.all - used
-	t.waitIO, t.steal = math.NaN(), math.NaN()
+	t.waitIO, t.steal = math.NaN(), r.denied()
 	return t, true
+}
+
+// denied is how long there was somebody in the control group who could not run:
+// time of one processor that the host gave to others, or more.
+func (r *Reader) denied() float64 {
+	for line := range strings.Lines(r.read(r.source.Cgroup, "cpu.pressure")) {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0] != "some" {
+			continue
+		}
+		total, ok := strings.CutPrefix(words[len(words)-1], "total=")
+		if v, err := strconv.ParseFloat(total, 64); ok && err == nil {
+			return v
+		}
+	}
+	return math.NaN()
 }
 
 // epoch is any moment that the monotonic clock can be counted from.
@@ -190,6 +208,13 @@ func (t cpuTime) shares(before cpuTime, into protocol.Figures) {
 	}
 	into[cpuIdle], into[cpuNice] = share(t.idle, before.idle), share(t.nice, before.nice)
 	into[cpuSystem], into[cpuUser] = share(t.system, before.system), share(t.user, before.user)
+	if t.grouped && !math.IsNaN(t.steal) {
+		// Those who waited while others of the group ran were denied nothing.
+		idle := into[cpuIdle]
+		into[cpuSteal] = min(share(t.steal, before.steal), idle)
+		into[cpuIdle], into[cpuWaitIO] = round(float64(idle-into[cpuSteal])), float32(math.NaN())
+		return
+	}
 	into[cpuWaitIO], into[cpuSteal] = known(t.waitIO, share(t.waitIO, before.waitIO)), known(t.steal, share(t.steal, before.steal))
 }
 
