@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"opsyard/agent/facts"
 	"opsyard/agent/logship"
 	"opsyard/agent/protocol"
 	"opsyard/agent/session"
@@ -76,6 +77,9 @@ func (a *Agent) shipOne(t *track, l *session.Link) (more bool, err error) {
 			t.done = &protocol.Done{CommandID: t.id(), Outcome: result.Outcome, ExitCode: result.ExitCode, Message: result.Message, At: result.At, Sources: t.cmd.Sources()}
 			if result.Outcome == protocol.Successful {
 				t.done.RebootOf = t.cmd.RebootOf()
+			}
+			if t.cmd.Run.Type == "setup" {
+				t.done.Managers = facts.Managers()
 			}
 		}
 	}

@@ -144,7 +144,7 @@ func hashOf(secret string) string {
 func facts(i *models.Instance, f protocol.Facts, key []byte, at time.Time) store.AgentFacts {
 	said := store.AgentFacts{
 		Key: key, BootID: f.BootID, AgentVersion: f.AgentVersion,
-		Os:                    &models.ReportedOs{Family: f.OSFamily, Name: f.OSName, Version: f.OSVersion},
+		Os:                    &models.ReportedOs{Family: f.OSFamily, Name: f.OSName, Version: f.OSVersion, Managers: f.Managers},
 		SSHHostRSAFingerprint: f.SSHHostRSAFingerprint, SeenAt: &at,
 	}
 	if i.PrivateIP == "" || i.Registered() {
@@ -339,6 +339,9 @@ func (e *Engine) FinishCommand(ctx context.Context, id models.InstanceID, done p
 			}
 			c.Status = models.CommandRunning
 		}
+		if err := t.noteManagers(ctx, id, done.Managers); err != nil {
+			return err
+		}
 		return t.finish(ctx, c, statusOf(done.Outcome), store.CommandChange{
 			ExitCode: &done.ExitCode, Message: messageOf(c, done), LogLastSeq: &done.LastSeq, Sources: fetchedBy(done),
 		})
@@ -348,6 +351,23 @@ func (e *Engine) FinishCommand(ctx context.Context, id models.InstanceID, done p
 	}
 	e.dispatcher.Wake(id)
 	return e.logs.Finish(ctx, command, done.LastSeq)
+}
+
+// noteManagers keeps what an agent says about configuration managers after a Setup.
+func (t *tx) noteManagers(ctx context.Context, id models.InstanceID, managers []string) error {
+	if managers == nil {
+		return nil
+	}
+	i, err := t.Instances.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	os := i.ReportedOs
+	os.Managers = protocol.PlausibleManagers(managers)
+	if slices.Equal(os.Managers, i.ReportedOs.Managers) && i.ReportedOs.Managers != nil {
+		return nil
+	}
+	return t.Instances.SetAgent(ctx, id, store.AgentFacts{Os: &os})
 }
 
 func statusOf(o protocol.Outcome) models.CommandStatus {

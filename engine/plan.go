@@ -213,6 +213,11 @@ func (p *planner) fill(ctx context.Context, targets []store.Member) error {
 		return err
 	}
 	p.content.Warnings = append(p.content.Warnings, p.warnings(silent)...)
+	missing, err := p.warnManager(ctx)
+	if err != nil {
+		return err
+	}
+	p.content.Warnings = append(p.content.Warnings, missing...)
 	p.content.Parts = p.deciding()
 	return nil
 }

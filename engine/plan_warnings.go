@@ -38,6 +38,30 @@ func (p *planner) warnRolling(ctx context.Context) ([]string, error) {
 	return []string{stillRolls(rolling, p.appName(), p.request.Command.Name)}, nil
 }
 
+// warnManager is about instances that lack what is to run the stack's own
+// recipes: it is installed first, by the command that the agent was given, or
+// the recipes fail.
+func (p *planner) warnManager(ctx context.Context) ([]string, error) {
+	name := p.stack.ConfigurationManager.Name
+	if name == models.ManagerShell {
+		return nil, nil
+	}
+	var need []models.InstanceID
+	for _, g := range p.content.Groups {
+		if !slices.ContainsFunc(g.Recipes, func(r models.RunItem) bool { return !r.BuiltIn }) {
+			continue
+		}
+		for _, i := range g.Instances {
+			need = append(need, i.ID)
+		}
+	}
+	hosts, err := p.e.store.Instances.Without(ctx, strings.ToLower(name), need)
+	if err != nil || len(hosts) == 0 {
+		return nil, err
+	}
+	return []string{fmt.Sprintf("%s is not installed on %s: the command that the agent was given for that installs it first; without one the recipes fail there.", name, tellsOf(hosts))}, nil
+}
+
 func (p *planner) appName() string {
 	for _, a := range p.parts.apps {
 		if a.ID == p.request.AppID {

@@ -150,6 +150,9 @@ type ReportedOs struct {
 	Family  string `json:"family,omitempty"`
 	Name    string `json:"name,omitempty"`
 	Version string `json:"version,omitempty"`
+	// Managers are the configuration managers that are installed there; nil when
+	// the agent has not said.
+	Managers []string `json:"managers"`
 }
 
 // Instance is a machine of a stack, or the record from which one is made.

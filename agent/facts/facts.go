@@ -28,6 +28,7 @@ func Collect(server, version string) protocol.Facts {
 		PrivateIP:             addressTowards(server),
 		BootID:                BootID(),
 		SSHHostRSAFingerprint: Fingerprint("/etc/ssh/ssh_host_rsa_key.pub"),
+		Managers:              Managers(),
 	}
 	f.Hostname, _ = os.Hostname()
 	text, _ := os.ReadFile("/etc/os-release")

@@ -14,6 +14,7 @@ package protocol
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -92,6 +93,9 @@ type Facts struct {
 	PublicIP              string `json:"public_ip"`
 	BootID                string `json:"boot_id"` // changes when the machine boots
 	SSHHostRSAFingerprint string `json:"ssh_host_rsa_fingerprint,omitempty"`
+	// Managers are the configuration managers that are installed: "chef",
+	// "puppet", "ansible"; nil from an agent that does not say.
+	Managers []string `json:"managers"`
 }
 
 // maxFact is the longest fact that is believed.
@@ -107,7 +111,22 @@ func (f Facts) Plausible() Facts {
 		*text = plain(*text)
 	}
 	f.PrivateIP, f.PublicIP = address(f.PrivateIP), address(f.PublicIP)
+	f.Managers = PlausibleManagers(f.Managers)
 	return f
+}
+
+// PlausibleManagers are those of the names that Facts.Managers knows.
+func PlausibleManagers(names []string) []string {
+	if names == nil {
+		return nil
+	}
+	known := []string{}
+	for _, name := range []string{"ansible", "chef", "puppet"} {
+		if slices.Contains(names, name) {
+			known = append(known, name)
+		}
+	}
+	return known
 }
 
 // plain is one printable line of bounded length.
@@ -346,6 +365,8 @@ type Done struct {
 	Sources []Fetched `json:"sources,omitempty"`
 	// RebootOf asks for a reboot: it is the boot in which the command asked.
 	RebootOf string `json:"reboot_of,omitempty"`
+	// Managers are Facts.Managers after a Setup, which may have installed one.
+	Managers []string `json:"managers,omitempty"`
 }
 
 // Fetched is code that a command got from a repository, or from the instance's

@@ -331,6 +331,23 @@ func (s Instances) SetAgent(ctx context.Context, id models.InstanceID, f AgentFa
 	return affected(s.w(ctx).Model(&models.Instance{}).Where("id = ?", id).Updates(row), "store the agent of", kindInstance, id)
 }
 
+// Without names those of the instances whose agents have said which
+// configuration managers are installed, and that the given one is not.
+func (s Instances) Without(ctx context.Context, manager string, ids []models.InstanceID) (hostnames []string, err error) {
+	for part := range chunks(ids, batch) {
+		rows, err := find[models.Instance](s.r(ctx).Select("hostname", "reported_os").Where("id IN ?", part).Order("hostname"), "look for instances without %s", manager)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range rows {
+			if has := i.ReportedOs.Managers; has != nil && !slices.Contains(has, manager) {
+				hostnames = append(hostnames, i.Hostname)
+			}
+		}
+	}
+	return hostnames, nil
+}
+
 // Seen notes when agents were last heard; an older time never replaces a newer.
 func (s Instances) Seen(ctx context.Context, seen map[models.InstanceID]time.Time) error {
 	ids := slices.Sorted(maps.Keys(seen)) // replicas lock rows in the same order
