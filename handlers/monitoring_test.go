@@ -17,6 +17,7 @@ import (
 	"opsyard/static"
 	"opsyard/views"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 )
 
@@ -248,9 +249,17 @@ func TestBrowserLivePoint(t *testing.T) {
 	if b.eval(`window.same`) != true {
 		t.Error("the page was loaded again")
 	}
-	b.eval(`(() => { const over = document.querySelector('.u-over'), box = over.getBoundingClientRect();
-		over.dispatchEvent(new MouseEvent('mousemove', {clientX: box.left + box.width / 4, clientY: box.top + 30, bubbles: true})); })()`)
-	b.do(chromedp.WaitReady(`[data-chart^="cpu"] [data-when]:not(:empty)`), chromedp.WaitReady(`[data-chart^="procs"] [data-when]:not(:empty)`))
+	spot, ok := b.eval(`(() => { const box = document.querySelector('.u-over').getBoundingClientRect(), data = JSON.parse(document.getElementById('chart-data').textContent);
+		return [box.left + box.width * (data.marks[0].at - data.from) / (data.to - data.from), box.top + 60]; })()`).([]any)
+	if !ok {
+		t.Fatal("there is no chart")
+	}
+	b.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, spot[0].(float64), spot[1].(float64)),
+		chromedp.WaitReady(`[data-chart^="cpu"] [data-when]:not(:empty)`), chromedp.WaitReady(`[data-chart^="procs"] [data-when]:not(:empty)`))
+	tips := `[...document.querySelectorAll('.chart-tip:not([hidden])')].map(e => e.textContent.slice(6)).join()`
+	if got := b.eval(tips); got != "#5 deploy storefront" {
+		t.Errorf("pointing at a mark says %v, want what it is, once", got)
+	}
 }
 
 // What the module of charts promises to other pages: thresholds can be dragged,
