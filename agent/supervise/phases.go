@@ -198,6 +198,9 @@ func (r *run) attributes(context.Context) error {
 			return fmt.Errorf("read attributes: %w", err)
 		}
 	}
+	if merged, err = r.migrateOnce(merged); err != nil {
+		return fmt.Errorf("read attributes: %w", err)
+	}
 	if merged[0] != '{' {
 		return errors.New("The attributes are not a JSON object.") //nolint:staticcheck // a sentence for people
 	}

@@ -58,6 +58,28 @@ func (r *run) host() (hostname string, doc json.RawMessage) {
 	return hostname, doc
 }
 
+// migrateOnce takes the wish to migrate from all instances but the one that the
+// server has chosen: the documents are the same for all of them.
+func (r *run) migrateOnce(attributes json.RawMessage) (json.RawMessage, error) {
+	if r.Run.Type != "deploy" || len(r.Run.Args["migrate"]) == 0 || !isObject(attributes) {
+		return attributes, nil
+	}
+	_, host := r.host()
+	var own struct{ ID string }
+	if err := json.Unmarshal(host, &own); err != nil || own.ID == r.Run.Migrator {
+		return attributes, err
+	}
+	deploy := map[string]any{}
+	for _, a := range r.Run.Apps {
+		deploy[a.Shortname] = map[string]bool{"migrate": false}
+	}
+	over, err := json.Marshal(map[string]any{"deploy": deploy})
+	if err != nil {
+		return nil, err
+	}
+	return mergeJSON(attributes, over)
+}
+
 func (r *run) ownAttributes() json.RawMessage {
 	if r.Run.Instance == nil {
 		return nil
