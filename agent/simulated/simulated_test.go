@@ -74,6 +74,29 @@ func TestScript(t *testing.T) {
 	s.Wait(t, "a repeated answer", func(v agenttest.View) bool { return len(v.Done["setup"]) == 2 && v.Started["setup"] == 1 })
 }
 
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	s := agenttest.NewServer(t)
+	s.Measure(1)
+	disk := &simulated.Disk{}
+	_, stop := start(t, s, disk, simulated.Script{})
+	s.Wait(t, "figures", func(v agenttest.View) bool { return len(v.Metrics) > 1 })
+	s.See(func(v agenttest.View) {
+		f := v.Metrics[0].Values
+		if len(f) != 16 || f[0]+f[1]+f[2]+f[3]+f[4]+f[5] < 99.9 || f[6] != 2<<20 || f[7]+f[8]+f[9]+f[10] < 2<<20-3 {
+			t.Errorf("figures %v", f)
+		}
+	})
+	stop()
+	start(t, s, disk, simulated.Script{Metrics: func(host string, _ time.Time) protocol.Figures {
+		if host != "web1" {
+			return nil
+		}
+		return simulated.Busy(90)
+	}})
+	s.Wait(t, "those of the script", func(v agenttest.View) bool { return v.Metrics[len(v.Metrics)-1].Values[0] == 10 })
+}
+
 // TestCuts: lost connections, and a loss of memory, change nothing of the log.
 func TestCuts(t *testing.T) {
 	t.Parallel()

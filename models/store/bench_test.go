@@ -113,7 +113,7 @@ func BenchmarkMetrics(b *testing.B) {
 		for n := range all {
 			all[n] = models.MetricSample{InstanceID: models.InstanceID(fmt.Sprintf("instance-%d", n)), Values: busy(float32(n%9700) / 97)}
 		}
-		var appended, averaged, rolled time.Duration
+		var appended, averaged, rolled, pruned time.Duration
 		rounds := 0
 		at := midnight
 		for b.Loop() {
@@ -135,12 +135,19 @@ func BenchmarkMetrics(b *testing.B) {
 			_, err := st.Metrics.RollUp(ctx, at)
 			must(b, err)
 			rolled += cpuTime() - began
+			began = cpuTime()
+			for more := true; more; {
+				more, err = st.Metrics.Prune(ctx, at.Add(-30*time.Minute), midnight)
+				must(b, err)
+			}
+			pruned += cpuTime() - began
 			rounds++
 		}
 		rows := float64(rounds * 60 * instances)
 		b.ReportMetric(float64(appended.Microseconds())/rows, "µs/row")
 		b.ReportMetric(float64(averaged.Milliseconds())/float64(rounds*60), "ms/average")
 		b.ReportMetric(float64(rolled.Milliseconds())/float64(rounds), "ms/roll-up")
+		b.ReportMetric(float64(pruned.Microseconds())/rows*2, "µs/pruned")
 		began := cpuTime()
 		_, err := st.Metrics.Series(ctx, []models.InstanceID{"instance-7"}, models.Metrics, midnight, at, time.Minute)
 		must(b, err)

@@ -25,6 +25,9 @@ func Models() []any {
 // HotPaths are the statements that must not read what lies long behind.
 var HotPaths = []string{supersede, leaseNext}
 
+// SeriesQuery reads the figures of a chart.
+func SeriesQuery() string { return seriesQuery(minutesTable, models.Metrics) }
+
 // Gorm is the handle that writes.
 func (s *Store) Gorm() *gorm.DB { return s.h.write }
 

@@ -223,11 +223,14 @@ func times(table string) string {
 		) `
 }
 
+func seriesQuery(table string, metrics []models.Metric) string {
+	return times(table) + "SELECT m.of_id, m.at / ? * ? AS began, " + averages(metrics) + " FROM times CROSS JOIN " + table +
+		" m WHERE m.at = times.at AND m.of_id IN ? GROUP BY 1, 2 ORDER BY 2"
+}
+
 func readSeries[ID ~string](ctx context.Context, s Metrics, lines map[ID]map[models.Metric][]models.MetricPoint, table string, ids []ID, metrics []models.Metric, from, to time.Time, step time.Duration) error {
 	seconds := int64(step / time.Second)
-	query := s.r(ctx).Raw(times(table)+"SELECT m.of_id, m.at / ? * ? AS began, "+averages(metrics)+" FROM times CROSS JOIN "+table+
-		" m WHERE m.at = times.at AND m.of_id IN ? GROUP BY 1, 2 ORDER BY 2",
-		from.Unix(), to.Unix(), to.Unix(), seconds, seconds, ids)
+	query := s.r(ctx).Raw(seriesQuery(table, metrics), from.Unix(), to.Unix(), to.Unix(), seconds, seconds, ids)
 	row := newScan(len(metrics))
 	return each(query, func(rows *sql.Rows) error {
 		if err := row.scan(rows); err != nil {

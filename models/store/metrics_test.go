@@ -137,6 +137,18 @@ func TestMetricsRollUpAndPrune(t *testing.T) {
 	})
 }
 
+// A chart finds each of its times and rows by their key.
+func TestMetricsAreFoundByTheirKey(t *testing.T) {
+	t.Parallel()
+	st := storetest.Open(t)
+	var plan []struct{ Detail string }
+	must(t, st.Gorm().Raw("EXPLAIN QUERY PLAN "+store.SeriesQuery(), 0, 9, 9, 60, 60, []string{"a", "b"}).Scan(&plan).Error)
+	text := fmt.Sprint(plan)
+	holds(t, text, "SEARCH m USING PRIMARY KEY (at=? AND of_id=?)")
+	holds(t, text, "SEARCH n USING PRIMARY KEY (at>? AND at<?)")
+	lacks(t, text, "SCAN m")
+}
+
 // Much is removed in parts.
 func TestMetricsPruneInParts(t *testing.T) {
 	t.Parallel()
