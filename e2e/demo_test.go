@@ -43,7 +43,7 @@ func TestDemo(t *testing.T) {
 		{"answers in turn", bothAnswer},
 		{"deploys a commit live", deployLive},
 		{"stop loses no request", stopLosesNothing},
-		{"a killed machine is told and brought back", killMachine},
+		{"a killed machine is healed", killMachine},
 	} {
 		if !t.Run(chapter.name, func(t *testing.T) { d.in(t); chapter.tell(t, d) }) {
 			return
@@ -166,7 +166,8 @@ func stopLosesNothing(t *testing.T, d *demo) {
 	d.becomes(models.InstanceOnline, 2*time.Minute, web)
 }
 
-// killMachine kills the first process of a machine, as a power cut would.
+// killMachine kills the first process of a machine, as a power cut would: it
+// comes back by itself and serves again.
 func killMachine(t *testing.T, d *demo) {
 	c := d.console(t)
 	web := d.byName["web2"]
@@ -180,10 +181,19 @@ func killMachine(t *testing.T, d *demo) {
 	if reason := d.instance(web).StatusReason; reason == "" || !strings.Contains(text(c.get(page)), reason) {
 		t.Errorf("the page does not say why (%q): %.400s", reason, text(c.get(page)))
 	}
-	c.post(page+"/stop", nil)
-	d.becomes(models.InstanceStopped, time.Minute, web)
-	c.post(page+"/start", nil)
-	d.becomes(models.InstanceOnline, 2*time.Minute, web)
+	before := d.instance(web)
+	d.becomes(models.InstanceOnline, 3*time.Minute, web)
+	t.Logf("it was healed after %s", time.Since(began).Round(time.Second))
+	if after := d.instance(web); after.Hostname != before.Hostname || after.PrivateIP != before.PrivateIP {
+		t.Errorf("it was %s at %s, and is %s at %s", before.Hostname, before.PrivateIP, after.Hostname, after.PrivateIP)
+	}
+	wait(t, "the history of healing tells how it went", 10*time.Second, func() bool {
+		history := text(c.get("/stacks/" + string(d.stack) + "/healing"))
+		return strings.Contains(history, "its provider says that its machine is stopped") && strings.Contains(history, "It was online again after")
+	})
+	if overview := text(c.get("/stacks/" + string(d.stack))); !strings.Contains(overview, "web2 is healed") {
+		t.Errorf("the timeline does not tell of it: %.600s", overview)
+	}
 	wait(t, "both web servers answer again", 30*time.Second, func() bool {
 		names, _ := d.servers(t, 2)
 		return names[0] != names[1]

@@ -8,13 +8,18 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"opsyard/engine/compute/local"
 )
 
 // base is the directory of everything that the tests make. Its name is short,
 // because sockets lie below it.
 var base string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	local.MaybeChild() // for machines of this process
+	os.Exit(run(m))
+}
 
 // run is TestMain with defers: it fails if anything is left on the host.
 func run(m *testing.M) int {

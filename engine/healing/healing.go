@@ -22,7 +22,7 @@ type Rules struct {
 	// Settle is how long a loss lies before the first action, so that the loss
 	// of many is seen as one.
 	Settle time.Duration
-	// Fresh is how old evidence may be.
+	// Fresh is how old evidence may be; getting it takes some seconds.
 	Fresh time.Duration
 	// Between two heals of a layer; Share of a layer may be healed in a Window,
 	// and one instance in any case.
