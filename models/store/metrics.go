@@ -355,14 +355,28 @@ func (s Metrics) RollUp(ctx context.Context, before time.Time) (bool, error) {
 // times, so few that nobody waits for it. It tells whether there may be more.
 func (s Metrics) Prune(ctx context.Context, minutes, hours time.Time) (more bool, err error) {
 	for table, before := range map[string]time.Time{minutesTable: minutes, hoursTable: hours} {
-		result := s.w(ctx).Exec("DELETE FROM "+table+" WHERE (at, of_id) IN (SELECT at, of_id FROM "+table+
-			" WHERE at < ? ORDER BY at, of_id LIMIT ?)", before.Unix(), pruneAtOnce)
-		if result.Error != nil {
-			return false, wrap(result.Error, "remove old metrics")
+		full, err := s.pruneTable(ctx, table, before.Unix())
+		if err != nil {
+			return false, wrap(err, "remove old metrics")
 		}
-		more = more || result.RowsAffected == pruneAtOnce
+		more = more || full
 	}
 	return more, nil
+}
+
+// pruneTable removes from the beginning of a table, up to one of its keys: that
+// is cheaper than naming the rows.
+func (s Metrics) pruneTable(ctx context.Context, table string, before int64) (full bool, err error) {
+	var last figures
+	err = each(s.r(ctx).Raw("SELECT at, of_id FROM "+table+" WHERE at < ? ORDER BY at, of_id LIMIT 1 OFFSET ?", before, pruneAtOnce-1),
+		func(rows *sql.Rows) error { full = true; return rows.Scan(&last.at, &last.of) })
+	switch {
+	case err != nil:
+		return false, err
+	case !full:
+		return false, s.w(ctx).Exec("DELETE FROM "+table+" WHERE at < ?", before).Error
+	}
+	return true, s.w(ctx).Exec("DELETE FROM "+table+" WHERE (at, of_id) <= (?, ?)", last.at, last.of).Error
 }
 
 // pruneAtOnce is how many rows one statement removes.
