@@ -222,8 +222,8 @@ func (c *courier) note(d *models.NotificationDelivery, o notify.Outcome, now tim
 	case o.Gone || d.Attempts > len(retryAfter):
 		d.Status = models.DeliveryFailed
 	default:
-		wait := time.Duration(retryAfter[d.Attempts-1]) * c.e.times.Retry
-		wait += rand.N(wait/10 + 1) // so that what failed together does not come back together
+		wait := c.e.times.Retry * time.Duration(retryAfter[d.Attempts-1]) //nolint:durationcheck // a multiple
+		wait += rand.N(wait/10 + 1)                                       // so that what failed together does not come back together
 		d.NextAt = now.Add(max(wait, o.RetryAfter))
 	}
 }

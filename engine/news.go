@@ -194,14 +194,22 @@ func (t *tx) notifyEnded(ctx context.Context, d *models.Deployment, status model
 		return err
 	}
 	ids := ran[d.ID]
-	took := t.e.Clock().Sub(whole.CreatedAt).Round(time.Second)
-	seconds := int(took / time.Second)
+	seconds := int(t.e.Clock().Sub(whole.CreatedAt).Round(time.Second) / time.Second)
+	took := inWords(seconds)
 	text := fmt.Sprintf("%s #%d was successful on %s after %s", d.CommandName, d.Number, count(len(ids), "instance"), took)
 	if trouble {
 		text = fmt.Sprintf("%s (#%d) after %s", what, d.Number, took)
 	}
 	t.deploymentNews(d, text, status, &seconds, ids)
 	return nil
+}
+
+// inWords is a time as people read it: "2 min 5 s".
+func inWords(seconds int) string {
+	if seconds < 60 {
+		return fmt.Sprintf("%d s", seconds)
+	}
+	return fmt.Sprintf("%d min %d s", seconds/60, seconds%60)
 }
 
 func (t *tx) deploymentNews(d *models.Deployment, text string, status models.DeploymentStatus, seconds *int, ids []models.InstanceID) {

@@ -113,5 +113,5 @@ func TestDeliveryLog(t *testing.T) {
 	b.post(address+"/test").wantLocation(t, address)
 	b.get(address).want(t, http.StatusOK, "The test was not taken.", "inside this server&#39;s network", "This is a test by root.")
 	c.as("manage").get(address).want(t, http.StatusForbidden)
-	c.as("show").get(views.NotificationsHref(c.fleet.stack.ID) + "/" + string(id)).want(t, http.StatusNotFound)
+	c.as("show").get(views.NotificationsHref(c.fleet.stack.ID)+"/"+string(id)).want(t, http.StatusNotFound)
 }

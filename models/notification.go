@@ -10,10 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// The ids of channels and events.
 type (
+	// NotificationChannelID names a channel.
 	NotificationChannelID string
-	NotificationID        string
+	// NotificationID names an event.
+	NotificationID string
 )
 
 // NotificationType is what an event tells of: the detail-type of OpsWorks'

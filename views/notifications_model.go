@@ -292,14 +292,14 @@ func (p ChannelPage) lead() string {
 	case "failing":
 		return "The last " + ui.Plural(p.Channel.Failures, "attempt") + " failed."
 	}
-	return "Delivering to " + p.Channel.Address() + "."
+	return "Delivering."
 }
 
 func (p ChannelPage) rest() string {
 	if p.Channel.Paused() {
 		return "It hears of nothing that happens meanwhile."
 	}
-	return Capital(p.Channel.counts()) + " in the last 7 days."
+	return p.Channel.Kind.Label() + " to " + p.Channel.Address() + "; " + p.Channel.counts() + " in the last 7 days."
 }
 
 // Capital begins a sentence.

@@ -257,7 +257,7 @@ func TestParseMailServer(t *testing.T) {
 		{"smtp://h", "nobody", `--smtp-from "nobody" is not an address of mail`},
 	} {
 		m, err := ParseMailServer(test.address, test.from)
-		got := ""
+		var got string
 		if err != nil {
 			got = err.Error()
 		} else {
