@@ -20,6 +20,7 @@ type acknowledger struct {
 	mu   sync.Mutex
 	acks map[models.CommandID]models.InstanceID
 	seen map[models.InstanceID]time.Time
+	tell []*models.Instance // that it was seen, when that is written
 }
 
 // gather is how long acknowledgements are collected, and beats how long
@@ -49,6 +50,16 @@ func (a *acknowledger) heard(id models.InstanceID) {
 	a.seen[id] = a.Clock()
 }
 
+// back notes that the agent is back, and tells the pages that show its instance
+// as soon as that is written.
+func (a *acknowledger) back(i *models.Instance) {
+	a.mu.Lock()
+	a.seen[i.ID] = a.Clock()
+	a.tell = append(a.tell, &models.Instance{ID: i.ID, StackID: i.StackID})
+	a.mu.Unlock()
+	service.Nudge(a.nudge)
+}
+
 func (a *acknowledger) acknowledge(id models.InstanceID, command models.CommandID) {
 	a.mu.Lock()
 	a.acks[command] = id
@@ -57,22 +68,25 @@ func (a *acknowledger) acknowledge(id models.InstanceID, command models.CommandI
 	service.Nudge(a.nudge)
 }
 
-func (a *acknowledger) take() (map[models.CommandID]models.InstanceID, map[models.InstanceID]time.Time) {
+func (a *acknowledger) take() (acks map[models.CommandID]models.InstanceID, seen map[models.InstanceID]time.Time, tell []*models.Instance) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	acks, seen := a.acks, a.seen
-	a.acks, a.seen = map[models.CommandID]models.InstanceID{}, map[models.InstanceID]time.Time{}
-	return acks, seen
+	acks, seen, tell = a.acks, a.seen, a.tell
+	a.acks, a.seen, a.tell = map[models.CommandID]models.InstanceID{}, map[models.InstanceID]time.Time{}, nil
+	return acks, seen, tell
 }
 
 // flush writes what has gathered. What cannot be written is dropped: the lease
 // of an unconfirmed command ends and the agent confirms it again.
 func (a *acknowledger) flush(ctx context.Context) error {
-	acks, seen := a.take()
+	acks, seen, tell := a.take()
 	if len(seen) > 0 {
 		if err := a.e.store.Instances.Seen(ctx, seen); err != nil {
 			return err
 		}
+	}
+	for _, i := range tell {
+		a.e.tellSeen(i)
 	}
 	if len(acks) == 0 {
 		return nil

@@ -171,8 +171,16 @@ func (e *Engine) AgentInstance(ctx context.Context, id models.InstanceID) (*mode
 // instance on (booting → running_setup, connection_lost → online, …).
 func (e *Engine) ConnectAgent(ctx context.Context, id models.InstanceID, hello protocol.Hello, link dispatch.Link) error {
 	ctx = models.AsEngine(ctx)
+	back, err := e.back(ctx, id, hello)
+	if err != nil {
+		return err
+	}
+	if back {
+		e.dispatcher.Connect(id, link)
+		return nil
+	}
 	var unheard []models.Command
-	err := e.tx(ctx, func(t *tx) error {
+	err = e.tx(ctx, func(t *tx) error {
 		i, err := t.Instances.GetForUpdate(ctx, id)
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"opsyard/agent/protocol"
 	"opsyard/engine/compute"
 	"opsyard/engine/pubsub"
 	"opsyard/models"
@@ -38,6 +39,35 @@ func TestSilenceCountsFromWhenTheServerListens(t *testing.T) {
 		watch(4 * step)
 		if got := w.status(i); got != models.InstanceConnectionLost {
 			t.Errorf("an instance that has been silent for %s is %s", silence, got)
+		}
+	})
+}
+
+// An agent that comes back as it went costs no transaction; one that has
+// something to tell is heard out.
+func TestAgentComesBackAsItWent(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		i := w.online(w.web)
+		w.drain()
+		w.connect(i) // from now on the row says what the agent says
+		hello := protocol.Hello{InstanceID: string(i.ID)}
+		if back := must(w.engine.back(w.ctx, i.ID, hello))(t); !back {
+			t.Error("an agent without news is taken for one with some")
+		}
+		for name, news := range map[string]protocol.Hello{
+			"a command":       {Unfinished: []string{"c-1"}},
+			"another boot":    {Facts: protocol.Facts{BootID: "second"}},
+			"another version": {Facts: protocol.Facts{AgentVersion: "9.9"}},
+			"another system":  {Facts: protocol.Facts{OSName: "Plan 9"}},
+		} {
+			if back := must(w.engine.back(w.ctx, i.ID, news))(t); back {
+				t.Errorf("%s is not heard of", name)
+			}
+		}
+		i = must(w.store.Instances.Get(w.ctx, i.ID))(t)
+		w.act("lose", w.engine.lose(w.ctx, i, models.Cause{Kind: models.CauseAgent}, "silent"))
+		if back := must(w.engine.back(w.ctx, i.ID, hello))(t); back {
+			t.Error("a lost instance stays lost when its agent is back")
 		}
 	})
 }

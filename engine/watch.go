@@ -115,7 +115,7 @@ func (e *Engine) lose(ctx context.Context, i *models.Instance, cause models.Caus
 func (e *Engine) watchAgents(ctx context.Context) error {
 	ctx = models.AsEngine(ctx)
 	now := e.Clock()
-	listening := e.attention.since(now, max(e.times.Offline, 10*e.times.Reminder))
+	listening := e.listening(now)
 	silent, err := e.store.Instances.Silent(ctx, now.Add(-e.times.Offline),
 		models.InstanceOnline, models.InstanceRunningSetup, models.InstanceSetupFailed, models.InstanceRegistered, models.InstanceAssigning)
 	if err != nil {
@@ -132,10 +132,15 @@ func (e *Engine) watchAgents(ctx context.Context) error {
 			continue
 		}
 		if quiet <= e.times.Offline+2*e.times.Reminder {
-			e.tellOffline(i)
+			e.tellSeen(i)
 		}
 	}
 	return nil
+}
+
+// listening is since when this process could have heard agents.
+func (e *Engine) listening(now time.Time) time.Time {
+	return e.attention.since(now, max(e.times.Offline, 10*e.times.Reminder))
 }
 
 // attention is since when this process could have heard agents. The silence of
@@ -158,9 +163,9 @@ func (a *attention) since(now time.Time, pause time.Duration) time.Time {
 	return a.began
 }
 
-// tellOffline wakes the pages that show the instance: the state is the same,
-// but its agent now counts as offline.
-func (e *Engine) tellOffline(i *models.Instance) {
+// tellSeen wakes the pages that show the instance: the state is the same, but
+// its agent now counts as offline, or does no more.
+func (e *Engine) tellSeen(i *models.Instance) {
 	for _, topic := range []string{TopicStack(i.StackID), TopicInstance(i.ID)} {
 		e.hub.Publish(topic, pubsub.Message{Kind: "instance", ID: string(i.ID)})
 	}
