@@ -58,8 +58,9 @@ var errFigures = errors.New("not a list of figures")
 
 // UnmarshalJSON reads them; thousands of agents send some each minute.
 func (f *Figures) UnmarshalJSON(text []byte) error {
-	inner, ok := bytes.CutPrefix(bytes.TrimSpace(text), []byte("["))
-	if inner, ok = bytes.CutSuffix(inner, []byte("]")); !ok {
+	inner, opened := bytes.CutPrefix(bytes.TrimSpace(text), []byte("["))
+	inner, closed := bytes.CutSuffix(inner, []byte("]"))
+	if !opened || !closed {
 		return errFigures
 	}
 	*f = (*f)[:0]
