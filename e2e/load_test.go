@@ -46,7 +46,7 @@ func TestLoadBasedScaling(t *testing.T) {
 	check(t, err)
 	balancer := s.start(lb)
 	always := s.start(php)
-	s.become(models.InstanceOnline, 5*time.Minute, balancer, always)
+	s.become(models.InstanceOnline, 6*time.Minute, balancer, always)
 	address := "http://" + s.instance(balancer).PrivateIP + "/"
 	wait(t, "the app answers", time.Minute, func() bool { return answers(t, address) == s.instance(always).Hostname })
 
@@ -63,7 +63,7 @@ func TestLoadBasedScaling(t *testing.T) {
 	}))
 	calm := press(address)
 	defer calm()
-	s.become(models.InstanceOnline, 4*time.Minute, extra.ID)
+	s.become(models.InstanceOnline, 6*time.Minute, extra.ID)
 	served := map[string]bool{}
 	wait(t, "both answer", time.Minute, func() bool { served[answers(t, address)] = true; return served["extra"] && len(served) > 1 })
 	calm()
@@ -96,27 +96,27 @@ func (s *site) builtIn(kind models.LayerType, name string) models.LayerID {
 	return made.ID
 }
 
-// press keeps the processors behind an address busy until the end is asked for.
+// press keeps the processors behind an address busy for half of the time, until
+// the end is asked for: the other half is for the new instance's Setup.
 func press(address string) (calm func()) {
-	end := make(chan struct{})
-	var pressing sync.WaitGroup
-	for range 4 {
-		pressing.Go(func() {
-			client := &http.Client{Timeout: 20 * time.Second}
-			for {
-				select {
-				case <-end:
-					return
-				default:
-				}
-				if r, err := client.Get(address); err == nil {
-					_, _ = io.Copy(io.Discard, r.Body)
-					_ = r.Body.Close()
-				}
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		client := &http.Client{Timeout: 20 * time.Second}
+		for {
+			began := time.Now()
+			if r, err := client.Get(address); err == nil {
+				_, _ = io.Copy(io.Discard, r.Body)
+				_ = r.Body.Close()
 			}
-		})
-	}
-	return sync.OnceFunc(func() { close(end); pressing.Wait() })
+			select {
+			case <-end:
+				return
+			case <-time.After(time.Since(began)):
+			}
+		}
+	}()
+	return sync.OnceFunc(func() { close(end); <-ended })
 }
 
 // answers names who answered, or is empty.
