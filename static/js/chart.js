@@ -130,7 +130,11 @@ class Chart {
 
   series({ kind, shade = 1, dash }, n) {
     if (kind === 'stack') {
-      return { stroke: () => this.ink('--bg'), width: 1, fill: n ? undefined : () => this.ink(`--g${shade}`), points: { show: false } };
+      const band = () => this.ink(`--g${shade}`);
+      return {
+        stroke: () => this.ink('--bg'), width: 1, fill: n ? undefined : band,
+        points: { show: (u, s) => lonely(u.data[s]), size: 5, stroke: band, fill: band },
+      };
     }
     return {
       stroke: () => this.ink(['--text', '--muted', '--border-strong'][shade - 1] ?? '--muted'), width: 1.25,
