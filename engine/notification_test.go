@@ -92,7 +92,7 @@ func heard(t *testing.T, st *store.Store) (*world, *hook) {
 	w.engine.Stop()
 	w.notifier = notify.New(notify.Config{AllowInternal: true, Timeout: 5 * time.Second})
 	t.Cleanup(w.notifier.Close)
-	w.times = func(p *Times) { p.Retry, p.Chat, p.Mail = 20*time.Microsecond, time.Millisecond, time.Millisecond }
+	w.times = func(p *Times) { p.Retry, p.Chat, p.Mail = time.Microsecond, time.Millisecond, time.Millisecond }
 	w.boot()
 	return w, openHook(t)
 }
