@@ -43,7 +43,7 @@ var allowed = []struct {
 	{"engine/logstream", []string{"models", "engine/service", "engine/logstream/blob", "agent/protocol"}},
 	{"engine/dispatch", []string{"models", "engine/service", "agent/protocol"}},
 	// The engine builds the messages that dispatch sends.
-	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/healing", "engine/intent", "engine/jobs", "engine/lifecycle", "engine/notify", "engine/load", "engine/alarm", "engine/pubsub", "engine/schedule", "engine/service", "agent/protocol", "agent/probe"}},
+	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/healing", "engine/intent", "engine/jobs", "engine/lifecycle", "engine/notify", "engine/load", "engine/alarm", "engine/prometheus", "engine/pubsub", "engine/schedule", "engine/service", "agent/protocol", "agent/probe"}},
 	{"web", []string{"models"}},
 	{"web/ws", nil},
 	{"web/auth", []string{"models", "web"}},
@@ -51,7 +51,7 @@ var allowed = []struct {
 	{"static", nil},
 	{"views/ui", []string{"static"}},
 	{"views", []string{"models", "views/ui", "static"}},
-	{"handlers", []string{"engine", "engine/healing", "engine/intent", "engine/lifecycle", "engine/logstream", "engine/pubsub", "engine/schedule", "models", "models/store", "views", "views/ui", "web", "web/auth", "web/ws", "static"}},
+	{"handlers", []string{"engine", "engine/healing", "engine/intent", "engine/lifecycle", "engine/load", "engine/logstream", "engine/pubsub", "engine/schedule", "models", "models/store", "views", "views/ui", "web", "web/auth", "web/ws", "static"}},
 	{"handlers/agentapi", []string{"engine", "engine/dispatch", "engine/logstream", "agent/protocol", "models", "web", "web/ws"}},
 	{"handlers/awsapi", []string{"engine", "engine/logstream", "models", "models/store", "web", "web/sigv4", "handlers/awsapi/wire"}},
 	{"handlers/awsapi/wire", nil},
