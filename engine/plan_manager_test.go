@@ -13,7 +13,9 @@ import (
 // where the agent says that it is not there.
 func TestPlanMissesTheConfigurationManager(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.update(w.stack, func(s *models.Stack) { s.ConfigurationManager = models.ConfigurationManager{Name: models.ManagerPuppet} })
+		w.update(w.stack, func(s *models.Stack) {
+			s.ConfigurationManager = models.ConfigurationManager{Name: models.ManagerPuppet}
+		})
 		all := w.fleet(3)
 		w.drain()
 		said := func(i *models.Instance, managers []string) {

@@ -116,7 +116,7 @@ func TestAlarmPages(t *testing.T) {
 	f.must(c.store.LoadBasedAutoScaling.Save(f.ctx, &config))
 	root.get(made.location).want(t, http.StatusOK, "The load-based scaling of PHP app looks at it")
 	root.get(views.LayerHref(f.stack.ID, f.layers[1].ID)+"?tab=scaling").want(t, http.StatusOK, "No alarm is called gone.", "The alarm hot has insufficient data", "The stack has hot.")
-	root.post(one + "/delete").wantLocation(t, made.location)
+	root.post(one+"/delete").wantLocation(t, made.location)
 	config.UpScaling.Alarms = nil
 	f.must(c.store.LoadBasedAutoScaling.Save(f.ctx, &config))
 
