@@ -292,9 +292,13 @@ func (t *tx) note(ctx context.Context, i *models.Instance, next *models.Healing)
 // healingActor is who heals, as OpsWorks' events name it.
 const healingActor = "auto-healing"
 
+// alertHealing is the type of alerts about instances that are lost and not healed.
+const alertHealing = "AutoHealing"
+
 // act begins a heal, and tells the timeline of what people should know.
 func (t *tx) act(ctx context.Context, i *models.Instance, h *models.Healing, because string) error {
-	text, tone := "", "warn"
+	var text string
+	tone := "warn"
 	cause := models.Cause{Kind: models.CauseHealing, Actor: healingActor, InstanceID: i.ID, Text: h.Sentence}
 	switch h.Decision {
 	case models.DecisionHeal:
@@ -317,7 +321,7 @@ func (t *tx) act(ctx context.Context, i *models.Instance, h *models.Healing, bec
 		return err
 	}
 	if h.Decision != models.DecisionHeal {
-		return nil
+		return t.alert(ctx, i, alertHealing, h.Sentence)
 	}
 	t.e.Log.InfoContext(ctx, "heal", slog.String("instance", string(i.ID)), slog.String("hostname", i.Hostname), slog.String("because", because))
 	return t.intend(ctx, i, models.ByHealing, models.WantRestarted, cause)
@@ -348,6 +352,13 @@ func (e *Engine) freeze(ctx context.Context, frozen, open []models.Healing) erro
 				Cause: models.Cause{Kind: models.CauseHealing, Actor: healingActor, Text: h.Sentence},
 			})
 			if err != nil {
+				return err
+			}
+			i, err := t.Instances.Get(ctx, h.InstanceID)
+			if err != nil {
+				return err
+			}
+			if err := t.alert(ctx, i, alertHealing, h.Sentence); err != nil {
 				return err
 			}
 		}

@@ -269,14 +269,14 @@ func TestAlarmsFollowTheFigures(t *testing.T) {
 		w := newLoaded(t, url)
 		server := &fakePrometheus{}
 		w.one.prometheus, w.two.prometheus = server, server
-		make := func(a models.Alarm) *models.Alarm {
+		alarm := func(a models.Alarm) *models.Alarm {
 			a.StackID = w.layer.StackID
 			return must(w.one.CreateAlarm(w.ctx, a))(t)
 		}
-		hot := make(models.Alarm{Name: "hot", LayerID: w.layer.ID, Metric: models.MetricCPU, Threshold: 80, Minutes: 2, Of: 3})
-		full := make(models.Alarm{Name: "full", InstanceID: w.always.ID, Metric: models.MetricMemory, Comparison: models.BelowOrEqual, Threshold: 40})
-		queue := make(models.Alarm{Name: "queue", Query: `sum(queue_length{app="shop"})`, Threshold: 10, Minutes: 2})
-		lost := make(models.Alarm{Name: "lost", InstanceID: w.early.ID, Metric: models.MetricProcs, Threshold: 1})
+		hot := alarm(models.Alarm{Name: "hot", LayerID: w.layer.ID, Metric: models.MetricCPU, Threshold: 80, Minutes: 2, Of: 3})
+		full := alarm(models.Alarm{Name: "full", InstanceID: w.always.ID, Metric: models.MetricMemory, Comparison: models.BelowOrEqual, Threshold: 40})
+		queue := alarm(models.Alarm{Name: "queue", Query: `sum(queue_length{app="shop"})`, Threshold: 10, Minutes: 2})
+		lost := alarm(models.Alarm{Name: "lost", InstanceID: w.early.ID, Metric: models.MetricProcs, Threshold: 1})
 		expect := func(want string) {
 			t.Helper()
 			got := ""

@@ -65,8 +65,8 @@ func (m *metrics) start(ctx context.Context) error {
 	// What came before a restart may not have been averaged.
 	m.mu.Lock()
 	now, minute := m.Clock(), m.e.times.Minute
-	for n := range time.Duration(3) {
-		m.average(now.Add(-(n+1)*minute), now)
+	for n := range 3 {
+		m.average(now.Add(-time.Duration(n+1)*minute), now)
 	}
 	m.mu.Unlock()
 	err := m.Every(ctx, "store metrics", min(max(minute/30, 20*time.Millisecond), 2*time.Second), nil, m.runOnce)

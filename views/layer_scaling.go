@@ -219,12 +219,12 @@ func ScalingValue(v *float64) string {
 }
 
 // facts are the rules for those who may only look.
-func (p ScalingShow) facts() []Fact {
+func (s ScalingShow) facts() []Fact {
 	return []Fact{
-		{Name: "Rules", Value: onOff(p.Config.Enable)},
-		{Name: "Load-based instances", Value: Thousands(p.LoadBased)},
-		{Name: "Scale up", Value: thresholdsText(p.Config.UpScaling, "above", "start", " or ")},
-		{Name: "Scale down", Value: thresholdsText(p.Config.DownScaling, "below", "stop", " and ")},
+		{Name: "Rules", Value: onOff(s.Config.Enable)},
+		{Name: "Load-based instances", Value: Thousands(s.LoadBased)},
+		{Name: "Scale up", Value: thresholdsText(s.Config.UpScaling, "above", "start", " or ")},
+		{Name: "Scale down", Value: thresholdsText(s.Config.DownScaling, "below", "stop", " and ")},
 	}
 }
 

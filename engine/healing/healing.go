@@ -300,23 +300,23 @@ func (j *judge) budget(i *Instance) (models.HealingDecision, string, bool) {
 // nextHeal is when the layer's budget allows a heal.
 func (j *judge) nextHeal(id models.LayerID) time.Time {
 	var at []time.Time
-	care := time.Duration(1)
+	between, window := j.rules.Between, j.rules.Window
 	for _, h := range j.heals {
 		if !slices.Contains(h.Layers, id) {
 			continue
 		}
 		at = append(at, h.At)
 		if !h.WrongAt.IsZero() && j.now.Sub(h.WrongAt) < WrongFor {
-			care = 2
+			between, window = 2*j.rules.Between, 2*j.rules.Window
 		}
 	}
 	if len(at) == 0 {
 		return time.Time{}
 	}
 	slices.SortFunc(at, time.Time.Compare)
-	next := at[len(at)-1].Add(care * j.rules.Between)
+	next := at[len(at)-1].Add(between)
 	if most := j.rules.most(j.fleet.Layers[id].Size); len(at) >= most {
-		if free := at[len(at)-most].Add(care * j.rules.Window); free.After(next) {
+		if free := at[len(at)-most].Add(window); free.After(next) {
 			next = free
 		}
 	}

@@ -372,20 +372,20 @@ func (h *history) frozen(b *box) bool {
 // exhausted tells whether a layer of the box has had its heals.
 func (h *history) exhausted(b *box) bool {
 	for _, l := range b.Layers {
-		care, recent := time.Duration(1), 0
+		between, window, recent := Between, Window, 0
 		for _, d := range h.healed {
 			if slices.Contains(d.Layers, l) && !d.WrongAt.IsZero() && h.now.Sub(d.WrongAt) < WrongFor {
-				care = 2
+				between, window = 2*Between, 2*Window
 			}
 		}
 		for _, d := range h.healed {
 			if !slices.Contains(d.Layers, l) {
 				continue
 			}
-			if h.now.Sub(d.At) < care*Between {
+			if h.now.Sub(d.At) < between {
 				return true
 			}
-			if h.now.Sub(d.At) < care*Window {
+			if h.now.Sub(d.At) < window {
 				recent++
 			}
 		}
