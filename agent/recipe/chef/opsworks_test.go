@@ -114,7 +114,7 @@ func (i *instance) run(docs documents, kind, body string) string {
 	git(i.t, repository, "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "--quiet", "-m", "cookbook")
 	run := protocol.Run{
 		CommandID: "command-" + kind, DeploymentID: "deployment-1", Type: kind, TimeoutSeconds: 120, Manager: "chef",
-		RunList: []protocol.RunItem{{Recipe: "web::default", Layer: "rails-app"}}, Args: map[string][]string{"migrate": {"true"}},
+		RunList: []protocol.RunItem{{Recipe: "web::default", Layer: "rails-app"}}, Args: map[string][]string{"migrate": {"true"}}, Migrator: "instance-app1",
 		CustomCookbooks: &protocol.Source{Type: "git", URL: "file://" + repository, Revision: "main"}, RefreshCookbooks: true,
 		SentAt: 1767323045, IamUserArn: "arn:aws:iam::123456789012:user/ana", PrivateAttributes: docs.PrivateAttributes, PrivateDataBags: docs.PrivateDataBags,
 		Secrets: []protocol.Secret{{Name: "shop source password", Value: "canary-7f3a-source"}},
