@@ -100,7 +100,7 @@ func (r Rollout) String() string {
 		s = fmt.Sprintf("in batches of %d per cent", r.BatchPercent)
 	}
 	if r.PauseSeconds > 0 {
-		s += fmt.Sprintf(", %d s apart", r.PauseSeconds)
+		s += ", " + wholeSpan(r.PauseSeconds) + " apart"
 	}
 	if r.StopAfterFailures > 0 {
 		s += fmt.Sprintf(", stopped by %d failed", r.StopAfterFailures)
@@ -109,4 +109,15 @@ func (r Rollout) String() string {
 		s += fmt.Sprintf(", stopped by %d per cent failed", r.StopAfterPercent)
 	}
 	return s
+}
+
+// wholeSpan is a number of seconds in the largest unit that needs no fraction.
+func wholeSpan(seconds int) string {
+	switch {
+	case seconds%3600 == 0:
+		return fmt.Sprintf("%d h", seconds/3600)
+	case seconds%60 == 0:
+		return fmt.Sprintf("%d min", seconds/60)
+	}
+	return fmt.Sprintf("%d s", seconds)
 }

@@ -107,3 +107,18 @@ func TestRolloutRefusals(t *testing.T) {
 		})
 	}
 }
+
+func TestRolloutInWords(t *testing.T) {
+	t.Parallel()
+	for want, r := range map[string]Rollout{
+		"all at once":                                               {},
+		"in batches of 2, 45 s apart":                               {BatchSize: 2, PauseSeconds: 45},
+		"in batches of 2, 90 s apart":                               {BatchSize: 2, PauseSeconds: 90},
+		"in batches of 2, 5 min apart":                              {BatchSize: 2, PauseSeconds: 300},
+		"in batches of 10 per cent, 1 h apart, stopped by 3 failed": {BatchPercent: 10, PauseSeconds: 3600, StopAfterFailures: 3},
+	} {
+		if got := r.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
