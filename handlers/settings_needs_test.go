@@ -1,6 +1,11 @@
 package handlers
 
-import "maps"
+import (
+	"maps"
+	"strings"
+
+	"opsyard/models"
+)
 
 // The settings of stacks and layers, in the table of who may use what.
 func init() {
@@ -15,4 +20,22 @@ func init() {
 		"GET /stacks/{stack}/alarms": show, "POST /stacks/{stack}/alarms": manage,
 		"POST /stacks/{stack}/alarms/{alarm}": manage, "POST /stacks/{stack}/alarms/{alarm}/delete": manage,
 	})
+}
+
+// alarm makes the alarm that a pattern is about, if it is not there.
+func (c *realConsole) alarm(f *fleet, pattern string) string {
+	c.t.Helper()
+	if !strings.Contains(pattern, "{alarm}") {
+		return ""
+	}
+	there, err := c.store.Alarms.InStack(c.t.Context(), f.stack.ID)
+	f.must(err)
+	if len(there) > 0 {
+		return string(there[0].ID)
+	}
+	made := &models.Alarm{ID: models.NewID[models.AlarmID](), StackID: f.stack.ID, Name: "walked", Metric: models.MetricCPU, Threshold: 80, CreatedAt: f.now, UpdatedAt: f.now}
+	made.State, made.StateSince = models.AlarmInsufficient, f.now
+	made.Normalize()
+	f.must(c.store.Alarms.Create(c.t.Context(), made))
+	return string(made.ID)
 }

@@ -220,7 +220,7 @@ func TestLoadBasedScalingForm(t *testing.T) {
 	c, f, root := shopReal(t)
 	id := f.layers[1].ID
 	page := views.LayerHref(f.stack.ID, id)
-	root.get(page+"?tab=scaling").want(t, http.StatusOK, "it does not act on them yet", `name="UpScaling.CpuThreshold" type="text" value="80" placeholder="off"`, "no load-based instance")
+	root.get(page+"?tab=scaling").want(t, http.StatusOK, "Load-based scaling is off.", `name="UpScaling.CpuThreshold" type="text" value="80" placeholder="off"`, "no load-based instance")
 	form := func(more ...string) []string {
 		form := []string{"Enable", "on"}
 		for _, d := range []string{"UpScaling", "DownScaling"} {
