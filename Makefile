@@ -49,7 +49,7 @@ test: ## everything that CI runs; installs what it needs
 	tools/leftovers remember
 	go test -timeout 20m $$(go list ./... | grep -v -x -F "$$ALONE")
 	go test -p 1 -timeout 20m $$ALONE
-	go test -race -short -timeout 15m $$(go list ./engine/... ./agent/... ./web/... ./handlers/... | grep -v -e compute/local -e recipe/ansible -e recipe/chef -e recipe/puppet)
+	go test -race -short -timeout 15m $$(go list ./engine/... ./agent/... ./web/... ./handlers/agentapi | grep -v -e compute/local -e recipe/ansible -e recipe/chef -e recipe/puppet)
 	tools/leftovers check
 
 .PHONY: check
