@@ -307,7 +307,7 @@ func TestLongLineAndNoise(t *testing.T) {
 	b := setup(t)
 	b.Send(script("c", `head -c 10000000 /dev/zero | tr '\0' x; echo; head -c 100000 /dev/urandom | tee noise`))
 	done, log := b.WaitDone(t, "c")
-	noise, err := os.ReadFile(filepath.Join(b.data, "commands/c/work/noise"))
+	noise, err := os.ReadFile(filepath.Join(b.data, "commands/c/workspace/noise"))
 	if err != nil {
 		t.Fatal(err)
 	}

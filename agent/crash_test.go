@@ -49,7 +49,7 @@ func TestKilledAgent(t *testing.T) {
 	if done.Outcome != protocol.Successful || string(log.Data) != want.String() {
 		t.Errorf("got %+v and %d bytes, want %d", done, len(log.Data), want.Len())
 	}
-	if ran, _ := os.ReadFile(filepath.Join(b.data, "commands/c/work/runs")); string(ran) != "ran\n" {
+	if ran, _ := os.ReadFile(filepath.Join(b.data, "commands/c/workspace/runs")); string(ran) != "ran\n" {
 		t.Errorf("it ran %q", ran)
 	}
 	kill()
@@ -77,7 +77,7 @@ func TestKilledSupervisor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Send(script("c", `echo $$ > pid; echo begun; exec sleep 1000`))
-	pidFile := filepath.Join(b.data, "commands/c/work/pid")
+	pidFile := filepath.Join(b.data, "commands/c/workspace/pid")
 	b.Wait(t, "output", func(v agenttest.View) bool { return v.Logs["c"] != nil && len(v.Logs["c"].Data) > 0 })
 	syscall.Kill(process(t, filepath.Join(b.data, "commands/c")).PID, syscall.SIGKILL)
 	done, log := b.WaitDone(t, "c")

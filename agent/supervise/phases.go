@@ -58,7 +58,7 @@ func (r *run) phases(ctx context.Context) error {
 
 // workspace makes the run's own directory.
 func (r *run) workspace(context.Context) error {
-	dir := filepath.Join(r.Dir, "work")
+	dir := filepath.Join(r.Dir, "workspace")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the workspace: %w", err)
 	}
