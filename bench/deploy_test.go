@@ -185,7 +185,7 @@ func (y *yard) await(b *testing.B) {
 		check(b, err)
 		for _, i := range all {
 			if strings.HasSuffix(string(i.Status), "_failed") {
-				b.Fatalf("%s is %s: %s", i.Hostname, i.Status, i.StatusReason)
+				b.Fatalf("%s is %s: %s\n%s", i.Hostname, i.Status, i.StatusReason, y.failure(b, i.ID))
 			}
 		}
 		return f.count(b, models.InstanceOnline) == f.size
@@ -196,6 +196,25 @@ func (y *yard) await(b *testing.B) {
 		check(b, err)
 		y.address = append(y.address, "http://"+i.PrivateIP+"/")
 	}
+}
+
+// failure is what the newest failed command of an instance has printed.
+func (y *yard) failure(b *testing.B, id models.InstanceID) string {
+	b.Helper()
+	commands, err := y.store.Commands.OfInstance(y.ctx, id, 10)
+	check(b, err)
+	var printed strings.Builder
+	for _, c := range commands {
+		if c.Status != models.CommandFailed {
+			continue
+		}
+		text, err := y.logs.Text(y.ctx, c.ID, 0)
+		check(b, err)
+		_, err = text.WriteTo(&printed)
+		check(b, err)
+		break
+	}
+	return printed.String()
 }
 
 // deploy deploys another version of an app to its machine. It tells how long
