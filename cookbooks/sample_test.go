@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"opsyard/agent/protocol"
+	"opsyard/engine/lifecycle"
+	"opsyard/models"
 )
 
 // sample is an app that machines fetch from the test: the files of a directory
@@ -95,12 +97,9 @@ func (s *sample) pack(w http.ResponseWriter) error {
 }
 
 // attributes are those that the engine gives for an app that is deployed.
-func (s *sample) attributes(kind string) map[string]any {
-	doc := map[string]any{
-		"application": s.Shortname, "application_name": s.Name, "application_type": kind,
-		"deploy_to": "/srv/www/" + s.Shortname, "domains": append([]string{s.Shortname}, s.Domains...),
-		"document_root": s.Attributes["DocumentRoot"], "ssl_support": s.EnableSSL,
-	}
+func (s *sample) attributes() map[string]any {
+	app := models.App{Shortname: s.Shortname, Name: s.Name, Type: models.AppType(s.Type), Domains: s.Domains, Attributes: s.Attributes, EnableSsl: s.EnableSSL}
+	doc := lifecycle.Deploying{Apps: []models.App{app}}.Attributes()["deploy"].(map[string]any)[s.Shortname].(map[string]any)
 	if db := s.Database; db != nil {
 		doc["database"] = map[string]any{
 			"adapter": db.Adapter, "host": db.Host, "port": db.Port, "username": db.Username, "database": db.Database,

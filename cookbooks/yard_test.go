@@ -326,7 +326,7 @@ func (y *yard) state(id string) map[string]any {
 		kind := lifecycle.RecipeType(models.AppType(s.Type))
 		apps = append(apps, map[string]any{"name": s.Name, "slug_name": s.Shortname, "application_type": kind, "domains": s.Domains})
 		if y.serves(id, s) {
-			deploy[s.Shortname] = s.attributes(kind)
+			deploy[s.Shortname] = s.attributes()
 		}
 	}
 	doc := map[string]any{"deploy": deploy, "opsworks": map[string]any{

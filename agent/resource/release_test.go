@@ -250,6 +250,27 @@ func TestReleaseSettings(t *testing.T) {
 	s.fails(t, 1, "cannot belong to root", "release", "create", "hello", "--force")
 }
 
+// A link to a shared file takes the place of the release's own only once there
+// is such a file.
+func TestReleaseKeepsItsOwnFile(t *testing.T) {
+	s := setupSite(t)
+	s.document(t, "OPSYARD_ATTRIBUTES", map[string]any{"deploy": map[string]any{"hello": map[string]any{
+		"symlink_before_migrate": map[string]any{"config/database.yml": "database.yml", "config/memcached.yml": "memcached.yml"},
+	}}})
+	if err := os.WriteFile(filepath.Join(s.repo, "database.yml"), []byte("own"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.commit(t, "one more")
+	s.changes(t, 2, 0, "release", "create", "hello")
+	s.changes(t, 1, 0, "release", "activate", "hello")
+	s.holds(t, "srv/www/hello/current/database.yml", "own")
+	s.write(t, "srv/www/hello/shared/config/memcached.yml", "written later")
+	s.holds(t, "srv/www/hello/current/memcached.yml", "written later")
+	s.write(t, "srv/www/hello/shared/config/database.yml", "shared")
+	s.deploy(t, "another")
+	s.holds(t, "srv/www/hello/current/database.yml", "shared")
+}
+
 // A repository may hold links that point out of the release.
 func TestReleaseStaysInside(t *testing.T) {
 	s := setupSite(t)

@@ -16,6 +16,7 @@ type releaseTree struct {
 	purge []string
 	dirs  []string
 	links map[string]string // shared path to path in the release
+	late  map[string]bool   // shared paths of which the release may bring its own (symlink_before_migrate)
 }
 
 // tree is the defaults with what the custom JSON says: lists replace them,
@@ -25,6 +26,7 @@ func (d *deployed) tree() (t releaseTree, err error) {
 		purge: []string{"log", "tmp/pids", "public/system"},
 		dirs:  []string{"tmp", "public", "config"},
 		links: map[string]string{"system": "public/system", "pids": "tmp/pids", "log": "log"},
+		late:  map[string]bool{},
 	}
 	for key, list := range map[string]*[]string{"purge_before_symlink": &t.purge, "create_dirs_before_symlink": &t.dirs} {
 		v, err := d.setting(key)
@@ -46,6 +48,7 @@ func (d *deployed) tree() (t releaseTree, err error) {
 		links, _ := v.(map[string]any)
 		for shared, in := range links {
 			t.links[shared] = text(in)
+			t.late[shared] = key == "symlink_before_migrate"
 		}
 	}
 	maps.DeleteFunc(t.links, func(_, in string) bool { return in == "" })
@@ -62,6 +65,20 @@ func (t releaseTree) check() error {
 		}
 	}
 	return nil
+}
+
+// withoutMissing leaves a file that the release brings where it is as long as
+// shared has nothing to put in its place: an app without a database keeps its
+// own config/database.yml.
+func (t releaseTree) withoutMissing(release *os.Root, shared string) {
+	maps.DeleteFunc(t.links, func(from, in string) bool {
+		if !t.late[from] {
+			return false
+		}
+		_, missing := os.Lstat(filepath.Join(shared, from))
+		_, none := release.Lstat(in)
+		return missing != nil && none == nil
+	})
 }
 
 // apply purges, makes directories and links, in this order.
@@ -108,6 +125,7 @@ func (d *deployed) prepare(dir string, info releaseInfo, owner *owner) error {
 		return err
 	}
 	defer func() { _ = root.Close() }()
+	tree.withoutMissing(root, filepath.Join(d.root, "shared"))
 	if err := tree.apply(root); err != nil {
 		return err
 	}
