@@ -157,7 +157,8 @@ func newYard(b *testing.B, s *server) *yard {
 		check(b, err)
 		app, err := s.engine.CreateApp(s.ctx, models.App{
 			StackID: y.stack.ID, Name: l.name, Shortname: l.name, Type: l.app,
-			AppSource: models.Source{Type: models.SourceArchive, URL: reached + "/" + l.name + ".tar.gz"},
+			AppSource:   models.Source{Type: models.SourceArchive, URL: reached + "/" + l.name + ".tar.gz"},
+			Environment: []models.EnvironmentVariable{{Key: "GREETING", Value: "hello"}},
 		})
 		check(b, err)
 		a := &sampleApp{id: app.ID, machine: i.ID, files: sampleFiles(b, l.sample)}
@@ -228,7 +229,7 @@ func (y *yard) deploy(b *testing.B, n int) (served, ended time.Duration) {
 		StackID: y.stack.ID, AppID: a.id, InstanceIDs: []models.InstanceID{a.machine}, Command: models.DeploymentCommand{Name: models.CommandDeploy},
 	})
 	check(b, err)
-	until(b, want+" is served", 3*time.Minute, func() bool {
+	until(b, want+" is served", time.Minute, func() bool {
 		time.Sleep(5 * time.Millisecond) // the machines share the processors with those who ask
 		return strings.HasPrefix(y.get(y.address[n]), want)
 	})
@@ -239,12 +240,12 @@ func (y *yard) deploy(b *testing.B, n int) (served, ended time.Duration) {
 		return d.Status != models.DeploymentRunning
 	})
 	if d.Status != models.DeploymentSuccessful {
-		b.Fatalf("the deployment is %s", d.Status)
+		b.Fatalf("the deployment is %s\n%s", d.Status, y.failure(b, a.machine))
 	}
 	return served, time.Since(begin)
 }
 
-// get is the page at an address, "" while there is none.
+// get is the text of the page at an address, "" while there is none.
 func (y *yard) get(url string) string {
 	resp, err := y.client.Get(url)
 	if err != nil {
@@ -252,7 +253,7 @@ func (y *yard) get(url string) string {
 	}
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(resp.Body)
-	return string(text)
+	return strings.TrimSpace(string(text))
 }
 
 // sampleFiles reads a sample app of the cookbooks' tests.
