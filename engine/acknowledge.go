@@ -27,7 +27,7 @@ type acknowledger struct {
 // heartbeats are when there are none to ride along with.
 const (
 	gather = 50 * time.Millisecond
-	beats  = 3 * time.Second
+	beats  = 5 * time.Second
 )
 
 func newAcknowledger(e *Engine) *acknowledger {

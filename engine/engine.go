@@ -224,7 +224,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.Every(ctx, "follow the load", e.times.Reminder, nil, e.followLoad); err != nil {
 		return err
 	}
-	err := e.Every(ctx, "watch agents", e.times.Reminder, nil, e.watchAgents)
+	err := e.Every(ctx, "watch agents", e.lookForSilence(), nil, e.watchAgents)
 	return errors.Join(err, e.jobs.Start(ctx))
 }
 

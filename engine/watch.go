@@ -131,12 +131,16 @@ func (e *Engine) watchAgents(ctx context.Context) error {
 			}
 			continue
 		}
-		if quiet <= e.times.Offline+2*e.times.Reminder {
+		if quiet <= e.times.Offline+2*e.lookForSilence() {
 			e.tellSeen(i)
 		}
 	}
 	return nil
 }
+
+// lookForSilence is how often agents are looked for that are silent: a look
+// reads all instances, and what it finds has been so for a while anyway.
+func (e *Engine) lookForSilence() time.Duration { return 3 * e.times.Reminder }
 
 // listening is since when this process could have heard agents.
 func (e *Engine) listening(now time.Time) time.Time {

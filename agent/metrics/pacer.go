@@ -21,7 +21,7 @@ type Pacer struct {
 	window func() func() protocol.Figures
 
 	mu     sync.Mutex
-	delay  float64       // of the time in which all agents send
+	delay  float64       // of the time in which all agents send, see wait
 	skew   time.Duration // from our clock to the server's
 	usual  period
 	live   period
@@ -49,6 +49,9 @@ func NewPacer(window func() func() protocol.Figures) *Pacer {
 
 // spread is the part of a period in which agents send what they have measured.
 const spread = 6
+
+// turns are the moments within it.
+const turns = 10
 
 // Welcome takes what a server says at the beginning of a session: its time,
 // and how often it wants to hear.
@@ -113,7 +116,7 @@ func (p *Pacer) Step(now time.Time, session bool) (send []protocol.Metrics, next
 		p.live = period{}
 	}
 	if m, ok := p.measure(&p.usual, now); ok {
-		due := now.Add(time.Duration(p.delay * float64(p.usual.every) / spread))
+		due := now.Add(p.wait())
 		if len(p.unsent) == keepUnsent {
 			p.unsent = append(p.unsent[:0], p.unsent[1:]...)
 		}
@@ -134,6 +137,13 @@ func (p *Pacer) Step(now time.Time, session bool) (send []protocol.Metrics, next
 		next = p.unsent[0].due
 	}
 	return send, next
+}
+
+// wait is how long these figures wait. Agents send in turns, not one by one: a
+// server that is woken for a hundred messages has far less to do than one that
+// is woken a hundred times.
+func (p *Pacer) wait() time.Duration {
+	return p.usual.every / spread / turns * time.Duration(p.delay*turns)
 }
 
 // measure ends a period that is over and begins the next. One that was seen for
