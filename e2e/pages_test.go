@@ -76,7 +76,7 @@ func (c *console) deploy(stack models.StackID, app string) models.DeploymentID {
 func (p sample) pages() [][2]string {
 	in := "/stacks/" + string(p.stack)
 	return [][2]string{
-		{"stacks", "/stacks"}, {"stack-new", "/stacks/new"}, {"me", "/me"}, {"team", "/team"}, {"stack", in}, {"settings", in + "/settings"},
+		{"stacks", "/stacks"}, {"stack-new", "/stacks/new"}, {"me", "/me"}, {"me-security", "/me/security"}, {"me-keys", "/me/keys"}, {"me-access", "/me/access"}, {"team", "/team"}, {"stack", in}, {"settings", in + "/settings"},
 		{"layers", in + "/layers"}, {"layer-new", in + "/layers/new"}, {"layer", in + "/layers/" + string(p.layer)},
 		{"stack-clone", in + "/clone"}, {"stack-tags", in + "/tags"}, {"stack-errors", in + "/errors"}, {"stack-platform", in + "/platform"},
 		{"layer-new-rails", in + "/layers/new?type=rails-app"}, {"layer-json", in + "/layers/" + string(p.layer) + "?tab=json"},

@@ -63,16 +63,18 @@ func TestMe(t *testing.T) {
 	t.Parallel()
 	c := setup(t)
 	b := c.as("ana")
-	b.get("/me").want(t, 200, "You are an administrator", "Change password")
+	b.get("/me").want(t, 200, "You administer this installation.", "Public key")
+	b.get("/me/security").want(t, 200, "Change password", "this one")
+	b.get("/me/access").want(t, 200, "You are an administrator")
 	b.post("/me/password", "Current", "wrong", "Password", goodPassword).want(t, 422, "Current password: is not right.", `aria-describedby="Current-error"`)
 	b.post("/me/password", "Current", goodPassword, "Password", "short").want(t, 422, "use at least 12 characters")
-	b.post("/me/password", "Current", goodPassword, "Password", goodPassword).wantLocation(t, "/me")
-	if page := b.get("/me").body; strings.Contains(page, goodPassword) || strings.Contains(page, "wrong") {
+	b.post("/me/password", "Current", goodPassword, "Password", goodPassword).wantLocation(t, "/me/security")
+	if page := b.get("/me/security").body; strings.Contains(page, goodPassword) || strings.Contains(page, "wrong") {
 		t.Error("the page shows a password")
 	}
 	leo, shop := c.user("leo", false), c.stack("shop")
 	c.permit(leo, shop, models.LevelDeploy)
-	c.as("leo").get("/me").want(t, 200, "shop", "deploy")
+	c.as("leo").get("/me/access").want(t, 200, "shop", "deploy")
 }
 
 func TestTheme(t *testing.T) {

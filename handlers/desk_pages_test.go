@@ -319,7 +319,7 @@ func TestAccessKeysOfOnesOwn(t *testing.T) {
 	t.Parallel()
 	c := quietConsole(t)
 	b := c.as("show")
-	b.get("/me").want(t, 200, "No access key")
+	b.get("/me/keys").want(t, 200, "No access key")
 	made := b.post("/me/keys")
 	made.want(t, 200, "Copy the secret now.", "aws configure set aws_secret_access_key", "--endpoint-url "+c.url)
 	id := regexp.MustCompile(`AKIA[A-Z0-9]{16}`).FindString(made.body)
@@ -327,14 +327,14 @@ func TestAccessKeysOfOnesOwn(t *testing.T) {
 	if err != nil || !strings.Contains(made.body, key.Secret) {
 		t.Fatalf("the answer does not hold the key: %v", err)
 	}
-	page := b.get("/me")
+	page := b.get("/me/keys")
 	page.want(t, 200, id, "never")
 	if strings.Contains(page.body, key.Secret) {
 		t.Error("the secret is shown again")
 	}
 	c.as("deploy").post("/me/keys/delete", "key", id).want(t, 404)
-	b.post("/me/keys/delete", "key", id).wantLocation(t, "/me")
-	b.get("/me").want(t, 200, "No access key", "is deleted")
+	b.post("/me/keys/delete", "key", id).wantLocation(t, "/me/keys")
+	b.get("/me/keys").want(t, 200, "No access key", "is deleted")
 	b.post("/me/ssh-key", "SshPublicKey", "no key").want(t, 422, `id="SshPublicKey-error"`, "no key")
 }
 

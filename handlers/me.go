@@ -10,35 +10,67 @@ import (
 	"opsyard/views/ui"
 	"opsyard/web"
 	"opsyard/web/auth"
+
+	"github.com/a-h/templ"
 )
 
+// showMe is a person's own profile.
 func (h *Handlers) showMe(w http.ResponseWriter, r *http.Request) {
-	h.drawMe(w, r, http.StatusOK, views.MePage{})
+	h.render(w, r, http.StatusOK, views.Me(h.mePage(w, r, views.Form{})))
 }
 
-// drawMe completes the page: p holds what is wrong, or what was just made.
-func (h *Handlers) drawMe(w http.ResponseWriter, r *http.Request, status int, p views.MePage) {
+func (h *Handlers) mePage(w http.ResponseWriter, r *http.Request, form views.Form) views.MePage {
 	user := auth.User(r.Context())
-	sessions, err := h.Store.Sessions.OfUser(r.Context(), user.ID)
+	return views.MePage{
+		Page: h.myPage(w, r), Form: form, SSHUsername: user.SSHUsername, SSHPublicKey: user.SSHPublicKey,
+		SelfManaged: user.AllowSelfManagement || user.Admin, Email: user.Email,
+	}
+}
+
+// myPage is the frame of the pages about oneself.
+func (h *Handlers) myPage(w http.ResponseWriter, r *http.Request) views.Page {
+	return h.page(w, r, auth.User(r.Context()).Name, "me", ui.Crumb{Label: "My settings"})
+}
+
+// showMySecurity is how one signs in, and where one is signed in.
+func (h *Handlers) showMySecurity(w http.ResponseWriter, r *http.Request) {
+	p, err := h.mySecurity(w, r, views.Form{})
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	if p.Levels, err = h.levelsOf(r, user); err != nil {
+	h.render(w, r, http.StatusOK, views.MeSecurity(p))
+}
+
+func (h *Handlers) mySecurity(w http.ResponseWriter, r *http.Request, form views.Form) (views.MeSecurityPage, error) {
+	sessions, err := h.Store.Sessions.OfUser(r.Context(), auth.User(r.Context()).ID)
+	return views.MeSecurityPage{Page: h.myPage(w, r), Form: form, Sessions: h.sessionRows(r, sessions)}, err
+}
+
+// showMyKeys are one's keys for programs.
+func (h *Handlers) showMyKeys(w http.ResponseWriter, r *http.Request) {
+	h.drawMyKeys(w, r, http.StatusOK, views.MeKeysPage{})
+}
+
+// drawMyKeys completes the page: p holds what is wrong, or what was just made.
+func (h *Handlers) drawMyKeys(w http.ResponseWriter, r *http.Request, status int, p views.MeKeysPage) {
+	var err error
+	if p.Keys, err = h.keyRows(r.Context(), auth.User(r.Context()).ID); err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	if p.Keys, err = h.keyRows(r.Context(), user.ID); err != nil {
+	p.Page, p.Server = h.myPage(w, r), h.address(r)
+	h.render(w, r, status, views.MeKeys(p))
+}
+
+// showMyAccess is what one may do.
+func (h *Handlers) showMyAccess(w http.ResponseWriter, r *http.Request) {
+	levels, err := h.levelsOf(r, auth.User(r.Context()))
+	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	p.Page = h.page(w, r, user.Name, "me", ui.Crumb{Label: "My settings"})
-	p.Name, p.Sessions, p.Server = user.Name, h.sessionRows(r, sessions), h.address(r)
-	p.SSHUsername, p.SelfManaged = user.SSHUsername, user.AllowSelfManagement || user.Admin
-	if p.Field != "SshPublicKey" {
-		p.SSHPublicKey = user.SSHPublicKey
-	}
-	h.render(w, r, status, views.Me(p))
+	h.render(w, r, http.StatusOK, views.MeAccess(views.MeAccessPage{Page: h.myPage(w, r), Levels: levels}))
 }
 
 func (h *Handlers) sessionRows(r *http.Request, sessions []models.Session) []views.SessionRow {
@@ -89,32 +121,28 @@ func (h *Handlers) showSession(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) {
 	err := h.Engine.ChangePassword(r.Context(), r.PostForm.Get("Current"), r.PostForm.Get("Password"), h.cookies.Get(r))
-	if err == nil {
-		h.done(w, r, "/me", "Your password is changed. All other sessions have ended.")
+	if err != nil {
+		h.again(w, r, err, func(sentence, field string) templ.Component {
+			p, err := h.mySecurity(w, r, views.Form{Problem: sentence, Field: field})
+			if err != nil {
+				return failed{err}
+			}
+			return views.MeSecurity(p)
+		})
 		return
 	}
-	h.refusedMe(w, r, err, views.MePage{})
-}
-
-// refusedMe shows the page again with what is wrong.
-func (h *Handlers) refusedMe(w http.ResponseWriter, r *http.Request, err error, p views.MePage) {
-	switch models.CodeOf(err) {
-	case models.CodeInvalid, models.CodeThrottled, models.CodeConflict:
-		p.Problem, p.Field = models.Sentence(err), fieldOf(err)
-		h.drawMe(w, r, web.StatusOf(err), p)
-	default:
-		h.fail(w, r, err)
-	}
+	h.done(w, r, "/me/security", "Your password is changed. All other sessions have ended.")
 }
 
 // setMySSHKey stores one's own public key for instances.
 func (h *Handlers) setMySSHKey(w http.ResponseWriter, r *http.Request) {
-	key := trimmed(r.PostForm, "SshPublicKey")
-	if err := h.Engine.UpdateMyUserProfile(r.Context(), key); err != nil {
-		h.refusedMe(w, r, err, views.MePage{SSHPublicKey: key})
+	if err := h.Engine.UpdateMyUserProfile(r.Context(), trimmed(r.PostForm, "SshPublicKey")); err != nil {
+		h.again(w, r, err, func(sentence, field string) templ.Component {
+			return views.Me(h.mePage(w, r, views.Form{Values: r.PostForm, Problem: sentence, Field: field}))
+		})
 		return
 	}
-	h.done(w, r, "/me", "Your SSH key is saved. Instances get it with the next Configure.")
+	h.done(w, r, "/me", "Your SSH key is saved.")
 }
 
 // createMyKey makes an access key and shows its secret: the answer to the form
@@ -122,21 +150,21 @@ func (h *Handlers) setMySSHKey(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) createMyKey(w http.ResponseWriter, r *http.Request) {
 	key, err := h.Engine.CreateAccessKey(r.Context(), auth.User(r.Context()).ID)
 	if err != nil {
-		h.refused(w, r, err, "/me")
+		h.refused(w, r, err, "/me/keys")
 		return
 	}
-	h.drawMe(w, r, http.StatusOK, views.MePage{Fresh: &views.FreshKey{ID: key.ID, Secret: key.Secret}})
+	h.drawMyKeys(w, r, http.StatusOK, views.MeKeysPage{Fresh: &views.FreshKey{ID: key.ID, Secret: key.Secret}})
 }
 
 // deleteMyKey ends one of one's own keys.
 func (h *Handlers) deleteMyKey(w http.ResponseWriter, r *http.Request) {
-	h.endKey(w, r, auth.User(r.Context()).ID, "/me")
+	h.endKey(w, r, auth.User(r.Context()).ID, "/me/keys")
 }
 
 func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) {
 	if err := h.Engine.EndSession(r.Context(), r.PostForm.Get("session")); err != nil {
-		h.refused(w, r, err, "/me")
+		h.refused(w, r, err, "/me/security")
 		return
 	}
-	h.done(w, r, "/me", "The session has ended.")
+	h.done(w, r, "/me/security", "The session has ended.")
 }

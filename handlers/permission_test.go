@@ -42,7 +42,7 @@ var needs = map[string]need{
 	"GET /static/": anybody, "GET /sign-in": anybody, "POST /sign-in": anybody, "POST /sign-out": anybody,
 	"GET /setup/{token}": anybody, "POST /setup/{token}": anybody, "POST /theme": anybody, "/": anybody,
 
-	"GET /{$}": signedIn, "GET /stacks": signedIn, "GET /me": signedIn, "GET /me/session": signedIn,
+	"GET /{$}": signedIn, "GET /stacks": signedIn, "GET /me": signedIn, "GET /me/security": signedIn, "GET /me/keys": signedIn, "GET /me/access": signedIn, "GET /me/session": signedIn,
 	"POST /me/password": signedIn, "POST /me/sessions/end": signedIn, "GET /ws/live": show, "GET /gallery": signedIn,
 	"GET /stacks/new": admin, "POST /stacks": admin,
 

@@ -10,22 +10,35 @@ import (
 
 // MePage is a person's own page.
 type MePage struct {
-	Page     Page
-	Name     string
-	Sessions []SessionRow
-	Levels   []LevelRow
-	Problem  string // of one of the forms
-	Field    string // the field it is about
-
+	Page Page
+	Form Form // of the SSH key, as typed
 	// SSH is what the person has on instances; SelfManaged, that they may change
 	// the key themselves.
 	SSHUsername  string
 	SSHPublicKey string
 	SelfManaged  bool
+	Email        string
+}
 
+// MeSecurityPage is how a person signs in, and where they are signed in.
+type MeSecurityPage struct {
+	Page     Page
+	Form     Form // of the password
+	Sessions []SessionRow
+}
+
+// MeKeysPage are a person's keys for programs.
+type MeKeysPage struct {
+	Page   Page
 	Keys   []AccessKeyRow
 	Fresh  *FreshKey // just made: its secret is shown now and never again
 	Server string    // how API clients reach this server
+}
+
+// MeAccessPage is what a person may do.
+type MeAccessPage struct {
+	Page   Page
+	Levels []LevelRow
 }
 
 // AccessKeyRow is one key for API clients.
@@ -59,36 +72,59 @@ type LevelRow struct {
 }
 
 func (p MePage) lede() string {
+	if p.Page.Admin {
+		return "You administer this installation."
+	}
+	return "You may do what your levels and policies say."
+}
+
+func (p MePage) rest() string {
+	if p.Email == "" {
+		return ""
+	}
+	return "Mail reaches you at " + p.Email + "."
+}
+
+func (p MePage) sshKey() ui.FieldProps {
+	f := rows(p.Form.input("SshPublicKey", "Public key", sshKeyHint(p.SSHPublicKey != "")), 4)
+	if _, typed := p.Form.Values["SshPublicKey"]; !typed {
+		f.Value = p.SSHPublicKey
+	}
+	f.Disabled = !p.SelfManaged
+	return f
+}
+
+func (p MeSecurityPage) lede() string {
 	if len(p.Sessions) <= 1 {
 		return "You are signed in here and nowhere else."
 	}
 	return "You are signed in with " + ui.Plural(len(p.Sessions), "browser") + "."
 }
 
-func (p MePage) errorOf(field string) string {
-	if p.Field == field {
-		return p.Problem
+func (p MeKeysPage) lede() string {
+	if len(p.Keys) == 0 {
+		return "No program acts for you."
 	}
-	return ""
+	return ui.Plural(len(p.Keys), "key") + " for programs that act for you."
+}
+
+func (p MeAccessPage) lede() string {
+	if p.Page.Admin {
+		return "You may do everything in every stack."
+	}
+	return "You may see " + ui.Plural(len(p.Levels), "stack") + "."
 }
 
 // configure is how the AWS command line learns of the fresh key.
-func (p MePage) configure() string {
+func (p MeKeysPage) configure() string {
 	return "aws configure set aws_access_key_id " + p.Fresh.ID + " --profile opsyard\n" +
 		"aws configure set aws_secret_access_key " + p.Fresh.Secret + " --profile opsyard\n" +
 		"aws configure set region us-east-1 --profile opsyard\n" +
 		p.tryIt()
 }
 
-func (p MePage) tryIt() string {
+func (p MeKeysPage) tryIt() string {
 	return "aws --profile opsyard --endpoint-url " + p.Server + " opsworks describe-stacks"
-}
-
-func (p MePage) summary() string {
-	if p.Field == "" {
-		return p.Problem
-	}
-	return ""
 }
 
 // BrowserOf reads a browser and its system out of a User-Agent, for people to
