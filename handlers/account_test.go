@@ -64,7 +64,7 @@ func TestMe(t *testing.T) {
 	c := setup(t)
 	b := c.as("ana")
 	b.get("/me").want(t, 200, "You administer this installation.", "Public key")
-	b.get("/me/security").want(t, 200, "Change password", "this one")
+	b.get("/me/security").want(t, 200, "Change password")
 	b.get("/me/access").want(t, 200, "You are an administrator")
 	b.post("/me/password", "Current", "wrong", "Password", goodPassword).want(t, 422, "Current password: is not right.", `aria-describedby="Current-error"`)
 	b.post("/me/password", "Current", goodPassword, "Password", "short").want(t, 422, "use at least 12 characters")

@@ -226,7 +226,7 @@ func Register(p RegisterPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, " <p class=\"f12 muted mt-s\">It needs an access key of somebody with the level manage here: <a href=\"/me#keys\">make one in your settings</a>. The host joins without a layer and is listed as unassigned.</p>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, " <p class=\"f12 muted mt-s\">It needs an access key of somebody with the level manage here: <a href=\"/me/keys\">make one in your settings</a>. The host joins without a layer and is listed as unassigned.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
