@@ -20,11 +20,8 @@ func (e *Engine) AccessKeys(ctx context.Context) ([]models.AccessKey, error) {
 // CreateAccessKey makes a key pair for API clients, for oneself or, as an
 // administrator, for anybody. The secret is shown here and never again.
 func (e *Engine) CreateAccessKey(ctx context.Context, id models.UserID) (*models.AccessKey, error) {
-	actor := models.ActorFrom(ctx)
-	if actor.Kind != models.ActorUser || actor.UserID != id {
-		if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", id: string(id)}); err != nil {
-			return nil, err
-		}
+	if err := e.onAccount(ctx, id, "CreateAccessKey"); err != nil {
+		return nil, err
 	}
 	key := models.AccessKey{ID: "AKIA" + rand.Text()[:16], UserID: id, Secret: rand.Text() + rand.Text()[:14], CreatedAt: e.Clock()}
 	err := e.tx(ctx, func(t *tx) error {
@@ -48,11 +45,11 @@ func (e *Engine) DeleteAccessKey(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	actor := models.ActorFrom(ctx)
-	if actor.Kind != models.ActorUser || actor.UserID != key.UserID {
-		if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", id: string(key.UserID)}); err != nil {
+	if err := e.onAccount(ctx, key.UserID, "DeleteAccessKey"); err != nil {
+		if models.CodeOf(err) == models.CodeForbidden {
 			return models.NotFound("access key", id) // whose it is, nobody else learns
 		}
+		return err
 	}
 	return e.tx(ctx, func(t *tx) error {
 		u, err := t.Users.Get(ctx, key.UserID)

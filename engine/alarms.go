@@ -36,7 +36,7 @@ func (e *Engine) HasPrometheus() bool { return e.prometheus != nil }
 // CreateAlarm adds an alarm to a stack. It has insufficient data until it has
 // been looked at.
 func (e *Engine) CreateAlarm(ctx context.Context, a models.Alarm) (*models.Alarm, error) {
-	if _, err := e.Authorize(ctx, a.StackID, models.ActionManage); err != nil {
+	if _, err := e.Authorize(ctx, a.StackID, "CreateAlarm"); err != nil {
 		return nil, err
 	}
 	now := e.Clock()
@@ -69,7 +69,7 @@ func (e *Engine) CreateAlarm(ctx context.Context, a models.Alarm) (*models.Alarm
 // UpdateAlarm lets change alter the rule of an alarm. Its state stays until it
 // is looked at again.
 func (e *Engine) UpdateAlarm(ctx context.Context, id models.AlarmID, change func(*models.Alarm) error) (*models.Alarm, error) {
-	if err := e.alarmFor(ctx, id); err != nil {
+	if err := e.alarmFor(ctx, id, "UpdateAlarm"); err != nil {
 		return nil, err
 	}
 	var updated *models.Alarm
@@ -104,7 +104,7 @@ func (e *Engine) UpdateAlarm(ctx context.Context, id models.AlarmID, change func
 
 // DeleteAlarm removes an alarm that no rule of scaling names.
 func (e *Engine) DeleteAlarm(ctx context.Context, id models.AlarmID) error {
-	if err := e.alarmFor(ctx, id); err != nil {
+	if err := e.alarmFor(ctx, id, "DeleteAlarm"); err != nil {
 		return err
 	}
 	return e.tx(ctx, func(t *tx) error {
@@ -123,12 +123,12 @@ func (e *Engine) DeleteAlarm(ctx context.Context, id models.AlarmID) error {
 	})
 }
 
-func (e *Engine) alarmFor(ctx context.Context, id models.AlarmID) error {
+func (e *Engine) alarmFor(ctx context.Context, id models.AlarmID, action models.Action) error {
 	a, err := e.store.Alarms.Get(ctx, id)
 	if err != nil {
 		return err
 	}
-	_, err = e.Authorize(ctx, a.StackID, models.ActionManage)
+	_, err = e.Authorize(ctx, a.StackID, action)
 	return hide(err, "alarm", id)
 }
 

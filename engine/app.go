@@ -9,7 +9,7 @@ import (
 
 // CreateApp describes an app; nothing is deployed yet (OpsWorks: CreateApp).
 func (e *Engine) CreateApp(ctx context.Context, a models.App) (*models.App, error) {
-	stack, err := e.Authorize(ctx, a.StackID, models.ActionManage)
+	stack, err := e.Authorize(ctx, a.StackID, "CreateApp")
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (e *Engine) UpdateApp(ctx context.Context, id models.AppID, change func(*mo
 	if err != nil {
 		return nil, err
 	}
-	stack, err := e.Authorize(ctx, current.StackID, models.ActionDeploy)
+	stack, err := e.Authorize(ctx, current.StackID, "UpdateApp")
 	if err != nil {
 		return nil, hide(err, "app", id)
 	}
@@ -129,7 +129,7 @@ func (e *Engine) DeleteApp(ctx context.Context, id models.AppID) error {
 	if err != nil {
 		return err
 	}
-	stack, err := e.Authorize(ctx, current.StackID, models.ActionManage)
+	stack, err := e.Authorize(ctx, current.StackID, "DeleteApp")
 	if err != nil {
 		return hide(err, "app", id)
 	}

@@ -158,7 +158,7 @@ func (e *Engine) CancelCommand(ctx context.Context, id models.CommandID) error {
 	if err != nil {
 		return err
 	}
-	if _, err := e.Authorize(ctx, c.StackID, models.ActionDeploy); err != nil {
+	if _, err := e.Authorize(ctx, c.StackID, "CancelCommand"); err != nil {
 		return hide(err, "command", id)
 	}
 	return e.tx(ctx, func(t *tx) error { return t.cancelByUser(ctx, id) })
@@ -190,7 +190,7 @@ func (e *Engine) CancelDeployment(ctx context.Context, id models.DeploymentID) e
 	if err != nil {
 		return err
 	}
-	if _, err := e.Authorize(ctx, d.StackID, models.ActionDeploy); err != nil {
+	if _, err := e.Authorize(ctx, d.StackID, "CancelDeployment"); err != nil {
 		return hide(err, "deployment", id)
 	}
 	if d.Status != models.DeploymentRunning {

@@ -13,7 +13,7 @@ import (
 // tell why an agent does not call. It may hold more than a log shows, so it
 // needs the level manage.
 func (e *Engine) Console(ctx context.Context, id models.InstanceID) (io.ReadCloser, error) {
-	i, err := e.instanceFor(ctx, id, models.ActionManage)
+	i, err := e.instanceFor(ctx, id, "ReadConsole")
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ type DeploymentRequest = models.DeploymentRequest
 // With a PlanID it runs what that plan has shown, or says what has changed; the
 // rest of the request is then the plan's, but for a Comment.
 func (e *Engine) Deploy(ctx context.Context, r DeploymentRequest) (*models.Deployment, error) {
-	stack, err := e.Authorize(ctx, r.StackID, models.ActionDeploy)
+	stack, err := e.Authorize(ctx, r.StackID, "CreateDeployment")
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ func onEcsCluster(c *models.EcsCluster) target {
 // RegisterEcsCluster makes a container cluster the stack's (OpsWorks:
 // RegisterEcsCluster).
 func (e *Engine) RegisterEcsCluster(ctx context.Context, stackID models.StackID, arn string) error {
-	stack, err := e.Authorize(ctx, stackID, models.ActionManage)
+	stack, err := e.Authorize(ctx, stackID, "RegisterEcsCluster")
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (e *Engine) DeregisterEcsCluster(ctx context.Context, arn string) error {
 	if err != nil {
 		return err
 	}
-	stack, err := e.manageOf(ctx, c.StackID, store.NoEcsCluster(arn))
+	stack, err := e.stackOf(ctx, c.StackID, "DeregisterEcsCluster", store.NoEcsCluster(arn))
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ func onElasticIP(a *models.ElasticIP) target { return target{"elastic IP", a.IP,
 // RegisterElasticIP makes an address one of the stack's (OpsWorks:
 // RegisterElasticIp).
 func (e *Engine) RegisterElasticIP(ctx context.Context, stackID models.StackID, ip string) error {
-	stack, err := e.Authorize(ctx, stackID, models.ActionManage)
+	stack, err := e.Authorize(ctx, stackID, "RegisterElasticIp")
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (e *Engine) onElasticIP(ctx context.Context, ip, action string, do func(*tx
 		return err
 	}
 	missing := models.NotFound("elastic IP", ip)
-	stack, err := e.manageOf(ctx, current.StackID, missing)
+	stack, err := e.stackOf(ctx, current.StackID, models.Action(action), missing)
 	if err != nil {
 		return err
 	}

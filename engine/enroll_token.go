@@ -22,10 +22,14 @@ func checkTokenTTL(ttl time.Duration) error {
 // instance of a layer, or without one a registered host that can be assigned
 // to layers later.
 func (e *Engine) CreateEnrollToken(ctx context.Context, stack models.StackID, layer models.LayerID, ttl time.Duration) (string, error) {
-	s, err := e.Authorize(ctx, stack, models.ActionManage)
+	s, err := e.Authorize(ctx, stack, "CreateEnrollToken")
 	if err != nil {
 		return "", err
 	}
+	return e.enrollToken(ctx, s, layer, ttl)
+}
+
+func (e *Engine) enrollToken(ctx context.Context, s *models.Stack, layer models.LayerID, ttl time.Duration) (string, error) {
 	if err := checkTokenTTL(ttl); err != nil {
 		return "", err
 	}
@@ -35,12 +39,12 @@ func (e *Engine) CreateEnrollToken(ctx context.Context, stack models.StackID, la
 		if err != nil {
 			return "", err
 		}
-		if l.StackID != stack {
+		if l.StackID != s.ID {
 			return "", models.NotFound("layer", layer)
 		}
 		given["Layer"] = l.Name
 	}
-	token, err := e.newEnrollToken(ctx, models.EnrollToken{StackID: stack, LayerID: layer, CreatedBy: models.ActorFrom(ctx).Name}, ttl)
+	token, err := e.newEnrollToken(ctx, models.EnrollToken{StackID: s.ID, LayerID: layer, CreatedBy: models.ActorFrom(ctx).Name}, ttl)
 	if err != nil {
 		return "", err
 	}

@@ -22,7 +22,7 @@ type HealingState struct {
 
 // HealingState tells whether healing acts in a stack.
 func (e *Engine) HealingState(ctx context.Context, id models.StackID) (*HealingState, error) {
-	if _, err := e.Authorize(ctx, id, models.ActionShow); err != nil {
+	if _, err := e.Authorize(ctx, id, "DescribeHealing"); err != nil {
 		return nil, err
 	}
 	now := e.Clock()
@@ -56,7 +56,7 @@ func (e *Engine) HealingRules() healing.Rules { return e.times.Healing }
 // LiftHealingFreeze lets a stack's healing act for an hour although many agents
 // are gone: a person has seen that the machines are, too.
 func (e *Engine) LiftHealingFreeze(ctx context.Context, id models.StackID) error {
-	stack, err := e.Authorize(ctx, id, models.ActionManage)
+	stack, err := e.Authorize(ctx, id, "LiftHealingFreeze")
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (e *Engine) MarkHealingWrong(ctx context.Context, id models.HealingID) (*mo
 	if err != nil {
 		return nil, err
 	}
-	if _, err := e.Authorize(ctx, h.StackID, models.ActionManage); err != nil {
+	if _, err := e.Authorize(ctx, h.StackID, "MarkHealingWrong"); err != nil {
 		return nil, hide(err, "healing", id)
 	}
 	if h.Decision != models.DecisionHeal {

@@ -12,7 +12,7 @@ import (
 // CreateInstance adds the record of an instance; its machine is made by
 // StartInstance (OpsWorks: CreateInstance).
 func (e *Engine) CreateInstance(ctx context.Context, i models.Instance) (*models.Instance, error) {
-	stack, err := e.Authorize(ctx, i.StackID, models.ActionManage)
+	stack, err := e.Authorize(ctx, i.StackID, "CreateInstance")
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (t *tx) membership(ctx context.Context, i *models.Instance) ([]models.Layer
 
 // UpdateInstance lets change alter a stopped instance (OpsWorks: UpdateInstance).
 func (e *Engine) UpdateInstance(ctx context.Context, id models.InstanceID, change func(*models.Instance) error) (*models.Instance, error) {
-	if _, err := e.instanceFor(ctx, id, models.ActionManage); err != nil {
+	if _, err := e.instanceFor(ctx, id, "UpdateInstance"); err != nil {
 		return nil, err
 	}
 	var updated *models.Instance
@@ -147,7 +147,7 @@ type DeleteOptions struct {
 // DeleteInstance). The machine is terminated first: when that fails, the
 // record stays. A registered host is deregistered instead.
 func (e *Engine) DeleteInstance(ctx context.Context, id models.InstanceID, opts DeleteOptions) error {
-	i, err := e.instanceFor(ctx, id, models.ActionManage)
+	i, err := e.instanceFor(ctx, id, "DeleteInstance")
 	if err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ func (e *Engine) RebootInstance(ctx context.Context, id models.InstanceID) error
 }
 
 func (e *Engine) onInstance(ctx context.Context, id models.InstanceID, action string, do func(*tx, *models.Stack, *models.Instance) error) error {
-	if _, err := e.instanceFor(ctx, id, models.ActionManage); err != nil {
+	if _, err := e.instanceFor(ctx, id, models.Action(action)); err != nil {
 		return err
 	}
 	return e.tx(ctx, func(t *tx) error {
@@ -320,7 +320,7 @@ func (t *tx) stop(ctx context.Context, i *models.Instance, force bool, cause mod
 // SuggestHostname proposes a free hostname for a new instance of a layer
 // (OpsWorks: GetHostnameSuggestion).
 func (e *Engine) SuggestHostname(ctx context.Context, id models.LayerID) (string, error) {
-	layer, stack, err := e.layerFor(ctx, id, models.ActionManage)
+	layer, stack, err := e.layerFor(ctx, id, "GetHostnameSuggestion")
 	if err != nil {
 		return "", err
 	}

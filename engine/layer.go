@@ -14,7 +14,7 @@ import (
 
 // CreateLayer adds a layer to a stack (OpsWorks: CreateLayer).
 func (e *Engine) CreateLayer(ctx context.Context, l models.Layer) (*models.Layer, error) {
-	_, err := e.Authorize(ctx, l.StackID, models.ActionManage)
+	_, err := e.Authorize(ctx, l.StackID, "CreateLayer")
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func (e *Engine) layerFor(ctx context.Context, id models.LayerID, action models.
 // UpdateLayer lets change alter a layer; instances see it at their next event
 // (OpsWorks: UpdateLayer).
 func (e *Engine) UpdateLayer(ctx context.Context, id models.LayerID, change func(*models.Layer) error) (*models.Layer, error) {
-	current, _, err := e.layerFor(ctx, id, models.ActionManage)
+	current, _, err := e.layerFor(ctx, id, "UpdateLayer")
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,7 @@ func (e *Engine) UpdateLayer(ctx context.Context, id models.LayerID, change func
 
 // DeleteLayer removes a layer without members (OpsWorks: DeleteLayer).
 func (e *Engine) DeleteLayer(ctx context.Context, id models.LayerID) error {
-	current, _, err := e.layerFor(ctx, id, models.ActionManage)
+	current, _, err := e.layerFor(ctx, id, "DeleteLayer")
 	if err != nil {
 		return err
 	}
@@ -241,7 +241,7 @@ func (e *Engine) DeleteLayer(ctx context.Context, id models.LayerID) error {
 
 // RunLists are DefaultRecipes for whoever may see the layer.
 func (e *Engine) RunLists(ctx context.Context, l *models.Layer) (models.Recipes, error) {
-	stack, err := e.Authorize(ctx, l.StackID, models.ActionShow)
+	stack, err := e.Authorize(ctx, l.StackID, "DescribeLayers")
 	if err != nil {
 		return models.Recipes{}, err
 	}

@@ -14,7 +14,7 @@ func onBalancer(b *models.ElasticLoadBalancer) target {
 // AttachElasticLoadBalancer attaches a classic load balancer to a layer, whose
 // online instances it serves from then on (OpsWorks: AttachElasticLoadBalancer).
 func (e *Engine) AttachElasticLoadBalancer(ctx context.Context, name string, layerID models.LayerID) error {
-	layer, stack, err := e.layerFor(ctx, layerID, models.ActionManage)
+	layer, stack, err := e.layerFor(ctx, layerID, "AttachElasticLoadBalancer")
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (e *Engine) UpdateElasticLoadBalancer(ctx context.Context, name string, lay
 }
 
 func (e *Engine) onBalancer(ctx context.Context, name string, layerID models.LayerID, action string, do func(*tx, *models.Layer, *models.ElasticLoadBalancer) (any, error)) error {
-	layer, _, err := e.layerFor(ctx, layerID, models.ActionManage)
+	layer, _, err := e.layerFor(ctx, layerID, models.Action(action))
 	if err != nil {
 		return err
 	}

@@ -287,7 +287,7 @@ type LoadNow struct {
 
 // LoadNow looks at a layer's rules, as the next round will, and does nothing.
 func (e *Engine) LoadNow(ctx context.Context, id models.LayerID) (LoadNow, error) {
-	config, err := e.scalingOf(ctx, id)
+	config, err := e.scalingOf(ctx, id, "DescribeLoadBasedAutoScaling")
 	if err != nil {
 		return LoadNow{}, err
 	}
@@ -300,8 +300,8 @@ func (e *Engine) LoadNow(ctx context.Context, id models.LayerID) (LoadNow, error
 
 // scalingOf reads a layer's rules for somebody who may see the stack; without
 // any, the defaults.
-func (e *Engine) scalingOf(ctx context.Context, id models.LayerID) (models.LoadBasedAutoScaling, error) {
-	layer, _, err := e.layerFor(ctx, id, models.ActionShow)
+func (e *Engine) scalingOf(ctx context.Context, id models.LayerID, action models.Action) (models.LoadBasedAutoScaling, error) {
+	layer, _, err := e.layerFor(ctx, id, action)
 	if err != nil {
 		return models.LoadBasedAutoScaling{}, err
 	}
@@ -330,7 +330,7 @@ type Backtest struct {
 // days; change alters the rules that are stored. Nothing is started, stopped or
 // stored.
 func (e *Engine) TestScaling(ctx context.Context, id models.LayerID, change func(*models.LoadBasedAutoScaling) error) (*Backtest, error) {
-	config, err := e.scalingOf(ctx, id)
+	config, err := e.scalingOf(ctx, id, "TestScaling")
 	if err != nil {
 		return nil, err
 	}

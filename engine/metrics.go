@@ -247,7 +247,7 @@ func (e *Engine) WatchInstanceMetrics(ctx context.Context, ids ...models.Instanc
 		if asked[i.StackID] {
 			continue
 		}
-		if _, err := e.Authorize(ctx, i.StackID, models.ActionShow); err != nil {
+		if _, err := e.Authorize(ctx, i.StackID, "DescribeMetrics"); err != nil {
 			return hide(err, "instance", i.ID)
 		}
 		asked[i.StackID] = true
@@ -321,20 +321,20 @@ func (e *Engine) MetricSeries(ctx context.Context, q models.MetricQuery) (*model
 func (e *Engine) chartOf(ctx context.Context, q models.MetricQuery) (layers []models.Layer, instances []models.Instance, err error) {
 	switch {
 	case q.Instance != "":
-		i, err := e.instanceFor(ctx, q.Instance, models.ActionShow)
+		i, err := e.instanceFor(ctx, q.Instance, "DescribeMetrics")
 		if err != nil {
 			return nil, nil, err
 		}
 		return nil, []models.Instance{*i}, nil
 	case q.Layer != "":
-		l, _, err := e.layerFor(ctx, q.Layer, models.ActionShow)
+		l, _, err := e.layerFor(ctx, q.Layer, "DescribeMetrics")
 		if err != nil {
 			return nil, nil, err
 		}
 		instances, err = e.store.Instances.InLayer(ctx, l.ID)
 		return []models.Layer{*l}, instances, err
 	case q.Stack != "":
-		if _, err := e.Authorize(ctx, q.Stack, models.ActionShow); err != nil {
+		if _, err := e.Authorize(ctx, q.Stack, "DescribeMetrics"); err != nil {
 			return nil, nil, err
 		}
 		layers, err = e.store.Layers.InStack(ctx, q.Stack)

@@ -40,12 +40,12 @@ func (e *Engine) AuthorizeNotifications(ctx context.Context, stack models.StackI
 }
 
 // channelFor loads a channel for somebody who wants to act on it.
-func (e *Engine) channelFor(ctx context.Context, id models.NotificationChannelID) (*models.NotificationChannel, error) {
+func (e *Engine) channelFor(ctx context.Context, id models.NotificationChannelID, action models.Action) (*models.NotificationChannel, error) {
 	c, err := e.store.Notifications.Channel(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.AuthorizeNotifications(ctx, c.StackID, models.ActionManage); err != nil {
+	if err := e.AuthorizeNotifications(ctx, c.StackID, action); err != nil {
 		return nil, hide(err, "notification channel", id)
 	}
 	return c, nil
@@ -54,7 +54,7 @@ func (e *Engine) channelFor(ctx context.Context, id models.NotificationChannelID
 // CreateNotificationChannel makes a channel. A webhook that comes without a
 // secret gets one; the answer holds it.
 func (e *Engine) CreateNotificationChannel(ctx context.Context, c models.NotificationChannel) (*models.NotificationChannel, error) {
-	if err := e.AuthorizeNotifications(ctx, c.StackID, models.ActionManage); err != nil {
+	if err := e.AuthorizeNotifications(ctx, c.StackID, "CreateNotificationChannel"); err != nil {
 		return nil, err
 	}
 	c.ID, c.CreatedAt, c.CreatedBy = models.NewID[models.NotificationChannelID](), e.Clock(), models.ActorFrom(ctx).Name
@@ -112,7 +112,7 @@ func (e *Engine) onChannels(ctx context.Context, do func(t *tx) error) error {
 // UpdateNotificationChannel changes what a person sets of a channel. Its stack
 // and kind stay.
 func (e *Engine) UpdateNotificationChannel(ctx context.Context, id models.NotificationChannelID, change func(*models.NotificationChannel) error) (*models.NotificationChannel, error) {
-	c, err := e.channelFor(ctx, id)
+	c, err := e.channelFor(ctx, id, "UpdateNotificationChannel")
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (e *Engine) UpdateNotificationChannel(ctx context.Context, id models.Notifi
 
 // DeleteNotificationChannel removes a channel with what waits for it.
 func (e *Engine) DeleteNotificationChannel(ctx context.Context, id models.NotificationChannelID) error {
-	c, err := e.channelFor(ctx, id)
+	c, err := e.channelFor(ctx, id, "DeleteNotificationChannel")
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (e *Engine) ResumeNotificationChannel(ctx context.Context, id models.Notifi
 }
 
 func (e *Engine) pauseChannel(ctx context.Context, id models.NotificationChannelID, action, reason string) error {
-	c, err := e.channelFor(ctx, id)
+	c, err := e.channelFor(ctx, id, models.Action(action))
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (e *Engine) pauseChannel(ctx context.Context, id models.NotificationChannel
 // TestNotificationChannel delivers a made-up alert at once and tells what became
 // of it. It is not tried again; its outcome is in the delivery log.
 func (e *Engine) TestNotificationChannel(ctx context.Context, id models.NotificationChannelID) (*models.NotificationDelivery, error) {
-	c, err := e.channelFor(ctx, id)
+	c, err := e.channelFor(ctx, id, "TestNotificationChannel")
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +226,7 @@ func (e *Engine) testEvent(ctx context.Context, c *models.NotificationChannel) (
 
 // SendNotificationAgain makes a delivery due anew, with all its attempts.
 func (e *Engine) SendNotificationAgain(ctx context.Context, id models.NotificationChannelID, delivery int64) error {
-	c, err := e.channelFor(ctx, id)
+	c, err := e.channelFor(ctx, id, "SendNotificationAgain")
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (e *Engine) Permit(ctx context.Context, p models.Permission) error {
 // an administrator, whom no level binds, may give themselves SSH and sudo
 // (OpsWorks: SetPermission).
 func (e *Engine) SetPermission(ctx context.Context, stackID models.StackID, userID models.UserID, change func(*models.Permission) error) error {
-	stack, err := e.Authorize(ctx, stackID, models.ActionManage)
+	stack, err := e.Authorize(ctx, stackID, "SetPermission")
 	if err != nil {
 		return err
 	}
@@ -73,10 +73,13 @@ func (t *tx) permission(ctx context.Context, stack models.StackID, user models.U
 
 // mayShow tells whether the asker may see another stack than the one that they
 // act in.
-func (t *tx) mayShow(ctx context.Context, stack models.StackID) (bool, error) {
-	actor := models.ActorFrom(ctx)
-	p, err := t.permission(ctx, stack, actor.UserID)
-	return err == nil && models.MayDo(actor, p.Level, models.ActionShow), err
+func (t *tx) mayShow(ctx context.Context, id models.StackID) (bool, error) {
+	rights, err := rightsOf(ctx, t.Store, models.ActorFrom(ctx), id)
+	if err != nil {
+		return false, err
+	}
+	stack, err := t.Stacks.Get(ctx, id)
+	return err == nil && rights.Decide(models.ActionShow, stack).Allowed, err
 }
 
 func errOwnPermission() error {
@@ -101,7 +104,7 @@ func (e *Engine) Permissions(ctx context.Context, stackID models.StackID, arn st
 	if stackID == "" {
 		return e.permissionsOfUser(ctx, arn, own)
 	}
-	action := models.ActionManage
+	action := models.Action("DescribePermissions")
 	if own {
 		action = models.ActionShow
 	}
@@ -134,7 +137,7 @@ func (e *Engine) Permissions(ctx context.Context, stackID models.StackID, arn st
 
 func (e *Engine) permissionsOfUser(ctx context.Context, arn string, own bool) ([]UserPermission, error) {
 	if !own {
-		if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", name: clip(arn, 64)}); err != nil {
+		if err := e.administer(ctx, "DescribePermissions", target{kind: "user", name: clip(arn, 64)}); err != nil {
 			return nil, err
 		}
 	}

@@ -42,7 +42,7 @@ func (e *Engine) Replan(ctx context.Context, id models.PlanID) (*models.Plan, er
 }
 
 func (e *Engine) plan(ctx context.Context, r DeploymentRequest, old *models.Plan) (*models.Plan, error) {
-	stack, err := e.Authorize(ctx, r.StackID, models.ActionDeploy)
+	stack, err := e.Authorize(ctx, r.StackID, "CreatePlan")
 	if err != nil {
 		return nil, err
 	}

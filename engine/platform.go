@@ -46,7 +46,7 @@ const InstallerPath = "/agent/opsworks-agent-installer.tgz"
 // Provisioning is what a host needs to become an instance of the stack
 // (OpsWorks: DescribeStackProvisioningParameters). It needs the level manage.
 func (e *Engine) Provisioning(ctx context.Context, id models.StackID) (installer string, parameters map[string]string, err error) {
-	stack, err := e.Authorize(ctx, id, models.ActionManage)
+	stack, err := e.Authorize(ctx, id, "DescribeStackProvisioningParameters")
 	if err != nil {
 		return "", nil, err
 	}

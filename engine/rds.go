@@ -14,7 +14,7 @@ func onRdsDbInstance(r *models.RdsDbInstance) target {
 // RegisterRdsDbInstance makes a database one of the stack's, for the data
 // sources of its apps (OpsWorks: RegisterRdsDbInstance).
 func (e *Engine) RegisterRdsDbInstance(ctx context.Context, r models.RdsDbInstance) error {
-	stack, err := e.Authorize(ctx, r.StackID, models.ActionManage)
+	stack, err := e.Authorize(ctx, r.StackID, "RegisterRdsDbInstance")
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (e *Engine) onRdsDbInstance(ctx context.Context, arn, action string, do fun
 		return err
 	}
 	missing := store.NoRdsDbInstance(arn)
-	stack, err := e.manageOf(ctx, current.StackID, missing)
+	stack, err := e.stackOf(ctx, current.StackID, models.Action(action), missing)
 	if err != nil {
 		return err
 	}

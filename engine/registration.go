@@ -43,7 +43,7 @@ const registeredAs = "host"
 // (OpsWorks: RegisterInstance). It waits in registering until the host's agent
 // enrols, with a token of the stack and the same hostname.
 func (e *Engine) RegisterInstance(ctx context.Context, r Registration) (*models.Instance, error) {
-	stack, err := e.Authorize(ctx, r.StackID, models.ActionManage)
+	stack, err := e.Authorize(ctx, r.StackID, "RegisterInstance")
 	if err != nil {
 		return nil, err
 	}
@@ -154,13 +154,13 @@ const registrationTTL = 2 * time.Hour
 // registrationToken makes a one-time token with which any host joins the
 // stack, in no layer.
 func (e *Engine) registrationToken(ctx context.Context, stack *models.Stack) (string, error) {
-	return e.CreateEnrollToken(ctx, stack.ID, "", registrationTTL)
+	return e.enrollToken(ctx, stack, "", registrationTTL)
 }
 
 // CreateInstanceToken makes a one-time token for the agent of one instance
 // that has been registered and that no agent has become yet.
 func (e *Engine) CreateInstanceToken(ctx context.Context, id models.InstanceID, ttl time.Duration) (string, error) {
-	i, err := e.instanceFor(ctx, id, models.ActionManage)
+	i, err := e.instanceFor(ctx, id, "CreateEnrollToken")
 	if err != nil {
 		return "", err
 	}

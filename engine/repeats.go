@@ -142,7 +142,7 @@ func (t *tx) resume(ctx context.Context, i *models.Instance, author models.Inten
 // ResumeIntents lets an author go on that is held for an instance because the
 // same had happened to it again and again.
 func (e *Engine) ResumeIntents(ctx context.Context, id models.InstanceID, author models.IntentAuthor) error {
-	if _, err := e.instanceFor(ctx, id, models.ActionManage); err != nil {
+	if _, err := e.instanceFor(ctx, id, "ResumeIntents"); err != nil {
 		return err
 	}
 	return e.tx(ctx, func(t *tx) error {

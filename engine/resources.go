@@ -6,10 +6,10 @@ import (
 	"opsyard/models"
 )
 
-// manageOf authorizes a change of something that a stack has. Who may not see
+// stackOf authorizes a change of something that a stack has. Who may not see
 // the stack is told that there is no such thing.
-func (e *Engine) manageOf(ctx context.Context, stack models.StackID, missing error) (*models.Stack, error) {
-	s, err := e.Authorize(ctx, stack, models.ActionManage)
+func (e *Engine) stackOf(ctx context.Context, stack models.StackID, action models.Action, missing error) (*models.Stack, error) {
+	s, err := e.Authorize(ctx, stack, action)
 	if err != nil && models.CodeOf(err) == models.CodeNotFound {
 		return nil, missing
 	}

@@ -224,7 +224,7 @@ func (e *Engine) StopRollout(ctx context.Context, id models.DeploymentID) error 
 // onRollout changes a deployment that has batches left, for somebody who may
 // deploy.
 func (e *Engine) onRollout(ctx context.Context, id models.DeploymentID, action string, change func(*tx, *models.Deployment) error) error {
-	seen, err := e.deploymentFor(ctx, id)
+	seen, err := e.deploymentFor(ctx, id, models.Action(action))
 	if err != nil {
 		return err
 	}
@@ -252,12 +252,12 @@ func (e *Engine) onRollout(ctx context.Context, id models.DeploymentID, action s
 }
 
 // deploymentFor reads a deployment for somebody who may deploy in its stack.
-func (e *Engine) deploymentFor(ctx context.Context, id models.DeploymentID) (*models.Deployment, error) {
+func (e *Engine) deploymentFor(ctx context.Context, id models.DeploymentID, action models.Action) (*models.Deployment, error) {
 	d, err := e.store.Deployments.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := e.Authorize(ctx, d.StackID, models.ActionDeploy); err != nil {
+	if _, err := e.Authorize(ctx, d.StackID, action); err != nil {
 		return nil, hide(err, "deployment", id)
 	}
 	return d, nil
@@ -266,7 +266,7 @@ func (e *Engine) deploymentFor(ctx context.Context, id models.DeploymentID) (*mo
 // RetryDeployment runs a deployment again where it failed and where it was not
 // reached, as far as these instances are there now.
 func (e *Engine) RetryDeployment(ctx context.Context, id models.DeploymentID) (*models.Deployment, error) {
-	d, err := e.deploymentFor(ctx, id)
+	d, err := e.deploymentFor(ctx, id, "RetryDeployment")
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 // follow the load; a layer that has no setting yet begins with OpsWorks'
 // defaults (OpsWorks: SetLoadBasedAutoScaling).
 func (e *Engine) SetLoadBasedAutoScaling(ctx context.Context, id models.LayerID, change func(*models.LoadBasedAutoScaling) error) error {
-	current, _, err := e.layerFor(ctx, id, models.ActionManage)
+	current, _, err := e.layerFor(ctx, id, "SetLoadBasedAutoScaling")
 	if err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ func causeOfSlot(i *models.Instance, slot schedule.Slot) models.Cause {
 // no zone means UTC. The schedule as a whole takes the place of the one before
 // and acts at once.
 func (e *Engine) SetSchedule(ctx context.Context, id models.InstanceID, week models.WeeklySchedule, zone string) error {
-	if _, err := e.instanceFor(ctx, id, models.ActionManage); err != nil {
+	if _, err := e.instanceFor(ctx, id, "SetTimeBasedAutoScaling"); err != nil {
 		return err
 	}
 	if zone == time.UTC.String() {

@@ -11,7 +11,7 @@ import (
 // CreateStack makes an empty stack (OpsWorks: CreateStack). Only
 // administrators may; the stack's provider must exist.
 func (e *Engine) CreateStack(ctx context.Context, s models.Stack) (*models.Stack, error) {
-	if err := e.administer(ctx, models.ActionCreateStack, target{kind: "stack", name: s.Name}); err != nil {
+	if err := e.administer(ctx, "CreateStack", target{kind: "stack", name: s.Name}); err != nil {
 		return nil, err
 	}
 	if err := e.prepareStack(&s); err != nil {
@@ -85,7 +85,7 @@ func (t *tx) createStack(ctx context.Context, s *models.Stack) error {
 // creation (region, VPC, service role, provider) stays; to name another service
 // role is refused, to name the same one is not (OpsWorks: UpdateStack).
 func (e *Engine) UpdateStack(ctx context.Context, id models.StackID, change func(*models.Stack) error) (*models.Stack, error) {
-	if _, err := e.Authorize(ctx, id, models.ActionManage); err != nil {
+	if _, err := e.Authorize(ctx, id, "UpdateStack"); err != nil {
 		return nil, err
 	}
 	var updated *models.Stack
@@ -182,7 +182,7 @@ func (t *tx) noEnvironment(ctx context.Context, s *models.Stack) error {
 
 // DeleteStack removes a stack in which nothing is left (OpsWorks: DeleteStack).
 func (e *Engine) DeleteStack(ctx context.Context, id models.StackID) error {
-	if _, err := e.Authorize(ctx, id, models.ActionManage); err != nil {
+	if _, err := e.Authorize(ctx, id, "DeleteStack"); err != nil {
 		return err
 	}
 	return e.tx(ctx, func(t *tx) error {
@@ -260,7 +260,7 @@ func (e *Engine) StopStack(ctx context.Context, id models.StackID) (int, error) 
 }
 
 func (e *Engine) eachInstance(ctx context.Context, id models.StackID, action string, do func(*tx, *models.Stack, *models.Instance) (bool, error)) (int, error) {
-	stack, err := e.Authorize(ctx, id, models.ActionManage)
+	stack, err := e.Authorize(ctx, id, models.Action(action))
 	if err != nil {
 		return 0, err
 	}

@@ -59,7 +59,7 @@ func (g tagged) all() map[string]string {
 // Tags reads the tags of a stack or layer; a layer has those of its stack too
 // (OpsWorks: ListTags).
 func (e *Engine) Tags(ctx context.Context, arn string) (map[string]string, error) {
-	found, err := e.taggedByARN(ctx, arn, models.ActionShow)
+	found, err := e.taggedByARN(ctx, arn, "ListTags")
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (e *Engine) UntagResource(ctx context.Context, arn string, keys []string) e
 
 // changeTags lets change alter the resource's own tags, under the stack's lock.
 func (e *Engine) changeTags(ctx context.Context, action, arn string, change func(tagged, map[string]string) error) error {
-	found, err := e.taggedByARN(ctx, arn, models.ActionManage)
+	found, err := e.taggedByARN(ctx, arn, models.Action(action))
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 // CreateUser makes a user with a password; an empty one means that they cannot
 // sign in by password. Users of IAM are made by CreateUserProfile.
 func (e *Engine) CreateUser(ctx context.Context, u models.User, password string) (*models.User, error) {
-	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", name: u.Name}); err != nil {
+	if err := e.administer(ctx, "CreateUser", target{kind: "user", name: u.Name}); err != nil {
 		return nil, err
 	}
 	if err := e.prepareUser(&u, password); err != nil {
@@ -78,7 +78,7 @@ func (e *Engine) ChangePassword(ctx context.Context, current, password, cookie s
 // SetPassword gives anybody a new password; administrators only. All sessions
 // of the user end.
 func (e *Engine) SetPassword(ctx context.Context, id models.UserID, password string) error {
-	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", id: string(id)}); err != nil {
+	if err := e.administer(ctx, "SetPassword", target{kind: "user", id: string(id)}); err != nil {
 		return err
 	}
 	return e.setPassword(ctx, id, password, "")

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 // they sign in only when an administrator has set one, and no level in any
 // stack (OpsWorks: CreateUserProfile).
 func (e *Engine) CreateUserProfile(ctx context.Context, u models.User) (*models.User, error) {
-	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", name: clip(u.IamUserArn, 64)}); err != nil {
+	if err := e.administer(ctx, "CreateUserProfile", target{kind: "user", name: clip(u.IamUserArn, 64)}); err != nil {
 		return nil, err
 	}
 	account, name, err := models.ParseIamUserArn(u.IamUserArn)
@@ -86,7 +87,7 @@ func notRoot(name string) error {
 // UserProfiles reads users by ARN, or all of them by name (OpsWorks:
 // DescribeUserProfiles).
 func (e *Engine) UserProfiles(ctx context.Context, arns []string) ([]models.User, error) {
-	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user"}); err != nil {
+	if err := e.administer(ctx, "DescribeUserProfiles", target{kind: "user"}); err != nil {
 		return nil, err
 	}
 	if len(arns) == 0 {
@@ -99,10 +100,10 @@ func (e *Engine) UserProfiles(ctx context.Context, arns []string) ([]models.User
 // self-management, e-mail address and whether they administer the installation.
 // The last administrator stays one (OpsWorks: UpdateUserProfile).
 func (e *Engine) UpdateUserProfile(ctx context.Context, arn string, change func(*models.User) error) error {
-	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", name: clip(arn, 64)}); err != nil {
+	if err := e.administer(ctx, "UpdateUserProfile", target{kind: "user", name: clip(arn, 64)}); err != nil {
 		return err
 	}
-	return e.tx(ctx, func(t *tx) error {
+	err := e.tx(ctx, func(t *tx) error {
 		found, err := t.Users.ByARN(ctx, arn)
 		if err != nil {
 			return err
@@ -114,6 +115,7 @@ func (e *Engine) UpdateUserProfile(ctx context.Context, arn string, change func(
 		}
 		return t.updateUser(ctx, found.ID, "UpdateUserProfile", change)
 	})
+	return e.notOnAdmins(ctx, err, "UpdateUserProfile", arn)
 }
 
 // UpdateMyUserProfile sets the asker's own SSH key; an administrator must have
@@ -164,6 +166,14 @@ func (t *tx) updateUser(ctx context.Context, id models.UserID, action string, ch
 	}
 	if u.SSHUsername != before.SSHUsername {
 		if err := notRoot(u.SSHUsername); err != nil {
+			return err
+		}
+	}
+	if action == "UpdateUserProfile" && (before.Admin || u.Admin) && !mayOnAdmins(ctx) {
+		return errNotOnAdmins
+	}
+	if before.Admin != u.Admin {
+		if err := t.e.confirmed(ctx, "PromoteAdmin"); err != nil {
 			return err
 		}
 	}
@@ -221,13 +231,16 @@ func (t *tx) noteLogin(ctx context.Context, u *models.User) error {
 // DeleteUserProfile removes a user with their sessions, keys and permissions
 // (OpsWorks: DeleteUserProfile). Oneself and the last administrator stay.
 func (e *Engine) DeleteUserProfile(ctx context.Context, arn string) error {
-	if err := e.administer(ctx, models.ActionManageUsers, target{kind: "user", name: clip(arn, 64)}); err != nil {
+	if err := e.administer(ctx, "DeleteUserProfile", target{kind: "user", name: clip(arn, 64)}); err != nil {
 		return err
 	}
-	return e.tx(ctx, func(t *tx) error {
+	err := e.tx(ctx, func(t *tx) error {
 		u, err := t.Users.ByARN(ctx, arn)
 		if err != nil {
 			return err
+		}
+		if u.Admin && !mayOnAdmins(ctx) {
+			return errNotOnAdmins
 		}
 		if models.ActorFrom(ctx).UserID == u.ID {
 			return models.Invalid("You cannot delete yourself; another administrator can.")
@@ -246,6 +259,24 @@ func (e *Engine) DeleteUserProfile(ctx context.Context, arn string) error {
 		t.tell("user:"+string(u.ID), "user", string(u.ID))
 		return t.audit(ctx, "DeleteUserProfile", onUser(u), u, nil, models.Cause{})
 	})
+	return e.notOnAdmins(ctx, err, "DeleteUserProfile", arn)
+}
+
+// errNotOnAdmins refuses those whom a policy lets change users: changing an
+// administrator, or making one, would be all the power there is.
+var errNotOnAdmins = errAdminsOnly()
+
+func mayOnAdmins(ctx context.Context) bool {
+	r := models.RightsOf(models.ActorFrom(ctx))
+	return r.Trusted || r.Admin
+}
+
+// notOnAdmins audits such a refusal once its transaction is over.
+func (e *Engine) notOnAdmins(ctx context.Context, err error, action, arn string) error {
+	if errors.Is(err, errNotOnAdmins) {
+		e.auditRefusal(ctx, action, target{kind: "user", name: clip(arn, 64)})
+	}
+	return err
 }
 
 // maxSSHKey bounds a public key: one of RSA with 16,384 bits takes 2.8 KB.

@@ -20,7 +20,7 @@ func onVolume(v *models.Volume) target {
 // RegisterVolume makes a disk one of the stack's, under an id of ours
 // (OpsWorks: RegisterVolume).
 func (e *Engine) RegisterVolume(ctx context.Context, stackID models.StackID, ec2VolumeID string) (*models.Volume, error) {
-	stack, err := e.Authorize(ctx, stackID, models.ActionManage)
+	stack, err := e.Authorize(ctx, stackID, "RegisterVolume")
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +228,7 @@ func (e *Engine) onVolume(ctx context.Context, id models.VolumeID, action string
 	if err != nil {
 		return err
 	}
-	stack, err := e.manageOf(ctx, current.StackID, models.NotFound("volume", id))
+	stack, err := e.stackOf(ctx, current.StackID, models.Action(action), models.NotFound("volume", id))
 	if err != nil {
 		return err
 	}

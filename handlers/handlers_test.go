@@ -161,6 +161,14 @@ func (f *fakeEngine) Authorize(ctx context.Context, id models.StackID, action mo
 	return nil, models.NotFound("stack", id)
 }
 
+func (f *fakeEngine) May(ctx context.Context, action models.Action, id models.StackID) (bool, error) {
+	r := models.RightsOf(models.ActorFrom(ctx))
+	if p, err := f.store.Permissions.Get(ctx, id, models.ActorFrom(ctx).UserID); err == nil {
+		r.Grants = []models.Grant{{Level: p.Level, AllowSSH: p.AllowSSH}}
+	}
+	return r.Decide(action, nil).Allowed, nil
+}
+
 func (f *fakeEngine) VisibleStacks(ctx context.Context) ([]models.Stack, error) {
 	all, err := f.store.Stacks.List(ctx)
 	var seen []models.Stack

@@ -35,18 +35,11 @@ func assignable(i models.Instance, layers []models.Layer) []models.Layer {
 
 // mayGrant tells whether the page offers access: on a Windows instance that is
 // online, to those who manage the stack or may log in.
-func (h *Handlers) mayGrant(ctx context.Context, i models.Instance, manages bool) (bool, error) {
+func (h *Handlers) mayGrant(ctx context.Context, i models.Instance) (bool, error) {
 	if i.Status != models.InstanceOnline || !models.IsWindows(i.Os) {
 		return false, nil
 	}
-	if manages {
-		return true, nil
-	}
-	p, err := h.Store.Permissions.Get(ctx, i.StackID, models.ActorFrom(ctx).UserID)
-	if err != nil && models.CodeOf(err) == models.CodeNotFound {
-		return false, nil
-	}
-	return err == nil && p.AllowSSH, err
+	return h.Engine.May(ctx, "GrantAccess", i.StackID)
 }
 
 // assignInstance puts a registered host into layers.

@@ -48,7 +48,7 @@ func (h *Handlers) instancePage(ctx context.Context, stack *models.Stack, i *mod
 	if p.Actions.Assign {
 		p.All = assignable(*i, layers)
 	}
-	if p.Actions.Access, err = h.mayGrant(ctx, *i, frame.CanManage); err != nil {
+	if p.Actions.Access, err = h.mayGrant(ctx, *i); err != nil {
 		return p, err
 	}
 	if p.Volumes, err = h.Store.Volumes.OfInstance(ctx, i.ID); err != nil {

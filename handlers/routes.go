@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 
 	"opsyard/models"
@@ -50,6 +51,16 @@ func (h *Handlers) routes() http.Handler {
 
 	open.Handle("/", auth.Require(user, h.askToSignIn))
 	return open
+}
+
+// may refuses with the sentence what the reader may not do in a stack, or
+// outside of all stacks.
+func (h *Handlers) may(ctx context.Context, action models.Action, id models.StackID, sentence string) error {
+	allowed, err := h.Engine.May(ctx, action, id)
+	if err == nil && !allowed {
+		err = models.Forbidden("%s", sentence)
+	}
+	return err
 }
 
 // withStack loads the stack of the path for somebody who may do action there.

@@ -36,8 +36,8 @@ func (h *Handlers) showClone(w http.ResponseWriter, r *http.Request, stack *mode
 // drawClone draws the form for those who may make stacks.
 func (h *Handlers) drawClone(w http.ResponseWriter, r *http.Request, stack *models.Stack, form views.Form, status int) {
 	ctx := r.Context()
-	if !models.MayDo(models.ActorFrom(ctx), models.LevelIAMOnly, models.ActionCreateStack) {
-		h.fail(w, r, models.Forbidden("Only an administrator may clone a stack."))
+	if err := h.may(ctx, "CloneStack", stack.ID, "Only an administrator may clone a stack."); err != nil {
+		h.fail(w, r, err)
 		return
 	}
 	frame, _, err := h.frame(ctx, stack)

@@ -95,7 +95,9 @@ func (h *Handlers) overview(ctx context.Context, stack *models.Stack, kind strin
 		return p, err
 	}
 	p.Attributes = stack.Attributes
-	p.CanClone = models.MayDo(models.ActorFrom(ctx), models.LevelIAMOnly, models.ActionCreateStack)
+	if p.CanClone, err = h.Engine.May(ctx, "CloneStack", stack.ID); err != nil {
+		return p, err
+	}
 	p.Facts = views.StackFacts(*stack, healing, len(layers))
 	p.Deletable = frame.Instances == 0 && frame.Layers == 0 && frame.Apps == 0
 	return p, h.startable(ctx, &p)

@@ -40,11 +40,12 @@ func (h *Handlers) stacksPage(ctx context.Context, filter, show string) (views.S
 	}
 	rows = slices.DeleteFunc(rows, func(r views.StackRow) bool { return !shown(r, filter, show) })
 	views.SortWorstFirst(rows)
+	mayCreate, err := h.Engine.May(ctx, "CreateStack", "")
 	return views.StacksPage{
 		Rows: rows, All: len(stacks), Filter: filter, Show: show,
-		CanCreate: models.MayDo(models.ActorFrom(ctx), models.LevelIAMOnly, models.ActionCreateStack),
+		CanCreate: mayCreate,
 		Page:      views.Page{Now: h.Now()},
-	}, nil
+	}, err
 }
 
 func shown(r views.StackRow, filter, show string) bool {
@@ -126,8 +127,8 @@ func (h *Handlers) liveStacks(_ context.Context, key string) (liveView, error) {
 }
 
 func (h *Handlers) showNewStack(w http.ResponseWriter, r *http.Request) {
-	if !models.MayDo(models.ActorFrom(r.Context()), models.LevelIAMOnly, models.ActionCreateStack) {
-		h.fail(w, r, models.Forbidden("Only an administrator may make a stack."))
+	if err := h.may(r.Context(), "CreateStack", "", "Only an administrator may make a stack."); err != nil {
+		h.fail(w, r, err)
 		return
 	}
 	s := newStack()

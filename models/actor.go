@@ -1,6 +1,9 @@
 package models
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // ActorKind says what acts.
 type ActorKind string
@@ -24,6 +27,12 @@ type Actor struct {
 	SourceAddr string
 	RequestID  string
 	Surface    string // "console", "api", "agent", "cli", "engine"
+	// Scope limits what a token or access key may do; nil for no limit.
+	Scope *Scope
+	// Session is the hash of the session that a person at the console is signed
+	// in with, and ConfirmedAt when they last proved in it who they are.
+	Session     string
+	ConfirmedAt time.Time
 }
 
 type actorKey struct{}

@@ -15,8 +15,10 @@ const (
 	CodeForbidden       Code = "forbidden" // AccessDeniedException
 	CodeUnauthenticated Code = "unauthenticated"
 	CodeConflict        Code = "conflict" // somebody else was faster; reading again helps
-	CodeThrottled       Code = "throttled"
-	CodeInternal        Code = "internal"
+	// CodeConfirm asks a person at the console to prove who they are, see Confirm.
+	CodeConfirm   Code = "confirm"
+	CodeThrottled Code = "throttled"
+	CodeInternal  Code = "internal"
 )
 
 // Error is a refusal that people may read: Message is a whole sentence without

@@ -67,10 +67,12 @@ const (
 // AccessKey signs API requests. The secret must be readable again to check
 // signatures, so it is encrypted, not hashed.
 type AccessKey struct {
-	ID        string    `gorm:"primaryKey;size:32"` // AccessKeyId
-	UserID    UserID    `gorm:"size:36;not null;index"`
-	Secret    string    `gorm:"serializer:secret"`
-	CreatedAt time.Time `gorm:"not null"`
+	ID        string     `gorm:"primaryKey;size:32"` // AccessKeyId
+	UserID    UserID     `gorm:"size:36;not null;index"`
+	Secret    string     `gorm:"serializer:secret"`
+	Scope     Scope      `gorm:"serializer:json"`
+	CreatedAt time.Time  `gorm:"not null"`
+	ExpiresAt *time.Time // nil for a key without end
 	LastUsed  *time.Time
 }
 

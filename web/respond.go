@@ -56,7 +56,7 @@ func StatusOf(err error) int {
 		return http.StatusUnprocessableEntity
 	case models.CodeNotFound:
 		return http.StatusNotFound
-	case models.CodeForbidden:
+	case models.CodeForbidden, models.CodeConfirm:
 		return http.StatusForbidden
 	case models.CodeUnauthenticated:
 		return http.StatusUnauthorized

@@ -46,6 +46,7 @@ var types = map[models.Code]string{
 	models.CodeConflict:        "ValidationException", // OpsWorks has no type for it
 	models.CodeNotFound:        "ResourceNotFoundException",
 	models.CodeForbidden:       "AccessDeniedException",
+	models.CodeConfirm:         "AccessDeniedException", // only the console asks
 	models.CodeThrottled:       "ThrottlingException",
 	models.CodeUnauthenticated: string(sigv4.Unrecognized),
 }

@@ -124,7 +124,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	a.Engine.KeyUsed(key.ID)
-	out, err := run(ctx, name, body)
+	out, err := run(withAsked(ctx, name), name, body)
 	if err != nil || out == nil {
 		return nil, err
 	}

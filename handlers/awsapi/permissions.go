@@ -17,7 +17,7 @@ func (a *API) permissionOperations() operations {
 // setPermission changes what is given of a permission. Without SSH there is no
 // sudo, so whoever takes SSH away need not name both.
 func (a *API) setPermission(ctx context.Context, in *wire.SetPermissionRequest) error {
-	stack, err := a.Engine.Authorize(ctx, id[models.StackID](in.StackId), models.ActionManage)
+	stack, err := a.Engine.Authorize(ctx, id[models.StackID](in.StackId), "SetPermission")
 	if err != nil {
 		return err // before it is known who there is
 	}

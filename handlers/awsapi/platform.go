@@ -39,7 +39,7 @@ func (a *API) describeAgentVersions(ctx context.Context, in *wire.DescribeAgentV
 	}
 	var manager models.ConfigurationManager
 	if has(in.StackId) {
-		s, err := a.show(ctx, id[models.StackID](in.StackId))
+		s, err := a.Engine.Authorize(ctx, id[models.StackID](in.StackId), models.ActionShow)
 		if err != nil {
 			return nil, err
 		}

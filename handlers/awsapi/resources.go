@@ -18,7 +18,7 @@ func (a *API) stacksFor(ctx context.Context, given *string) ([]models.StackID, e
 		}
 		return []models.StackID{s.ID}, nil
 	}
-	visible, err := a.Engine.VisibleStacks(ctx)
+	visible, err := a.Engine.StacksWhere(ctx, asked(ctx))
 	all := make([]models.StackID, len(visible))
 	for n := range visible {
 		all[n] = visible[n].ID

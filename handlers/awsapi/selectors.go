@@ -34,7 +34,21 @@ func refuseUnless(right bool, sentence string) error {
 	return models.Invalid("%s", sentence)
 }
 
-// show loads a stack that the asker may see; for anybody else there is none.
+// show loads a stack in which the asker may do what they ask for; for those who
+// may not even see it there is none.
 func (a *API) show(ctx context.Context, id models.StackID) (*models.Stack, error) {
-	return a.Engine.Authorize(ctx, id, models.ActionShow)
+	return a.Engine.Authorize(ctx, id, asked(ctx))
+}
+
+type askedKey struct{}
+
+// withAsked keeps the name of the operation, which is the action that levels
+// and policies speak of.
+func withAsked(ctx context.Context, operation string) context.Context {
+	return context.WithValue(ctx, askedKey{}, models.Action(operation))
+}
+
+func asked(ctx context.Context) models.Action {
+	a, _ := ctx.Value(askedKey{}).(models.Action)
+	return a
 }

@@ -24,6 +24,8 @@ var uniqueColumns = map[string]string{
 	"elastic_load_balancers.region, elastic_load_balancers.name": "elastic_load_balancer_name",
 	"ecs_clusters.stack_id":                                      "ecs_cluster_stack",
 	"alarms.stack_id, alarms.name":                               "alarm_name",
+	"groups.name":                                                "idx_groups_name",
+	"policies.name":                                              "idx_policies_name",
 	"users.name":                                                 "idx_users_name",
 	"users.iam_user_arn":                                         "idx_users_iam_user_arn",
 	"users.ssh_username":                                         "user_ssh_username",

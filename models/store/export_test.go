@@ -15,6 +15,7 @@ func Models() []any {
 		&models.Stack{}, &models.Layer{}, &models.Instance{}, &models.InstanceLayer{}, &models.ServiceError{}, &models.App{},
 		&models.Deployment{}, &models.Command{}, &models.MembershipChange{}, &models.Content{}, &models.LogChunk{}, &models.LogBlob{}, &models.LogStep{},
 		&models.User{}, &models.Session{}, &models.AccessKey{}, &models.EnrollToken{}, &models.SetupToken{}, &models.Permission{},
+		&models.Group{}, &models.GroupMember{}, &models.GroupPermission{}, &models.Policy{}, &models.PolicyAttachment{}, &models.Token{},
 		&models.AuditEntry{}, &models.StackEvent{}, &models.LoadBasedAutoScaling{}, &models.Alarm{}, &models.AlarmChange{}, &models.ScalingEvent{}, &models.ElasticIP{}, &models.Volume{}, &models.RaidArray{},
 		&models.RdsDbInstance{}, &models.ElasticLoadBalancer{}, &models.EcsCluster{}, &models.RemoteAccess{}, &models.Plan{},
 		&models.Intent{}, &models.IntentPause{}, &models.Healing{}, &models.HealingLift{}, &models.ScheduleFiring{}, &metricMinute{}, &metricHour{}, &counter{}, &setting{},

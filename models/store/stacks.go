@@ -61,7 +61,7 @@ func (s Stacks) BumpVersion(ctx context.Context, id models.StackID) (version int
 // packed logs (log_blobs) stay until logstream has removed the blobs.
 var ofStack = []string{
 	"instance_layers", "service_errors", "instances", "layers", "apps", "deployments", "plans",
-	"permissions", "enroll_tokens", "stack_events", "membership_changes", "load_based_auto_scalings", "alarms", "alarm_changes", "scaling_events", "intents", "intent_pauses", "healings", "healing_lifts", "schedule_firings",
+	"permissions", "group_permissions", "enroll_tokens", "stack_events", "membership_changes", "load_based_auto_scalings", "alarms", "alarm_changes", "scaling_events", "intents", "intent_pauses", "healings", "healing_lifts", "schedule_firings",
 	"elastic_ips", "volumes", "raid_arrays", "rds_db_instances", "elastic_load_balancers", "ecs_clusters",
 	"notification_channels",
 }

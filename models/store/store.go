@@ -66,6 +66,9 @@ type Store struct {
 	EnrollTokens         EnrollTokens
 	SetupTokens          SetupTokens
 	Permissions          Permissions
+	Groups               Groups
+	Policies             Policies
+	Tokens               Tokens
 	Audit                Audit
 	Events               Events
 	ServiceErrors        ServiceErrors
@@ -179,6 +182,9 @@ func bind(h *handle) *Store {
 		EnrollTokens:         EnrollTokens{h},
 		SetupTokens:          SetupTokens{h},
 		Permissions:          Permissions{h},
+		Groups:               Groups{h},
+		Policies:             Policies{h},
+		Tokens:               Tokens{h},
 		Audit:                Audit{h},
 		Events:               Events{h},
 		ServiceErrors:        ServiceErrors{h},

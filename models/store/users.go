@@ -156,10 +156,10 @@ func userTaken(err error, u *models.User) error {
 	return wrap(err, "store user %s", u.ID)
 }
 
-// Delete removes a user with its sessions, keys and permissions.
+// Delete removes a user with its sessions, keys, tokens and permissions.
 func (s Users) Delete(ctx context.Context, id models.UserID) error {
 	return s.inTx(ctx, func(h *handle) error {
-		for _, table := range []string{"sessions", "access_keys", "permissions"} {
+		for _, table := range []string{"sessions", "access_keys", "tokens", "permissions", "group_members", "policy_attachments"} {
 			if err := h.w(ctx).Exec("DELETE FROM "+table+" WHERE user_id = ?", id).Error; err != nil {
 				return wrap(err, "delete %s of user %s", table, id)
 			}
@@ -223,7 +223,7 @@ func (s AccessKeys) Get(ctx context.Context, id string) (*models.AccessKey, erro
 	if err != nil {
 		return nil, err
 	}
-	key.LastUsed = stampPtr(key.LastUsed)
+	key.LastUsed, key.ExpiresAt = stampPtr(key.LastUsed), stampPtr(key.ExpiresAt)
 	return key, nil
 }
 

@@ -29,6 +29,7 @@ var steps = []*gormigrate.Migration{
 	{ID: "0014", Migrate: scheduleFirings},
 	{ID: "0015", Migrate: rolloutDecisions},
 	{ID: "0016", Migrate: pendingCommands},
+	{ID: "0017", Migrate: groupsPoliciesTokens},
 }
 
 // IDs names the steps, oldest first.
