@@ -22,6 +22,7 @@ type serveFlags struct {
 	MetricsRetention time.Duration `help:"How long each minute of metrics is kept; hours are kept for 15 days." default:"192h"`
 	Prometheus       string        `help:"Address of a Prometheus server that alarms can ask."`
 	notifyFlags
+	oidcFlags
 	limitFlags
 	Dev bool `help:"Offer pages for developers of the console." hidden:""`
 }

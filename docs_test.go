@@ -49,7 +49,7 @@ func TestDocFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	twins := map[string]bool{"OPSYARD_": true, store.SecretKeyEnv: true}
+	twins := map[string]bool{"OPSYARD_": true, store.SecretKeyEnv: true, oidcSecretEnv: true}
 	for _, command := range parser.Model.Leaves(true) {
 		for _, group := range command.AllFlags(true) {
 			for _, flag := range group {

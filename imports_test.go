@@ -47,6 +47,8 @@ var allowed = []struct {
 	{"web", []string{"models"}},
 	{"web/ws", nil},
 	{"web/auth", []string{"models", "web"}},
+	{"web/oidc", []string{"models"}},
+	{"web/oidc/oidctest", nil},
 	{"web/sigv4", nil},
 	{"static", nil},
 	{"views/ui", []string{"static"}},
@@ -68,6 +70,10 @@ var owners = map[string][]string{
 	"github.com/wneessen/go-mail":    {"engine/notify"},
 	"github.com/vishvananda/netlink": {"engine/compute/local"},
 	"github.com/google/nftables":     {"engine/compute/local"},
+	"github.com/coreos/go-oidc":      {"web/oidc"},
+	"golang.org/x/oauth2":            {"web/oidc"},
+	"github.com/go-webauthn":         {"engine"},
+	"github.com/pquerna/otp":         {"engine"},
 }
 
 func covers(pattern, name string) bool {

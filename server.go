@@ -105,9 +105,17 @@ func newServer(ctx context.Context, f serveFlags, log *slog.Logger, times engine
 	log.InfoContext(ctx, "machines of new stacks", slog.String("provider", preferred), slog.String("data", f.Data))
 	s.agents = agentapi.New(s.engine, s.logs, log, f.agentDirectory())
 	s.aws = awsapi.New(awsapi.Config{Engine: s.engine, Store: s.store, Logs: s.logs, Log: log, PublicURL: s.publicURL()})
-	s.console, err = handlers.New(handlers.Config{
+	console := handlers.Config{
 		Engine: s.engine, Store: s.store, Logs: s.logs, Hub: hub, Log: log, PublicURL: f.PublicURL, Version: version, Dev: f.Dev,
-	})
+	}
+	provider, err := f.provider(s.publicURL())
+	if err != nil {
+		return nil, err
+	}
+	if provider != nil {
+		console.OIDC = provider
+	}
+	s.console, err = handlers.New(console)
 	return s, err
 }
 

@@ -142,8 +142,9 @@ func (s *server) signIn(tb testing.TB) {
 	check(tb, err)
 	_, err = s.engine.FirstRun(s.ctx, token, "ana", password)
 	check(tb, err)
-	s.cookie, _, err = s.engine.SignIn(s.ctx, "ana", password, "127.0.0.1", "bench")
+	in, err := s.engine.SignIn(s.ctx, "ana", password, models.Browser{Addr: "127.0.0.1", UserAgent: "bench"})
 	check(tb, err)
+	s.cookie = in.Cookie
 }
 
 func check(tb testing.TB, err error) {

@@ -147,13 +147,9 @@ func withoutSecrets(thing any) any {
 			models.NotificationChannel
 			URL, Secret string
 		}{*v, fingerprint(v.URL), fingerprint(v.Secret)}
-	case *models.Token:
-		tok := *v
-		tok.Hash = ""
-		return tok
 	case *models.User:
 		u := *v
-		u.PasswordHash = ""
+		u.PasswordHash, u.TOTPSecret = "", ""
 		return u
 	}
 	return thing

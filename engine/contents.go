@@ -270,5 +270,8 @@ func (e *Engine) prune(ctx context.Context) error {
 	if err := e.store.Healings.Prune(ctx, e.Clock().Add(-keepHealings)); err != nil {
 		return err
 	}
+	if err := e.pruneSignIns(ctx); err != nil {
+		return err
+	}
 	return e.store.EnrollTokens.DeleteExpired(ctx, e.Clock().Add(-keepInStore))
 }

@@ -12,6 +12,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/go-webauthn/webauthn/webauthn"
+
 	"opsyard/engine/compute"
 	"opsyard/engine/dispatch"
 	"opsyard/engine/healing"
@@ -138,14 +140,16 @@ type Engine struct {
 	courier    *courier
 	hearers    subscriptions // of events
 	signIns    *throttle
-	passwords  passwordHash
-	keyUse     *keyUse
-	healer     *healer
-	schedules  *schedules
-	attention  attention
-	minutes    minutely
-	prometheus Prometheus
-	lastPrune  time.Time // under contents.mu
+	// relyingParty is for passkeys; nil where browsers offer none.
+	relyingParty *webauthn.WebAuthn
+	passwords    passwordHash
+	keyUse       *keyUse
+	healer       *healer
+	schedules    *schedules
+	attention    attention
+	minutes      minutely
+	prometheus   Prometheus
+	lastPrune    time.Time // under contents.mu
 }
 
 // New builds an engine over an open store; Start runs its loops.
@@ -160,6 +164,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	}
 	e.prometheus = c.Prometheus
 	e.signIns = newThrottle(e.Clock)
+	e.relyingParty = newRelyingParty(e.publicURL, c.Log)
 	e.healer = newHealer()
 	e.contents = newContents(c.Store, e.Clock)
 	e.recipes = recipesIn(c.Cookbooks)

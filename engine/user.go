@@ -59,14 +59,20 @@ func (t *tx) createUser(ctx context.Context, u *models.User) error {
 }
 
 // ChangePassword changes the asker's own password, who must know the present
-// one. Their other sessions end.
+// one. Who has none yet, or has just signed in with a recovery code because
+// they forgot it, proves who they are in another way. Their other sessions end.
 func (e *Engine) ChangePassword(ctx context.Context, current, password, cookie string) error {
-	actor := models.ActorFrom(ctx)
-	u, err := e.store.Users.Get(ctx, actor.UserID)
+	s, u, err := e.Session(ctx, cookie)
 	if err != nil {
 		return err
 	}
-	if !e.signIns.allow("password of "+u.Name, actor.SourceAddr) {
+	if u.PasswordHash == "" || s.Method == models.SignInRecovery {
+		if err := e.confirmed(ctx, models.ActionChangeFactors); err != nil {
+			return err
+		}
+		return e.setPassword(ctx, u.ID, password, cookie)
+	}
+	if !e.signIns.allow("password of "+strings.ToLower(u.Name), s.Addr, true) {
 		return errTooManyTries()
 	}
 	if !e.passwords.matches(current, u.PasswordHash) {

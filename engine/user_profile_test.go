@@ -39,7 +39,7 @@ func TestDeletedUsersLeaveNothing(t *testing.T) {
 		w := setup(t, st)
 		ana, bob := w.user("ana", true), w.user("bob", false)
 		asAna := w.as(ana)
-		cookie, _, err := w.engine.SignIn(w.ctx, "bob", "correct horse battery", "127.0.0.1", "")
+		in, err := w.engine.SignIn(w.ctx, "bob", "correct horse battery", models.Browser{Addr: "127.0.0.1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestDeletedUsersLeaveNothing(t *testing.T) {
 		if err := w.engine.DeleteUserProfile(asAna, bob.IamUserArn); err != nil {
 			t.Fatal(err)
 		}
-		if u, err := w.engine.SessionUser(w.ctx, cookie); err == nil {
+		if u, err := w.engine.SessionUser(w.ctx, in.Cookie); err == nil {
 			t.Errorf("the session of %v goes on", u)
 		}
 		_, err = w.store.AccessKeys.Get(w.ctx, key.ID)

@@ -55,8 +55,9 @@ func TestFirstRun(t *testing.T) {
 	b.post("/setup/once", "name", "mira", "password", goodPassword, "again", "other").want(t, 422, "The two passwords differ.", `value="mira"`)
 	b.post("/setup/once", "name", "mira", "password", "short", "again", "short").want(t, 422, "use at least 12 characters")
 	b.post("/setup/stolen", "name", "mira", "password", goodPassword, "again", goodPassword).want(t, 404, "Unable to find set-up address")
-	b.post("/setup/once", "name", "mira", "password", goodPassword, "again", goodPassword).wantLocation(t, "/stacks")
-	b.get("/stacks").want(t, 200, "You are the administrator mira.", "There is no stack yet.")
+	b.post("/setup/once", "name", "mira", "password", goodPassword, "again", goodPassword).wantLocation(t, "/welcome")
+	b.get("/welcome").want(t, 200, "You are the administrator mira.", "A second way in", "Make a recovery code")
+	b.get("/stacks").want(t, 200, "There is no stack yet.")
 }
 
 func TestMe(t *testing.T) {

@@ -10,6 +10,10 @@ import (
 // its part beside them.
 type Engine interface {
 	accountEngine
+	signInEngine
+	securityEngine
+	providerEngine
+	invitationEngine
 	stackEngine
 	insideEngine
 	deskEngine
@@ -29,11 +33,8 @@ type stackEngine interface {
 	Providers() []string
 }
 
-// accountEngine is about people: sign-in, first run, own account, team.
+// accountEngine is about people: first run, own account, team.
 type accountEngine interface {
-	SessionUser(ctx context.Context, cookie string) (*models.User, error)
-	SignIn(ctx context.Context, name, password, addr, userAgent string) (cookie string, user *models.User, err error)
-	SignOut(ctx context.Context, cookie string) error
 	SetupNeeded(ctx context.Context) (bool, error)
 	FirstRun(ctx context.Context, setupToken, name, password string) (*models.User, error)
 	CreateUser(ctx context.Context, u models.User, password string) (*models.User, error)
@@ -42,8 +43,6 @@ type accountEngine interface {
 	ChangePassword(ctx context.Context, current, password, cookie string) error
 	// SetPassword is an administrator's reset.
 	SetPassword(ctx context.Context, id models.UserID, password string) error
-	// EndSession ends one session of the asker, by its hash.
-	EndSession(ctx context.Context, hash string) error
 	SetTheme(ctx context.Context, theme string) error
 	Permit(ctx context.Context, p models.Permission) error
 }

@@ -28,6 +28,8 @@ type Config struct {
 	// PublicURL is the address people use; https makes cookies TLS-only.
 	PublicURL string
 	Version   string
+	// OIDC is the provider that people may sign in at; nil for none.
+	OIDC Provider
 	// Dev adds the gallery of components.
 	Dev bool
 }

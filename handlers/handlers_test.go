@@ -40,6 +40,7 @@ type fakeEngine struct {
 	sessions map[string]models.UserID // by cookie
 	setup    string                   // the open set-up token
 	fails    error                    // what the next lookup ends with
+	stepUp   bool                     // sessions are old: some deeds need a proof
 
 	asked     []engine.DeploymentRequest // of Deploy
 	cancelled []string                   // ids of deployments and commands
@@ -62,19 +63,33 @@ func (f *fakeEngine) SessionUser(ctx context.Context, cookie string) (*models.Us
 	return f.store.Users.Get(ctx, id)
 }
 
-func (f *fakeEngine) SignIn(ctx context.Context, name, password, _, _ string) (string, *models.User, error) {
+func (f *fakeEngine) Session(ctx context.Context, cookie string) (*models.Session, *models.User, error) {
+	u, err := f.SessionUser(ctx, cookie)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &models.Session{Hash: cookie, UserID: u.ID, CreatedAt: time.Now()}
+	if f.stepUp {
+		s.CreatedAt = s.CreatedAt.Add(-time.Hour)
+	}
+	return s, u, nil
+}
+
+func (f *fakeEngine) Passkeys() bool { return false }
+
+func (f *fakeEngine) SignIn(ctx context.Context, name, password string, _ models.Browser) (*models.SignedIn, error) {
 	if name == "hasty" {
-		return "", nil, &models.Error{Code: models.CodeThrottled, Message: "Too many tries. Wait 1 min."}
+		return nil, &models.Error{Code: models.CodeThrottled, Message: "Too many tries. Wait 1 min."}
 	}
 	u, err := f.store.Users.ByName(ctx, name)
 	if err != nil || password != goodPassword {
-		return "", nil, &models.Error{Code: models.CodeUnauthenticated, Message: "Name or password is not right."}
+		return nil, &models.Error{Code: models.CodeUnauthenticated, Message: "Name or password is not right."}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	cookie := string(models.NewID[models.UserID]())
 	f.sessions[cookie] = u.ID
-	return cookie, u, nil
+	return &models.SignedIn{User: u, Cookie: cookie}, nil
 }
 
 func (f *fakeEngine) SignOut(_ context.Context, cookie string) error {
@@ -111,6 +126,21 @@ func (f *fakeEngine) ChangePassword(_ context.Context, current, password, _ stri
 		return models.InvalidField("Current", "Current password: is not right.")
 	}
 	return models.CheckPassword(password)
+}
+
+func (f *fakeEngine) FactorsOf(context.Context, models.UserID) (*engine.Factors, error) {
+	return &engine.Factors{Password: true}, nil
+}
+
+func (f *fakeEngine) SessionsOf(ctx context.Context, id models.UserID) ([]models.Session, error) {
+	return f.store.Sessions.OfUser(ctx, id)
+}
+
+func (f *fakeEngine) ConfirmSession(_ context.Context, p models.Proof) error {
+	if p.Password != goodPassword {
+		return models.InvalidField("Confirm-Password", "The password is wrong.")
+	}
+	return nil
 }
 
 func (f *fakeEngine) SetTheme(ctx context.Context, theme string) error {
@@ -320,7 +350,7 @@ func (b *browser) post(path string, pairs ...string) answer {
 }
 
 // want checks status and, in the body, every text.
-func (a answer) want(t *testing.T, status int, texts ...string) {
+func (a answer) want(t *testing.T, status int, texts ...string) answer {
 	t.Helper()
 	if a.status != status {
 		t.Fatalf("got status %d, want %d: %.400s", a.status, status, a.body)
@@ -330,6 +360,7 @@ func (a answer) want(t *testing.T, status int, texts ...string) {
 			t.Errorf("the page does not say %q", text)
 		}
 	}
+	return a
 }
 
 func (a answer) wantLocation(t *testing.T, path string) {

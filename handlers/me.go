@@ -1,8 +1,6 @@
 package handlers
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 
 	"opsyard/models"
@@ -32,21 +30,6 @@ func (h *Handlers) myPage(w http.ResponseWriter, r *http.Request) views.Page {
 	return h.page(w, r, auth.User(r.Context()).Name, "me", ui.Crumb{Label: "My settings"})
 }
 
-// showMySecurity is how one signs in, and where one is signed in.
-func (h *Handlers) showMySecurity(w http.ResponseWriter, r *http.Request) {
-	p, err := h.mySecurity(w, r, views.Form{})
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
-	h.render(w, r, http.StatusOK, views.MeSecurity(p))
-}
-
-func (h *Handlers) mySecurity(w http.ResponseWriter, r *http.Request, form views.Form) (views.MeSecurityPage, error) {
-	sessions, err := h.Store.Sessions.OfUser(r.Context(), auth.User(r.Context()).ID)
-	return views.MeSecurityPage{Page: h.myPage(w, r), Form: form, Sessions: h.sessionRows(r, sessions)}, err
-}
-
 // showMyKeys are one's keys for programs.
 func (h *Handlers) showMyKeys(w http.ResponseWriter, r *http.Request) {
 	h.drawMyKeys(w, r, http.StatusOK, views.MeKeysPage{})
@@ -74,15 +57,14 @@ func (h *Handlers) showMyAccess(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) sessionRows(r *http.Request, sessions []models.Session) []views.SessionRow {
-	sum := sha256.Sum256([]byte(h.cookies.Get(r)))
-	current := hex.EncodeToString(sum[:])
+	current := models.ActorFrom(r.Context()).Session
 	var rows []views.SessionRow
 	for _, s := range sessions {
 		if !s.ExpiresAt.After(h.Now()) || h.Now().Sub(s.SeenAt) > models.SessionIdle {
 			continue // over, only not swept away yet
 		}
 		rows = append(rows, views.SessionRow{
-			Hash: s.Hash, Browser: views.BrowserOf(s.UserAgent), Addr: s.Addr,
+			Hash: s.Hash, Browser: views.BrowserOf(s.UserAgent), Addr: s.Addr, Method: string(s.Method),
 			Since: s.CreatedAt, Seen: s.SeenAt, Ends: s.ExpiresAt, Current: s.Hash == current,
 		})
 	}
@@ -119,21 +101,6 @@ func (h *Handlers) showSession(w http.ResponseWriter, r *http.Request) {
 	web.JSON(w, http.StatusOK, map[string]string{"name": auth.User(r.Context()).Name})
 }
 
-func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) {
-	err := h.Engine.ChangePassword(r.Context(), r.PostForm.Get("Current"), r.PostForm.Get("Password"), h.cookies.Get(r))
-	if err != nil {
-		h.again(w, r, err, func(sentence, field string) templ.Component {
-			p, err := h.mySecurity(w, r, views.Form{Problem: sentence, Field: field})
-			if err != nil {
-				return failed{err}
-			}
-			return views.MeSecurity(p)
-		})
-		return
-	}
-	h.done(w, r, "/me/security", "Your password is changed. All other sessions have ended.")
-}
-
 // setMySSHKey stores one's own public key for instances.
 func (h *Handlers) setMySSHKey(w http.ResponseWriter, r *http.Request) {
 	if err := h.Engine.UpdateMyUserProfile(r.Context(), trimmed(r.PostForm, "SshPublicKey")); err != nil {
@@ -159,12 +126,4 @@ func (h *Handlers) createMyKey(w http.ResponseWriter, r *http.Request) {
 // deleteMyKey ends one of one's own keys.
 func (h *Handlers) deleteMyKey(w http.ResponseWriter, r *http.Request) {
 	h.endKey(w, r, auth.User(r.Context()).ID, "/me/keys")
-}
-
-func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) {
-	if err := h.Engine.EndSession(r.Context(), r.PostForm.Get("session")); err != nil {
-		h.refused(w, r, err, "/me/security")
-		return
-	}
-	h.done(w, r, "/me/security", "The session has ended.")
 }

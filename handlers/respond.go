@@ -25,10 +25,23 @@ func (h *Handlers) page(w http.ResponseWriter, r *http.Request, title, section s
 	if user := auth.User(r.Context()); user != nil {
 		p.User, p.Admin = user.Name, user.Admin
 	}
+	p.Notice = h.notice(r)
 	if f, ok := web.TakeFlash(w, r); ok {
 		p.Flash = &views.Flash{Tone: ui.Tone(f.Tone), Text: f.Text}
 	}
 	return p
+}
+
+// notice is what the session has for its next page, which is this one.
+func (h *Handlers) notice(r *http.Request) string {
+	session := auth.Session(r.Context())
+	if session == nil || session.Notice == "" {
+		return ""
+	}
+	if err := h.Engine.NoticeSeen(r.Context(), session.Notice); err != nil {
+		h.Log.WarnContext(r.Context(), "forget a notice", slog.Any("error", err)) // it is shown again
+	}
+	return session.Notice
 }
 
 // render draws a page; one that cannot be drawn is our mistake.
@@ -44,6 +57,10 @@ func (h *Handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status := web.StatusOf(err)
 	if status == http.StatusUnauthorized {
 		h.askToSignIn(w, r)
+		return
+	}
+	if models.CodeOf(err) == models.CodeConfirm && auth.User(r.Context()) != nil {
+		h.askToConfirm(w, r, err)
 		return
 	}
 	if status == http.StatusInternalServerError {

@@ -19,6 +19,14 @@ func (h *Handlers) routes() http.Handler {
 	open.HandleFunc("GET /sign-in", h.showSignIn)
 	open.HandleFunc("POST /sign-in", h.signIn)
 	open.HandleFunc("POST /sign-out", h.signOut)
+	open.HandleFunc("GET /sign-in/code", h.showCode)
+	open.HandleFunc("POST /sign-in/code", h.signInCode)
+	open.HandleFunc("POST /sign-in/passkey/ask", h.askPasskey)
+	open.HandleFunc("POST /sign-in/passkey", h.signInPasskey)
+	open.HandleFunc("GET /sign-in/oidc", h.goToProvider)
+	open.HandleFunc("GET /sign-in/oidc/callback", h.fromProvider)
+	open.HandleFunc("GET /invitation/{token}", h.showInvitation)
+	open.HandleFunc("POST /invitation/{token}", h.acceptInvitation)
 	open.HandleFunc("GET /setup/{token}", h.showSetup)
 	open.HandleFunc("POST /setup/{token}", h.setup)
 	open.HandleFunc("POST /theme", h.setTheme)
@@ -29,18 +37,19 @@ func (h *Handlers) routes() http.Handler {
 	user.HandleFunc("GET /stacks/new", h.showNewStack)
 	user.HandleFunc("POST /stacks", h.createStack)
 	user.HandleFunc("GET /me", h.showMe)
-	user.HandleFunc("GET /me/security", h.showMySecurity)
 	user.HandleFunc("GET /me/keys", h.showMyKeys)
 	user.HandleFunc("GET /me/access", h.showMyAccess)
 	user.HandleFunc("GET /me/session", h.showSession)
-	user.HandleFunc("POST /me/password", h.changePassword)
-	user.HandleFunc("POST /me/sessions/end", h.endSession)
+	user.HandleFunc("GET /welcome", h.teamOnly(h.showWelcome))
+	user.HandleFunc("POST /welcome/code", h.teamOnly(h.welcomeCode))
+	user.HandleFunc("POST /welcome/invite", h.teamOnly(h.welcomeInvite))
 	user.HandleFunc("GET /ws/live", h.live)
 
 	h.stackRoutes(user)
 	h.deskRoutes(user)
 	h.logRoutes(user)
 	h.notificationRoutes(user)
+	h.securityRoutes(user)
 
 	if h.Dev {
 		user.HandleFunc("GET /gallery", h.showGallery)
@@ -49,7 +58,7 @@ func (h *Handlers) routes() http.Handler {
 
 	h.register("stacks", h.liveStacks)
 
-	open.Handle("/", auth.Require(user, h.askToSignIn))
+	open.Handle("/", auth.Require(h.confirming(user), h.askToSignIn))
 	return open
 }
 

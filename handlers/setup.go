@@ -5,7 +5,6 @@ import (
 
 	"opsyard/models"
 	"opsyard/views"
-	"opsyard/web"
 
 	"github.com/a-h/templ"
 )
@@ -43,11 +42,5 @@ func (h *Handlers) setup(w http.ResponseWriter, r *http.Request) {
 		h.againBare(w, r, err, h.setupPage(w, r, models.Sentence(err), ""))
 		return
 	}
-	cookie, _, err := h.Engine.SignIn(r.Context(), name, password, web.SourceAddr(r), r.UserAgent())
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
-	h.cookies.Set(w, cookie)
-	h.done(w, r, "/stacks", "You are the administrator "+name+".")
+	h.enter(w, r, name, password, "/welcome", "You are the administrator "+name+".")
 }

@@ -20,6 +20,11 @@ const (
 	ActionManageUsers Action = "UpdateUserProfile" // people
 	// ActionManageServer is what concerns all stacks.
 	ActionManageServer Action = "ManageServer"
+
+	ActionChangeFactors Action = "ChangeFactors" // of one's own: app, passkeys, recovery codes
+	ActionResetFactors  Action = "ResetFactors"  // of others
+	ActionEndSessions   Action = "EndSessions"   // of others
+	ActionInviteUser    Action = "InviteUser"
 )
 
 // What an action needs when no level allows it. These are not levels that
@@ -69,14 +74,14 @@ var least = collect(map[Level][]Action{
 	},
 	needsSelfManagement: {"DescribeMyUserProfile", "UpdateMyUserProfile"},
 	needsSelf: {
-		"CreateAccessKey", "DeleteAccessKey", "CreateToken", "DeleteToken",
+		"CreateAccessKey", "DeleteAccessKey", "CreateToken", "DeleteToken", ActionChangeFactors,
 	},
 	// The model has no statement of permission for these.
 	needsSignIn: {"DescribeAgentVersions", "DescribeOperatingSystems"},
 	needsAdmin: {
-		"AttachPolicy", "CreateGroup", "CreatePolicy", "CreateUser", "DeleteGroup", "DeletePolicy",
-		"DetachPolicy", "ManageServer", "PromoteAdmin", "RenameGroup", "SetGroupMembers", "SetPassword",
-		"UpdatePolicy",
+		"AttachPolicy", "CreateGroup", "CreatePolicy", "CreateUser", "DeleteGroup", "DeletePolicy", "DescribeGroups",
+		"DescribePolicies", "DetachPolicy", "ManageServer", "PromoteAdmin", "RenameGroup", "SetGroupMembers", "SetPassword",
+		"UpdatePolicy", ActionEndSessions, ActionInviteUser, ActionResetFactors,
 	},
 })
 
@@ -92,6 +97,11 @@ func collect(lists map[Level][]Action) map[Action]Level {
 
 // Actions is every action, by name.
 func Actions() []Action { return slices.Sorted(maps.Keys(least)) }
+
+// StackActions is every action that some level allows in a stack, by name.
+func StackActions() []Action {
+	return slices.DeleteFunc(Actions(), func(a Action) bool { return !LevelManage.Allows(a) })
+}
 
 // Needs is the least level that allows the action in its stack; none when no
 // level does.
@@ -121,6 +131,7 @@ var confirmed = map[Action]bool{
 	"CreateAccessKey": true, "CreateToken": true,
 	"AttachPolicy": true, "CreatePolicy": true, "UpdatePolicy": true, "DetachPolicy": true, "DeletePolicy": true,
 	"DeleteGroup": true, "SetGroupMembers": true, "SetPermission": true,
+	ActionChangeFactors: true, ActionResetFactors: true, ActionInviteUser: true,
 }
 
 // NeedsConfirmation tells whether a person at the console has to prove who they

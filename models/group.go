@@ -17,6 +17,9 @@ type Group struct {
 	Name      string    `gorm:"size:64;not null;uniqueIndex"`
 	CreatedAt time.Time `gorm:"not null"`
 	UpdatedAt time.Time `gorm:"not null"`
+	// OIDCClaim is what an OpenID provider calls the group. Who signs in there is
+	// a member as long as the provider says so; empty: the provider says nothing.
+	OIDCClaim string `gorm:"size:255"`
 }
 
 // Normalize trims the name.

@@ -20,6 +20,13 @@ type User struct {
 	Theme               string    `gorm:"size:16"`
 	CreatedAt           time.Time `gorm:"not null"`
 	UpdatedAt           time.Time `gorm:"not null"`
+
+	// TOTPSecret is what the person's authenticator app shares with us. It counts
+	// from TOTPSince on, when a first code has proved that the app has it.
+	TOTPSecret string `gorm:"serializer:secret"`
+	TOTPSince  *time.Time
+	TOTPStep   int64 `gorm:"not null;default:0"` // the last 30 seconds that a code was taken for: none is taken twice
+	WrongTries int   `gorm:"not null;default:0"` // wrong passwords and codes since the last sign-in
 }
 
 var userNamePattern = regexp.MustCompile(`\A[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\z`)
@@ -56,6 +63,18 @@ type Session struct {
 	ExpiresAt time.Time `gorm:"not null;index"` // absolute
 	Addr      string    `gorm:"size:64"`
 	UserAgent string    `gorm:"size:255"`
+
+	Method      SignInMethod `gorm:"size:16"`
+	ConfirmedAt *time.Time   // when the person last proved who they are, after the sign-in
+	Notice      string       // a sentence for the next page
+}
+
+// Confirmed is when the person of the session last proved who they are.
+func (s *Session) Confirmed() time.Time {
+	if s.ConfirmedAt != nil {
+		return *s.ConfirmedAt
+	}
+	return s.CreatedAt
 }
 
 // Limits of a session.

@@ -20,13 +20,6 @@ type MePage struct {
 	Email        string
 }
 
-// MeSecurityPage is how a person signs in, and where they are signed in.
-type MeSecurityPage struct {
-	Page     Page
-	Form     Form // of the password
-	Sessions []SessionRow
-}
-
 // MeKeysPage are a person's keys for programs.
 type MeKeysPage struct {
 	Page   Page
@@ -58,6 +51,7 @@ type SessionRow struct {
 	Hash    string
 	Browser string
 	Addr    string
+	Method  string // how they signed in
 	Since   time.Time
 	Seen    time.Time
 	Ends    time.Time
@@ -92,13 +86,6 @@ func (p MePage) sshKey() ui.FieldProps {
 	}
 	f.Disabled = !p.SelfManaged
 	return f
-}
-
-func (p MeSecurityPage) lede() string {
-	if len(p.Sessions) <= 1 {
-		return "You are signed in here and nowhere else."
-	}
-	return "You are signed in with " + ui.Plural(len(p.Sessions), "browser") + "."
 }
 
 func (p MeKeysPage) lede() string {

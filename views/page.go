@@ -21,6 +21,7 @@ type Page struct {
 	Theme   string // "light", "dark", or "" for the system's
 	Path    string // of this page, for coming back to it
 	Flash   *Flash
+	Notice  string // what the person should know of sign-ins in their name
 	Now     time.Time
 	Version string
 	// Live names the page's live parts, as handlers registered them:

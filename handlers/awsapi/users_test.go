@@ -82,7 +82,7 @@ func TestCreateUserProfileNames(t *testing.T) {
 		}
 	}
 	// Nobody signs in without a password.
-	if _, _, err := w.engine.SignIn(w.ctx, "root", "", "127.0.0.1", ""); models.CodeOf(err) != models.CodeUnauthenticated {
+	if _, err := w.engine.SignIn(w.ctx, "root", "", models.Browser{Addr: "127.0.0.1"}); models.CodeOf(err) != models.CodeUnauthenticated {
 		t.Errorf("an imported user signs in: %v", err)
 	}
 }

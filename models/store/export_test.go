@@ -20,6 +20,7 @@ func Models() []any {
 		&models.RdsDbInstance{}, &models.ElasticLoadBalancer{}, &models.EcsCluster{}, &models.RemoteAccess{}, &models.Plan{},
 		&models.Intent{}, &models.IntentPause{}, &models.Healing{}, &models.HealingLift{}, &models.ScheduleFiring{}, &metricMinute{}, &metricHour{}, &counter{}, &setting{},
 		&models.NotificationChannel{}, &models.Notification{}, &models.NotificationDelivery{},
+		&models.Challenge{}, &models.RecoveryCode{}, &models.Passkey{}, &models.Identity{}, &models.SignInAddress{}, &models.Invitation{},
 	}
 }
 

@@ -63,6 +63,8 @@ type Store struct {
 	Users                Users
 	Sessions             Sessions
 	AccessKeys           AccessKeys
+	SignIns              SignIns
+	Invitations          Invitations
 	EnrollTokens         EnrollTokens
 	SetupTokens          SetupTokens
 	Permissions          Permissions
@@ -179,6 +181,8 @@ func bind(h *handle) *Store {
 		Users:                Users{h},
 		Sessions:             Sessions{h},
 		AccessKeys:           AccessKeys{h},
+		SignIns:              SignIns{h},
+		Invitations:          Invitations{h},
 		EnrollTokens:         EnrollTokens{h},
 		SetupTokens:          SetupTokens{h},
 		Permissions:          Permissions{h},

@@ -159,7 +159,11 @@ func userTaken(err error, u *models.User) error {
 // Delete removes a user with its sessions, keys, tokens and permissions.
 func (s Users) Delete(ctx context.Context, id models.UserID) error {
 	return s.inTx(ctx, func(h *handle) error {
-		for _, table := range []string{"sessions", "access_keys", "tokens", "permissions", "group_members", "policy_attachments"} {
+		tables := []string{
+			"sessions", "access_keys", "tokens", "permissions", "group_members", "policy_attachments",
+			"challenges", "recovery_codes", "passkeys", "identities", "sign_in_addresses",
+		}
+		for _, table := range tables {
 			if err := h.w(ctx).Exec("DELETE FROM "+table+" WHERE user_id = ?", id).Error; err != nil {
 				return wrap(err, "delete %s of user %s", table, id)
 			}
@@ -194,6 +198,23 @@ func (s Sessions) Create(ctx context.Context, row *models.Session) error {
 // Touch notes that a session was used.
 func (s Sessions) Touch(ctx context.Context, hash string, at time.Time) error {
 	return wrap(s.w(ctx).Exec("UPDATE sessions SET seen_at = ? WHERE hash = ?", stamp(at), hash).Error, "touch session")
+}
+
+// Confirm notes that the person of a session has proved again who they are.
+func (s Sessions) Confirm(ctx context.Context, hash string, at time.Time) error {
+	return affected(s.w(ctx).Exec("UPDATE sessions SET confirmed_at = ? WHERE hash = ?", stamp(at), hash), "confirm", "session", "given")
+}
+
+// Notice leaves a sentence for the next page of all sessions of a user but one.
+func (s Sessions) Notice(ctx context.Context, id models.UserID, except, sentence string) error {
+	err := s.w(ctx).Exec("UPDATE sessions SET notice = ? WHERE user_id = ? AND hash <> ?", sentence, id, except).Error
+	return wrap(err, "leave a notice for user %s", id)
+}
+
+// NoticeSeen forgets the sentence of a session, if it still is that one.
+func (s Sessions) NoticeSeen(ctx context.Context, hash, sentence string) error {
+	err := s.w(ctx).Exec("UPDATE sessions SET notice = '' WHERE hash = ? AND notice = ?", hash, sentence).Error
+	return wrap(err, "forget a notice")
 }
 
 // Delete ends a session; one that is not there is ended already.

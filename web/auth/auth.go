@@ -12,8 +12,8 @@ import (
 
 // Sessions knows whom a session cookie belongs to.
 type Sessions interface {
-	// SessionUser refuses with CodeUnauthenticated when the session is unknown or over.
-	SessionUser(ctx context.Context, cookie string) (*models.User, error)
+	// Session refuses with CodeUnauthenticated when the session is unknown or over.
+	Session(ctx context.Context, cookie string) (*models.Session, *models.User, error)
 }
 
 // Cookies sets and reads the session cookie.
@@ -23,32 +23,56 @@ type Cookies struct {
 	Secure bool
 }
 
-func (c Cookies) name() string {
+// Names of cookies; TLS adds a prefix to each.
+const (
+	session = "opsyard"
+	// Step is a sign-in whose second factor is missing.
+	Step = "opsyard-step"
+	// Provider is a sign-in that has gone to the provider.
+	Provider = "opsyard-provider"
+)
+
+func (c Cookies) name(plain string) string {
 	if c.Secure {
-		return "__Host-opsyard"
+		return "__Host-" + plain
 	}
-	return "opsyard"
+	return plain
 }
 
-func (c Cookies) cookie(value string, age int) *http.Cookie {
+func (c Cookies) cookie(name, value string, age int) *http.Cookie {
 	return &http.Cookie{
-		Name: c.name(), Value: value, Path: "/", MaxAge: age,
+		Name: c.name(name), Value: value, Path: "/", MaxAge: age,
 		HttpOnly: true, Secure: c.Secure, SameSite: http.SameSiteLaxMode,
 	}
 }
 
+// SetBrief keeps the name of a half-made sign-in, Step or Provider, in this
+// browser; an empty one forgets it.
+func (c Cookies) SetBrief(w http.ResponseWriter, name, value string) {
+	age := int(models.SignInStepLimit.Seconds())
+	if value == "" {
+		age = -1
+	}
+	http.SetCookie(w, c.cookie(name, value, age))
+}
+
+// Brief is what SetBrief has kept; empty when there is none.
+func (c Cookies) Brief(r *http.Request, name string) string { return c.get(r, name) }
+
 // Set starts a session in this browser. The server decides when it ends; the
 // cookie only does not outlive it.
 func (c Cookies) Set(w http.ResponseWriter, value string) {
-	http.SetCookie(w, c.cookie(value, int(models.SessionAbsolute.Seconds())))
+	http.SetCookie(w, c.cookie(session, value, int(models.SessionAbsolute.Seconds())))
 }
 
 // Clear forgets the session in this browser.
-func (c Cookies) Clear(w http.ResponseWriter) { http.SetCookie(w, c.cookie("", -1)) }
+func (c Cookies) Clear(w http.ResponseWriter) { http.SetCookie(w, c.cookie(session, "", -1)) }
 
 // Get is the session cookie; empty when there is none.
-func (c Cookies) Get(r *http.Request) string {
-	cookie, err := r.Cookie(c.name())
+func (c Cookies) Get(r *http.Request) string { return c.get(r, session) }
+
+func (c Cookies) get(r *http.Request, name string) string {
+	cookie, err := r.Cookie(c.name(name))
 	if err != nil {
 		return ""
 	}
@@ -71,6 +95,22 @@ func WithUser(ctx context.Context, user *models.User) context.Context {
 	return models.WithActor(context.WithValue(ctx, userKey{}, user), actor)
 }
 
+type sessionKey struct{}
+
+// Session is the session of the request; nil for nobody.
+func Session(ctx context.Context) *models.Session {
+	s, _ := ctx.Value(sessionKey{}).(*models.Session)
+	return s
+}
+
+// WithSession is WithUser for the person of a session.
+func WithSession(ctx context.Context, s *models.Session, user *models.User) context.Context {
+	ctx = WithUser(ctx, user)
+	actor := models.ActorFrom(ctx)
+	actor.Session, actor.ConfirmedAt = s.Hash, s.Confirmed()
+	return models.WithActor(context.WithValue(ctx, sessionKey{}, s), actor)
+}
+
 // Load puts the signed-in user and the actor into the context. A request
 // without a session passes as nobody: pages that need somebody use Require.
 // failed answers when the session cannot be looked up at all.
@@ -84,10 +124,10 @@ func Load(sessions Sessions, cookies Cookies, failed func(http.ResponseWriter, *
 				next.ServeHTTP(w, r.WithContext(ctx))
 				return
 			}
-			user, err := sessions.SessionUser(ctx, value)
+			session, user, err := sessions.Session(ctx, value)
 			switch {
 			case err == nil:
-				ctx = WithUser(ctx, user)
+				ctx = WithSession(ctx, session, user)
 			case models.CodeOf(err) == models.CodeUnauthenticated || models.CodeOf(err) == models.CodeNotFound:
 				cookies.Clear(w)
 			default:

@@ -12,14 +12,14 @@ import (
 
 type sessions map[string]*models.User
 
-func (s sessions) SessionUser(_ context.Context, cookie string) (*models.User, error) {
+func (s sessions) Session(_ context.Context, cookie string) (*models.Session, *models.User, error) {
 	if cookie == "broken" {
-		return nil, errors.New("database is away")
+		return nil, nil, errors.New("database is away")
 	}
 	if u := s[cookie]; u != nil {
-		return u, nil
+		return &models.Session{Hash: "hash", UserID: u.ID}, u, nil
 	}
-	return nil, &models.Error{Code: models.CodeUnauthenticated, Message: "Sign in again."}
+	return nil, nil, &models.Error{Code: models.CodeUnauthenticated, Message: "Sign in again."}
 }
 
 func TestLoad(t *testing.T) {
@@ -48,14 +48,14 @@ func TestLoad(t *testing.T) {
 			h := Load(known, cookies, failed)(Require(page, signIn))
 			r := httptest.NewRequest("GET", "/stacks", nil)
 			if tc.cookie != "" {
-				r.AddCookie(cookies.cookie(tc.cookie, 60))
+				r.AddCookie(cookies.cookie(session, tc.cookie, 60))
 			}
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
 			if w.Code != tc.status || actor.Name != tc.actor {
 				t.Fatalf("got %d as %q, want %d as %q", w.Code, actor.Name, tc.status, tc.actor)
 			}
-			if actor.Name != "" && (actor.Kind != models.ActorUser || !actor.Admin || actor.SourceAddr != "192.0.2.1" || actor.Surface != "console") {
+			if actor.Name != "" && (actor.Kind != models.ActorUser || !actor.Admin || actor.SourceAddr != "192.0.2.1" || actor.Surface != "console" || actor.Session != "hash") {
 				t.Errorf("got actor %+v", actor)
 			}
 			if got := len(w.Result().Cookies()) == 1; got != tc.cleared {

@@ -30,6 +30,7 @@ var steps = []*gormigrate.Migration{
 	{ID: "0015", Migrate: rolloutDecisions},
 	{ID: "0016", Migrate: pendingCommands},
 	{ID: "0017", Migrate: groupsPoliciesTokens},
+	{ID: "0018", Migrate: signIn},
 }
 
 // IDs names the steps, oldest first.

@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"context"
+	"strings"
+
+	"opsyard/models"
+)
+
+// ConfirmSession notes that the person of a session has proved again who they
+// are, with one of the things they sign in with. Some actions ask for that, see
+// models.NeedsConfirmation.
+func (e *Engine) ConfirmSession(ctx context.Context, p models.Proof) error {
+	actor := models.ActorFrom(ctx)
+	u, err := e.store.Users.Get(ctx, actor.UserID)
+	if err != nil {
+		return err
+	}
+	key := "confirm " + strings.ToLower(u.Name)
+	if !e.signIns.allow(key, actor.SourceAddr, true) {
+		return errTooManyTries()
+	}
+	err = e.tx(ctx, func(t *tx) error {
+		u, err := t.Users.GetForUpdate(ctx, actor.UserID)
+		if err != nil {
+			return err
+		}
+		method, err := t.check(ctx, u, p)
+		if err != nil {
+			return err
+		}
+		return t.confirm(ctx, u, method)
+	})
+	if models.CodeOf(err) == models.CodeInvalid {
+		e.wrongTry(ctx, u, u.Name, actor.SourceAddr)
+		return err
+	}
+	if err == nil {
+		e.signIns.forgive(key, actor.SourceAddr)
+	}
+	return err
+}
+
+// check tells what a proof has proved the person with.
+func (t *tx) check(ctx context.Context, u *models.User, p models.Proof) (string, error) {
+	switch {
+	case p.Challenge != "":
+		return "passkey", t.checkPasskey(ctx, u, p)
+	case p.Code != "":
+		kind, err := t.takeCode(ctx, u, p.Code)
+		if err == nil && kind == "" {
+			err = models.InvalidField("Confirm-Code", "This code is wrong, or was used already. Wait for the next one.")
+		}
+		return kind, err
+	case !t.e.passwords.matches(p.Password, u.PasswordHash):
+		return "", models.InvalidField("Confirm-Password", "The password is wrong.")
+	}
+	return "password", nil
+}
+
+func (t *tx) confirm(ctx context.Context, u *models.User, method string) error {
+	if err := t.Sessions.Confirm(ctx, models.ActorFrom(ctx).Session, t.e.Clock()); err != nil {
+		return err
+	}
+	return t.audit(ctx, "ConfirmSession", onUser(u), nil, map[string]string{"Method": method}, models.Cause{})
+}

@@ -1,0 +1,164 @@
+package handlers
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"time"
+
+	"opsyard/engine"
+	"opsyard/models"
+	"opsyard/web"
+	"opsyard/web/auth"
+)
+
+// Provider is the OpenID provider that people may sign in at.
+type Provider interface {
+	Name() string
+	// Address is where the person goes; fresh makes them prove again who they
+	// are.
+	Address(state, nonce, verifier string, fresh bool) (string, error)
+	// Finish trades the code of the callback for what the provider says.
+	Finish(ctx context.Context, code, issuer, nonce, verifier string) (models.Claims, error)
+}
+
+// providerEngine is about people of the provider.
+type providerEngine interface {
+	BeginOIDC(ctx context.Context, s engine.OIDCStep) (name string, err error)
+	TakeOIDC(ctx context.Context, name string) (engine.OIDCStep, error)
+	SignInOIDC(ctx context.Context, c models.Claims, from models.Browser) (*models.SignedIn, error)
+	ConnectOIDC(ctx context.Context, c models.Claims) error
+	ConfirmOIDC(ctx context.Context, c models.Claims, since time.Time) error
+}
+
+// goToProvider sends somebody to the provider, to sign in, to confirm who they
+// are, or to connect their account there. It is a link and not a form, because
+// the pages' policy lets forms go nowhere else.
+func (h *Handlers) goToProvider(w http.ResponseWriter, r *http.Request) {
+	if h.OIDC == nil {
+		h.notFound(w, r)
+		return
+	}
+	s := engine.OIDCStep{
+		State: rand.Text(), Nonce: rand.Text(), Verifier: rand.Text() + rand.Text(),
+		Next: web.LocalPath(r.Form.Get("next"), ""), For: engine.OIDCPurpose(r.Form.Get("for")),
+	}
+	switch signedIn := auth.User(r.Context()) != nil; s.For {
+	case engine.OIDCConfirm, engine.OIDCConnect:
+		if !signedIn {
+			h.askToSignIn(w, r)
+			return
+		}
+	default:
+		s.For = engine.OIDCSignIn
+	}
+	address, err := h.OIDC.Address(s.State, s.Nonce, s.Verifier, s.For == engine.OIDCConfirm)
+	var name string
+	if err == nil {
+		name, err = h.Engine.BeginOIDC(r.Context(), s)
+	}
+	if err != nil {
+		h.noProvider(w, r, err, s)
+		return
+	}
+	h.cookies.SetBrief(w, auth.Provider, name)
+	http.Redirect(w, r, address, http.StatusSeeOther)
+}
+
+// noProvider leads back with a sentence about why the provider did not help.
+func (h *Handlers) noProvider(w http.ResponseWriter, r *http.Request, err error, s engine.OIDCStep) {
+	code := models.CodeOf(err)
+	if code == models.CodeInternal || code == models.CodeConfirm {
+		h.fail(w, r, err)
+		return
+	}
+	h.Log.InfoContext(r.Context(), "sign in at the provider", slog.Any("error", err), slog.Any("cause", unwrapped(err)), slog.String("request_id", web.RequestID(r.Context())))
+	web.SetFlash(w, web.Flash{Tone: "bad", Text: models.Sentence(err)})
+	web.SeeOther(w, r, h.backFrom(r, s))
+}
+
+func unwrapped(err error) error {
+	if inner, ok := err.(interface{ Unwrap() error }); ok { //nolint:errorlint // only the outermost says more inside
+		return inner.Unwrap()
+	}
+	return nil
+}
+
+// backFrom is the page that somebody was sent from.
+func (h *Handlers) backFrom(r *http.Request, s engine.OIDCStep) string {
+	switch {
+	case auth.User(r.Context()) == nil:
+		return "/sign-in" + queryNext(s.Next)
+	case s.For == engine.OIDCConfirm:
+		return "/confirm" + queryNext(s.Next)
+	}
+	return "/me/security"
+}
+
+// providerCode is what a provider may call its refusal; anything else is not
+// repeated.
+var providerCode = regexp.MustCompile(`\A[a-z_]{1,40}\z`)
+
+// fromProvider takes people back from the provider. Only the browser that was
+// sent there can come back, once.
+func (h *Handlers) fromProvider(w http.ResponseWriter, r *http.Request) {
+	if h.OIDC == nil {
+		h.notFound(w, r)
+		return
+	}
+	s, err := h.Engine.TakeOIDC(r.Context(), h.cookies.Brief(r, auth.Provider))
+	h.cookies.SetBrief(w, auth.Provider, "")
+	if err != nil {
+		h.noProvider(w, r, err, s)
+		return
+	}
+	claims, err := h.claimsOf(r, s)
+	if err == nil {
+		err = h.useClaims(w, r, s, claims)
+	}
+	if err != nil {
+		h.noProvider(w, r, err, s)
+	}
+}
+
+func (h *Handlers) claimsOf(r *http.Request, s engine.OIDCStep) (models.Claims, error) {
+	if subtle.ConstantTimeCompare([]byte(r.Form.Get("state")), []byte(s.State)) != 1 {
+		return models.Claims{}, models.Forbidden("This answer of the provider is not for you. Begin again.")
+	}
+	if code := r.Form.Get("error"); code != "" {
+		if !providerCode.MatchString(code) {
+			code = "no reason given"
+		}
+		return models.Claims{}, models.Forbidden("%s did not sign you in (%s).", h.OIDC.Name(), code)
+	}
+	return h.OIDC.Finish(r.Context(), r.Form.Get("code"), r.Form.Get("iss"), s.Nonce, s.Verifier)
+}
+
+func (h *Handlers) useClaims(w http.ResponseWriter, r *http.Request, s engine.OIDCStep, c models.Claims) error {
+	ctx := r.Context()
+	if s.For != engine.OIDCSignIn && (s.Session == "" || models.ActorFrom(ctx).Session != s.Session) {
+		return models.Forbidden("You have signed out meanwhile. Begin again.")
+	}
+	switch s.For {
+	case engine.OIDCConfirm:
+		if err := h.Engine.ConfirmOIDC(ctx, c, s.At); err != nil {
+			return err
+		}
+		h.done(w, r, web.LocalPath(s.Next, "/stacks"), "Thank you. Now do again what you were about to do.")
+	case engine.OIDCConnect:
+		if err := h.Engine.ConnectOIDC(ctx, c); err != nil {
+			return err
+		}
+		h.done(w, r, "/me/security", "Your account at "+h.OIDC.Name()+" is connected.")
+	default:
+		done, err := h.Engine.SignInOIDC(ctx, c, browserOf(r))
+		if err != nil {
+			return err
+		}
+		h.signedIn(w, r, done, s.Next)
+	}
+	return nil
+}
