@@ -20,10 +20,23 @@ func (e *Engine) AccessKeys(ctx context.Context) ([]models.AccessKey, error) {
 // CreateAccessKey makes a key pair for API clients, for oneself or, as an
 // administrator, for anybody. The secret is shown here and never again.
 func (e *Engine) CreateAccessKey(ctx context.Context, id models.UserID) (*models.AccessKey, error) {
+	return e.CreateLimitedAccessKey(ctx, models.AccessKey{UserID: id})
+}
+
+// CreateLimitedAccessKey is CreateAccessKey with a scope and an end, if they
+// are given: AWS clients sign and cannot use tokens.
+func (e *Engine) CreateLimitedAccessKey(ctx context.Context, key models.AccessKey) (*models.AccessKey, error) {
+	id := key.UserID
 	if err := e.onAccount(ctx, id, "CreateAccessKey"); err != nil {
 		return nil, err
 	}
-	key := models.AccessKey{ID: "AKIA" + rand.Text()[:16], UserID: id, Secret: rand.Text() + rand.Text()[:14], CreatedAt: e.Clock()}
+	if err := key.CheckLimits(e.Clock()); err != nil {
+		return nil, err
+	}
+	if err := e.checkScope(ctx, key.Scope); err != nil {
+		return nil, err
+	}
+	key.ID, key.Secret, key.CreatedAt, key.LastUsed = "AKIA"+rand.Text()[:16], rand.Text()+rand.Text()[:14], e.Clock(), nil
 	err := e.tx(ctx, func(t *tx) error {
 		u, err := t.Users.Get(ctx, id)
 		if err != nil {
@@ -33,7 +46,7 @@ func (e *Engine) CreateAccessKey(ctx context.Context, id models.UserID) (*models
 			return err
 		}
 		t.tell("user:"+string(id), "access_key", key.ID)
-		return t.audit(ctx, "CreateAccessKey", onUser(u), nil, map[string]string{"AccessKeyId": key.ID}, models.Cause{})
+		return t.audit(ctx, "CreateAccessKey", onUser(u), nil, map[string]any{"AccessKeyId": key.ID, "Scope": key.Scope, "ExpiresAt": key.ExpiresAt}, models.Cause{})
 	})
 	return &key, err
 }

@@ -147,6 +147,10 @@ func withoutSecrets(thing any) any {
 			models.NotificationChannel
 			URL, Secret string
 		}{*v, fingerprint(v.URL), fingerprint(v.Secret)}
+	case *models.Token:
+		tok := *v
+		tok.Hash = ""
+		return tok
 	case *models.User:
 		u := *v
 		u.PasswordHash, u.TOTPSecret = "", ""

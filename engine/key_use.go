@@ -7,40 +7,51 @@ import (
 	"time"
 
 	"opsyard/engine/service"
+	"opsyard/models"
 )
 
-// How often the use of access keys is written down: at most once in noteEvery
+// How often the use of access keys and tokens is written down: at most once in noteEvery
 // for each key, and not while its request waits.
 const (
 	noteEvery = time.Minute
 	noteRound = 10 * time.Second
 )
 
-// keyUse remembers when access keys signed, between two rounds of writing.
+// keyUse remembers when access keys and tokens were used, between two rounds of writing.
 type keyUse struct {
 	mu    sync.Mutex
-	used  map[string]time.Time // not written yet
-	noted map[string]time.Time // what was written last, while it is younger than noteEvery
+	used  map[credential]time.Time // not written yet
+	noted map[credential]time.Time // what was written last, while it is younger than noteEvery
 	nudge chan struct{}
 }
 
+// credential is an access key or a token.
+type credential struct{ key, token string }
+
 func newKeyUse() *keyUse {
-	return &keyUse{used: map[string]time.Time{}, noted: map[string]time.Time{}, nudge: make(chan struct{}, 1)}
+	return &keyUse{used: map[credential]time.Time{}, noted: map[credential]time.Time{}, nudge: make(chan struct{}, 1)}
 }
 
 // KeyUsed says that an access key has signed a request. It costs nothing now;
 // a loop writes it down.
-func (e *Engine) KeyUsed(id string) {
-	e.keyUse.mu.Lock()
-	defer e.keyUse.mu.Unlock()
-	e.keyUse.used[id] = e.Clock()
-	if _, recent := e.keyUse.noted[id]; !recent {
-		service.Nudge(e.keyUse.nudge)
+func (e *Engine) KeyUsed(id string) { e.keyUse.note(credential{key: id}, e.Clock()) }
+
+// TokenUsed is KeyUsed for a token.
+func (e *Engine) TokenUsed(id models.TokenID) {
+	e.keyUse.note(credential{token: string(id)}, e.Clock())
+}
+
+func (k *keyUse) note(c credential, at time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.used[c] = at
+	if _, recent := k.noted[c]; !recent {
+		service.Nudge(k.nudge)
 	}
 }
 
 // due takes out what may be written at now.
-func (k *keyUse) due(now time.Time) map[string]time.Time {
+func (k *keyUse) due(now time.Time) map[credential]time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for id, at := range k.noted {
@@ -48,7 +59,7 @@ func (k *keyUse) due(now time.Time) map[string]time.Time {
 			delete(k.noted, id)
 		}
 	}
-	due := map[string]time.Time{}
+	due := map[credential]time.Time{}
 	for id, at := range k.used {
 		if _, recent := k.noted[id]; !recent {
 			due[id] = at
@@ -61,8 +72,12 @@ func (k *keyUse) due(now time.Time) map[string]time.Time {
 
 func (e *Engine) noteKeyUse(ctx context.Context) error {
 	var errs []error
-	for id, at := range e.keyUse.due(e.Clock()) {
-		errs = append(errs, e.store.AccessKeys.Used(ctx, id, at))
+	for c, at := range e.keyUse.due(e.Clock()) {
+		if c.token != "" {
+			errs = append(errs, e.store.Tokens.Used(ctx, models.TokenID(c.token), at))
+		} else {
+			errs = append(errs, e.store.AccessKeys.Used(ctx, c.key, at))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -11,9 +11,9 @@ import (
 func TestKeyUseIsWrittenAtMostOnceAMinute(t *testing.T) {
 	t.Parallel()
 	k, now := newKeyUse(), time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	use := func(at time.Time) { k.used["AKIA"] = at }
+	use := func(at time.Time) { k.used[credential{key: "AKIA"}] = at }
 	use(now)
-	if got := k.due(now.Add(time.Second)); !got["AKIA"].Equal(now) {
+	if got := k.due(now.Add(time.Second)); !got[credential{key: "AKIA"}].Equal(now) {
 		t.Errorf("the first use: got %v", got)
 	}
 	last := now.Add(30 * time.Second)
@@ -21,7 +21,7 @@ func TestKeyUseIsWrittenAtMostOnceAMinute(t *testing.T) {
 	if got := k.due(last); len(got) != 0 {
 		t.Errorf("half a minute later: got %v", got)
 	}
-	if got := k.due(now.Add(noteEvery + time.Second)); !got["AKIA"].Equal(last) {
+	if got := k.due(now.Add(noteEvery + time.Second)); !got[credential{key: "AKIA"}].Equal(last) {
 		t.Errorf("a minute later: got %v, want the last use", got)
 	}
 	if k.due(now.Add(time.Hour)); len(k.noted)+len(k.used) != 0 {

@@ -121,7 +121,7 @@ func (e *Engine) UpdateUserProfile(ctx context.Context, arn string, change func(
 // UpdateMyUserProfile sets the asker's own SSH key; an administrator must have
 // allowed them to (OpsWorks: UpdateMyUserProfile).
 func (e *Engine) UpdateMyUserProfile(ctx context.Context, sshPublicKey string) error {
-	me, err := e.MyUserProfile(ctx)
+	me, err := e.selfManaged(ctx, "UpdateMyUserProfile")
 	if err != nil {
 		return err
 	}
@@ -136,12 +136,21 @@ func (e *Engine) UpdateMyUserProfile(ctx context.Context, sshPublicKey string) e
 // MyUserProfile is the asker's own profile, for those who manage it themselves
 // (OpsWorks: DescribeMyUserProfile).
 func (e *Engine) MyUserProfile(ctx context.Context) (*models.User, error) {
+	return e.selfManaged(ctx, "DescribeMyUserProfile")
+}
+
+func (e *Engine) selfManaged(ctx context.Context, action models.Action) (*models.User, error) {
 	u, err := e.store.Users.Get(ctx, models.ActorFrom(ctx).UserID)
 	if err != nil {
 		return nil, err
 	}
-	if !u.AllowSelfManagement && !u.Admin {
-		e.auditRefusal(ctx, "self_management", onUser(u))
+	rights, err := e.rights(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	rights.SelfManaged = u.AllowSelfManagement
+	if d := rights.Decide(action, nil); !d.Allowed {
+		e.auditRefusal(ctx, string(action), onUser(u))
 		return nil, models.Forbidden("Your profile is managed by the administrators; they can allow you to do it yourself.")
 	}
 	return u, nil

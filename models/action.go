@@ -79,8 +79,8 @@ var least = collect(map[Level][]Action{
 	// The model has no statement of permission for these.
 	needsSignIn: {"DescribeAgentVersions", "DescribeOperatingSystems"},
 	needsAdmin: {
-		"AttachPolicy", "CreateGroup", "CreatePolicy", "CreateUser", "DeleteGroup", "DeletePolicy", "DescribeGroups",
-		"DescribePolicies", "DetachPolicy", "ManageServer", "PromoteAdmin", "RenameGroup", "SetGroupMembers", "SetPassword",
+		"AttachPolicy", "CreateGroup", "CreatePolicy", "CreateUser", "DeleteGroup", "DeletePolicy",
+		"DetachPolicy", "ManageServer", "PromoteAdmin", "RenameGroup", "SetGroupMembers", "SetPassword",
 		"UpdatePolicy", ActionEndSessions, ActionInviteUser, ActionResetFactors,
 	},
 })
@@ -97,11 +97,6 @@ func collect(lists map[Level][]Action) map[Action]Level {
 
 // Actions is every action, by name.
 func Actions() []Action { return slices.Sorted(maps.Keys(least)) }
-
-// StackActions is every action that some level allows in a stack, by name.
-func StackActions() []Action {
-	return slices.DeleteFunc(Actions(), func(a Action) bool { return !LevelManage.Allows(a) })
-}
 
 // Needs is the least level that allows the action in its stack; none when no
 // level does.

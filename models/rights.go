@@ -139,6 +139,28 @@ func (r Rights) Decide(a Action, stack *Stack) Decision {
 	return refuse("it needs the level %s", need)
 }
 
+// Explained is what somebody may do, and why.
+type Explained struct {
+	Action Action
+	Decision
+}
+
+// Explain decides all that is done in a stack, or all that is done outside.
+func (r Rights) Explain(stack *Stack) []Explained {
+	var all []Explained
+	for _, a := range Actions() {
+		if _, inside := a.Needs(); inside || a == "CloneStack" {
+			if stack == nil {
+				continue
+			}
+		} else if stack != nil {
+			continue
+		}
+		all = append(all, Explained{a, r.Decide(a, stack)})
+	}
+	return all
+}
+
 // policy finds one with a statement of the given effect about the action.
 func (r Rights) policy(deny bool, a Action, stack *Stack) *PolicyRules {
 	for n := range r.Policies {

@@ -20,7 +20,6 @@ import (
 	"opsyard/models"
 	"opsyard/models/store"
 	"opsyard/web"
-	"opsyard/web/sigv4"
 )
 
 // Config joins the API to the rest of the program.
@@ -105,11 +104,11 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if strings.HasPrefix(name, "Describe") {
 		r = r.WithContext(a.Store.Reading(r.Context()))
 	}
-	key, err := a.authenticate(r, body, s.signingName)
+	with, err := a.authenticate(r, body, s.signingName)
 	if err != nil {
 		return nil, err
 	}
-	done, ok := a.calls.begin(key.ID)
+	done, ok := a.calls.begin(with.id)
 	if !ok {
 		return nil, &models.Error{Code: models.CodeThrottled, Message: "Rate exceeded"}
 	}
@@ -120,10 +119,10 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerLimit)
 	defer cancel()
-	if ctx, err = a.actAs(ctx, r, key); err != nil {
+	if ctx, err = a.actAs(ctx, r, with); err != nil {
 		return nil, err
 	}
-	a.Engine.KeyUsed(key.ID)
+	with.used()
 	out, err := run(withAsked(ctx, name), name, body)
 	if err != nil || out == nil {
 		return nil, err
@@ -147,38 +146,6 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	_ = connection.SetReadDeadline(time.Time{})
 	return body, nil
-}
-
-// authenticate finds the key that signed the request.
-func (a *API) authenticate(r *http.Request, body []byte, service string) (*models.AccessKey, error) {
-	var key *models.AccessKey
-	_, err := sigv4.Verify(r, body, a.Now(), service, func(id string) (string, bool, error) {
-		found, err := a.Store.AccessKeys.Get(r.Context(), id)
-		if err != nil {
-			if models.CodeOf(err) == models.CodeNotFound {
-				err = nil
-			}
-			return "", false, err
-		}
-		key = found
-		return key.Secret, true, nil
-	})
-	return key, err
-}
-
-// actAs makes the key's owner the actor.
-func (a *API) actAs(ctx context.Context, r *http.Request, key *models.AccessKey) (context.Context, error) {
-	u, err := a.Store.Users.Get(ctx, key.UserID)
-	if models.CodeOf(err) == models.CodeNotFound && err != nil {
-		return nil, &sigv4.Error{Type: sigv4.Unrecognized, Message: "The security token included in the request is invalid."}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return models.WithActor(ctx, models.Actor{
-		Kind: models.ActorUser, UserID: u.ID, Name: u.Name, Admin: u.Admin,
-		SourceAddr: web.SourceAddr(r), RequestID: web.RequestID(ctx), Surface: "api",
-	}), nil
 }
 
 func isJSON(r *http.Request) bool {
