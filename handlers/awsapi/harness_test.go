@@ -180,6 +180,16 @@ func (w *world) signed(t testing.TB, key *models.AccessKey, operation, body stri
 	return r
 }
 
+// bearing is a request that shows a token.
+func (w *world) bearing(t testing.TB, token, operation, body string) *http.Request {
+	t.Helper()
+	r := must(http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/", strings.NewReader(body)))(t)
+	r.Header.Set("Content-Type", contentType)
+	r.Header.Set("X-Amz-Target", "OpsWorks_20130218."+operation)
+	r.Header.Set("Authorization", "Bearer "+token)
+	return r
+}
+
 func (w *world) send(t testing.TB, r *http.Request) (int, string) {
 	t.Helper()
 	resp := must(w.http(t).Do(r))(t)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"opsyard/engine"
 	"opsyard/handlers/awsapi/wire"
@@ -36,7 +37,7 @@ var grades = map[string]struct {
 	"DescribeAgentVersions":    {anyKey, with(`{"ConfigurationManager":{"Name":"Chef","Version":"12"}}`)},
 	"DescribeOperatingSystems": {anyKey, with("{}")},
 	"DescribeMyUserProfile":    {needSelf, with("{}")},
-	"UpdateMyUserProfile":      {needSelf, with("{}")},
+	"UpdateMyUserProfile":      {needSelf, with(`{"SshPublicKey":""}`)},
 
 	"DescribeApps":                 {needShow, with(`{"StackId":"STACK"}`)},
 	"DescribeCommands":             {needShow, with(`{"InstanceId":"INSTANCE"}`)},
@@ -203,6 +204,8 @@ type person struct {
 	name  string
 	level models.Level
 	key   *models.AccessKey
+	// token, of an administrator, is limited to the level everywhere.
+	token string
 }
 
 // TestPermissions drives each operation as each kind of user, in a stack where
@@ -213,7 +216,10 @@ func TestPermissions(t *testing.T) {
 	w.uncounted = true
 	people := []person{{name: "admin", level: models.LevelIAMOnly, key: w.key}}
 	for _, level := range models.Levels {
-		people = append(people, person{string(level), level, w.newKey(t, models.User{Name: string(level)})})
+		people = append(people, person{name: string(level), level: level, key: w.newKey(t, models.User{Name: string(level)})})
+	}
+	for _, level := range []models.Level{models.LevelShow, models.LevelDeploy, models.LevelManage} {
+		people = append(people, w.tokenPerson(t, level))
 	}
 	// Administrators come last: they may change what the others must not.
 	slices.Reverse(people)
@@ -224,11 +230,12 @@ func TestPermissions(t *testing.T) {
 				if _, known := grades[o.Name]; !known {
 					t.Fatal("grades does not say who may do this")
 				}
-				own, other := w.scene(t, people), w.scene(t, nil)
+				own, other, nowhere := w.scene(t, people), w.scene(t, nil), w.nowhere(t)
 				w.refusesUnsigned(t, o.Name)
 				for _, p := range people {
+					w.drive(t, o.Name, p, nowhere, anyRefusal)
 					w.drive(t, o.Name, p, own, wanted(o.Name, p))
-					if p.name != "admin" {
+					if p.name != "admin" && p.token == "" {
 						w.drive(t, o.Name, p, other, wanted(o.Name, person{name: p.name, level: models.LevelIAMOnly}))
 					}
 					if wanted(o.Name, p) == "" { // it may be gone
@@ -244,11 +251,42 @@ func (w *world) scene(t *testing.T, people []person) *scene {
 	t.Helper()
 	s := &scene{t: t, w: w, stack: w.stack(t), values: map[string]string{}}
 	for _, p := range people {
-		if p.name != "admin" {
+		if p.name != "admin" && p.token == "" {
 			check(t, w.engine.Permit(w.ctx, models.Permission{StackID: s.stack.ID, UserID: p.key.UserID, Level: p.level}))
 		}
 	}
 	return s
+}
+
+// nowhere is a scene of things that do not exist.
+func (w *world) nowhere(t *testing.T) *scene {
+	t.Helper()
+	none := string(models.NewID[models.StackID]())
+	return &scene{t: t, w: w, stack: &models.Stack{ID: models.StackID(none)}, values: map[string]string{
+		"STACKARN": "arn:aws:opsworks:us-east-1:000000000000:stack/" + none + "/", "STACK": none, "LAYER": none, "INSTANCE": none, "APP": none,
+		"HOST": none, "VOLUME": none, "ADDRESS": "198.19.0.1", "DATABASE": "arn:aws:rds:us-east-1:123456789012:db:none",
+		"BALANCER": "none", "CLUSTER": "arn:aws:ecs:us-east-1:123456789012:cluster/none", "USER": "arn:aws:iam::123456789012:user/none",
+	}}
+}
+
+// namesNoStack are operations that are about nothing that must exist.
+func namesNoStack(operation string) bool {
+	return !strings.Contains(grades[operation].body(&scene{values: allHere}), "here")
+}
+
+var allHere = map[string]string{
+	"STACKARN": "here", "STACK": "here", "LAYER": "here", "INSTANCE": "here", "APP": "here", "HOST": "here", "VOLUME": "here",
+	"ADDRESS": "here", "DATABASE": "here", "BALANCER": "here", "CLUSTER": "here", "USER": "here", "HEX": "", "198.18.NEW": "", "NEW": "",
+}
+
+// tokenPerson is somebody with a token of the administrator's.
+func (w *world) tokenPerson(t *testing.T, level models.Level) person {
+	t.Helper()
+	as := models.WithActor(t.Context(), models.Actor{Kind: models.ActorUser, UserID: w.key.UserID, Admin: true})
+	wish := models.Token{UserID: w.key.UserID, Name: string(level), ExpiresAt: time.Now().Add(time.Hour), Scope: models.Scope{Level: level}}
+	_, text, err := w.engine.CreateToken(as, wish)
+	check(t, err)
+	return person{name: "token for " + string(level), level: level, key: w.key, token: text}
 }
 
 func (w *world) refusesUnsigned(t *testing.T, operation string) {
@@ -295,13 +333,41 @@ func wanted(operation string, p person) string {
 	return ""
 }
 
+// anyRefusal is wanted where there is nothing to act on.
+const anyRefusal = "any"
+
 func (w *world) drive(t *testing.T, operation string, p person, s *scene, want string) {
 	t.Helper()
+	if want == anyRefusal && namesNoStack(operation) {
+		return
+	}
 	body := grades[operation].body(s)
-	status, answer := w.raw(t, p.key, operation, body)
+	changed, refused := w.audited(t, operation, p, s)
+	var status int
+	var answer string
+	if p.token != "" {
+		status, answer = w.send(t, w.bearing(t, p.token, operation, body))
+	} else {
+		status, answer = w.raw(t, p.key, operation, body)
+	}
 	var f failure
 	if status != http.StatusOK {
 		check(t, json.Unmarshal([]byte(answer), &f))
+	}
+	if want != "" {
+		changedNow, refusedNow := w.audited(t, operation, p, s)
+		if changedNow != changed {
+			t.Errorf("%s as %s is refused with %s and has changed something", body, p.name, f.Type)
+		}
+		if want != anyRefusal && refusedNow <= refused {
+			t.Errorf("%s as %s is refused with %s, and the audit does not say so", body, p.name, f.Type)
+		}
+	}
+	if want == anyRefusal {
+		if status == http.StatusOK {
+			t.Errorf("%s as %s: got %s", body, p.name, answer)
+		}
+		return
 	}
 	if want == "" && f.Type == "ValidationException" && slices.Contains(otherwiseRefused, operation) {
 		return
@@ -309,4 +375,14 @@ func (w *world) drive(t *testing.T, operation string, p person, s *scene, want s
 	if f.Type != want {
 		t.Errorf("%s as %s: got %d %s, want %q", body, p.name, status, answer, want)
 	}
+}
+
+// audited counts what the audit has of a person in a scene: what they have
+// changed, and what they were refused. Other scenes are driven at the same time.
+func (w *world) audited(t *testing.T, operation string, p person, s *scene) (changed, refused int) {
+	t.Helper()
+	const query = "SELECT coalesce(sum(CASE WHEN refused THEN 0 ELSE 1 END), 0), coalesce(sum(CASE WHEN refused THEN 1 ELSE 0 END), 0) FROM audit_entries WHERE actor_id = '%s' AND (stack_id = '%s' OR stack_id = '' AND action = '%s')"
+	row := w.store.SQL().QueryRowContext(t.Context(), fmt.Sprintf(query, p.key.UserID, s.stack.ID, operation))
+	check(t, row.Scan(&changed, &refused))
+	return changed, refused
 }

@@ -3,7 +3,6 @@ package awsapi
 import (
 	"context"
 	"maps"
-	"slices"
 	"strings"
 
 	"opsyard/engine"
@@ -175,14 +174,9 @@ func (a *API) stopStack(ctx context.Context, in *wire.StopStackRequest) error {
 }
 
 func (a *API) describeStacks(ctx context.Context, in *wire.DescribeStacksRequest) (*wire.DescribeStacksResult, error) {
-	stacks, err := a.Engine.VisibleStacks(ctx)
+	stacks, err := a.stacksOf(ctx, in.StackIds)
 	if err != nil {
 		return nil, err
-	}
-	if len(in.StackIds) > 0 {
-		if stacks, err = pickStacks(stacks, in.StackIds); err != nil {
-			return nil, err
-		}
 	}
 	out := &wire.DescribeStacksResult{Stacks: make([]wire.Stack, len(stacks))}
 	for n := range stacks {
@@ -191,22 +185,29 @@ func (a *API) describeStacks(ctx context.Context, in *wire.DescribeStacksRequest
 	return out, nil
 }
 
-// pickStacks takes the wanted stacks out of those that the asker may see.
-func pickStacks(visible []models.Stack, wanted []string) ([]models.Stack, error) {
-	var picked []models.Stack
+// stacksOf are the wanted stacks, or all that the asker may see. OpsWorks
+// refused the latter to those who may not see all stacks.
+func (a *API) stacksOf(ctx context.Context, wanted []string) ([]models.Stack, error) {
+	if len(wanted) == 0 {
+		return a.Engine.VisibleStacks(ctx)
+	}
+	var stacks []models.Stack
 	var missing []string
 	for _, want := range wanted {
-		n := slices.IndexFunc(visible, func(s models.Stack) bool { return string(s.ID) == want })
-		if n < 0 {
+		s, err := a.show(ctx, models.StackID(want))
+		switch {
+		case err == nil:
+			stacks = append(stacks, *s)
+		case models.CodeOf(err) == models.CodeNotFound:
 			missing = append(missing, want)
-			continue
+		default:
+			return nil, err
 		}
-		picked = append(picked, visible[n])
 	}
 	if len(missing) > 0 {
 		return nil, models.NotFound("stack", strings.Join(missing, ", "))
 	}
-	return picked, nil
+	return stacks, nil
 }
 
 func stackShown(s *models.Stack) wire.Stack {

@@ -134,7 +134,7 @@ func TestThingsOfOtherStacks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.uncounted = true
-	manager := person{"manager", models.LevelManage, w.newKey(t, models.User{Name: "max"})}
+	manager := person{name: "manager", level: models.LevelManage, key: w.newKey(t, models.User{Name: "max"})}
 	own, other := w.scene(t, []person{manager}), w.scene(t, nil)
 	commands := must(w.store.Commands.OfInstance(w.ctx, models.InstanceID(other.online()), 1))(t)
 	other.values["COMMAND"], other.values["DEPLOYMENT"] = string(commands[0].ID), string(commands[0].DeploymentID)
