@@ -23,6 +23,7 @@ type serveFlags struct {
 	Prometheus       string        `help:"Address of a Prometheus server that alarms can ask."`
 	notifyFlags
 	oidcFlags
+	auditFlags
 	limitFlags
 	Dev bool `help:"Offer pages for developers of the console." hidden:""`
 }

@@ -27,6 +27,7 @@ var allowed = []struct {
 	{"engine/pubsub", nil},
 	{"engine/jobs", []string{"models"}},
 	{"engine/notify", []string{"models"}},
+	{"engine/syslog", nil},
 	{"engine/lifecycle", []string{"models"}},
 	{"engine/load", []string{"models"}},
 	{"engine/alarm", []string{"models"}},
@@ -43,7 +44,7 @@ var allowed = []struct {
 	{"engine/logstream", []string{"models", "engine/service", "engine/logstream/blob", "agent/protocol"}},
 	{"engine/dispatch", []string{"models", "engine/service", "agent/protocol"}},
 	// The engine builds the messages that dispatch sends.
-	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/healing", "engine/intent", "engine/jobs", "engine/lifecycle", "engine/notify", "engine/load", "engine/alarm", "engine/prometheus", "engine/pubsub", "engine/schedule", "engine/service", "agent/protocol", "agent/probe"}},
+	{"engine", []string{"models", "models/store", "engine/compute", "engine/dispatch", "engine/healing", "engine/intent", "engine/jobs", "engine/lifecycle", "engine/notify", "engine/load", "engine/alarm", "engine/prometheus", "engine/pubsub", "engine/schedule", "engine/service", "engine/syslog", "agent/protocol", "agent/probe"}},
 	{"web", []string{"models"}},
 	{"web/ws", nil},
 	{"web/auth", []string{"models", "web"}},

@@ -30,6 +30,7 @@ type cli struct {
 	User    userCmd     `cmd:"" help:"Make and list users, set passwords and permissions."`
 	Key     keyCmd      `cmd:"" help:"Make access keys for AWS clients."`
 	Token   tokenCmd    `cmd:"" help:"Make tokens with which hosts enrol."`
+	Audit   auditCmd    `cmd:"" help:"Prove and print the record of who did what."`
 	Doctor  doctorCmd   `cmd:"" help:"Tell what this host offers and what is missing."`
 	Backup  backupCmd   `cmd:"" help:"Copy the data of a running server to a file."`
 	Restore restoreCmd  `cmd:"" help:"Make a data directory from a backup."`

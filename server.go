@@ -95,10 +95,14 @@ func newServer(ctx context.Context, f serveFlags, log *slog.Logger, times engine
 	if err != nil {
 		return nil, err
 	}
+	receiver, err := f.auditReceiver()
+	if err != nil {
+		return nil, err
+	}
 	if s.engine, err = engine.New(ctx, engine.Config{
 		Store: s.store, Hub: hub, Logs: s.logs, Log: log, Providers: s.providers, DefaultProvider: preferred,
 		Cookbooks: cookbooks.Archive(), AgentURL: s.localURL(), PublicURL: s.publicURL(), Version: version, Limits: f.limits(), Times: times, Prometheus: asked,
-		Notifier: notifier,
+		Notifier: notifier, AuditSyslog: receiver,
 	}); err != nil {
 		return nil, err
 	}

@@ -52,7 +52,17 @@ func (t *tx) audit(ctx context.Context, action string, on target, before, after 
 	if entry.Before, entry.After, err = difference(before, after); err != nil {
 		return fmt.Errorf("audit %s: %w", action, err)
 	}
-	return t.Audit.Append(ctx, &entry)
+	return t.record(ctx, &entry)
+}
+
+// record appends an entry to the chain, and tells those who watch it.
+func (t *tx) record(ctx context.Context, entry *models.AuditEntry) error {
+	t.tell(TopicAudit, "audit", "")
+	if entry.StackID != "" {
+		t.tell(TopicAuditOf(entry.StackID), "audit", "")
+	}
+	t.AfterCommit(t.e.auditFeed.wake)
+	return t.Audit.Append(ctx, entry)
 }
 
 // difference gives the members of two objects that differ, as JSON.

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 
 	"opsyard/models"
 )
@@ -134,18 +132,4 @@ func (e *Engine) StacksWhere(ctx context.Context, action models.Action) ([]model
 		}
 	}
 	return visible, nil
-}
-
-// auditRefusal records an attempt that was refused. It has no transaction to
-// join; if it cannot be written, the refusal stands and the log tells.
-func (e *Engine) auditRefusal(ctx context.Context, action string, on target) {
-	err := e.tx(ctx, func(t *tx) error {
-		entry := auditEntry(ctx, action, on)
-		entry.Refused = true
-		entry.At = e.Clock()
-		return t.Audit.Append(ctx, &entry)
-	})
-	if err != nil && !errors.Is(err, context.Canceled) {
-		e.Log.ErrorContext(ctx, "audit a refusal", slog.String("action", action), slog.Any("error", err))
-	}
 }

@@ -21,6 +21,7 @@ import (
 	"opsyard/engine/notify"
 	"opsyard/engine/pubsub"
 	"opsyard/engine/service"
+	"opsyard/engine/syslog"
 	"opsyard/models"
 	"opsyard/models/store"
 )
@@ -61,6 +62,9 @@ type Config struct {
 	Notifier *notify.Sender
 	// Prometheus answers the queries of alarms; nil where there is none.
 	Prometheus Prometheus
+
+	// AuditSyslog is where the audit is sent, too; nil for nowhere.
+	AuditSyslog *syslog.Receiver
 
 	// FastPasswords makes password hashes cheap, for tests only.
 	FastPasswords bool
@@ -150,6 +154,8 @@ type Engine struct {
 	minutes      minutely
 	prometheus   Prometheus
 	lastPrune    time.Time // under contents.mu
+	refusals     *refusals
+	auditFeed    *auditFeed
 }
 
 // New builds an engine over an open store; Start runs its loops.
@@ -165,6 +171,8 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	e.prometheus = c.Prometheus
 	e.signIns = newThrottle(e.Clock)
 	e.relyingParty = newRelyingParty(e.publicURL, c.Log)
+	e.refusals = newRefusals()
+	e.auditFeed = newAuditFeed(e, c.AuditSyslog)
 	e.healer = newHealer()
 	e.contents = newContents(c.Store, e.Clock)
 	e.recipes = recipesIn(c.Cookbooks)
@@ -212,6 +220,15 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.courier.start(ctx); err != nil {
 		return err
 	}
+	if err := e.auditFeed.start(ctx); err != nil {
+		return err
+	}
+	if err := e.Every(ctx, "count refused attempts", refusedPeriod, nil, func(ctx context.Context) error {
+		e.tellOfRefusals(ctx, e.Clock())
+		return nil
+	}); err != nil {
+		return err
+	}
 	for name, provider := range e.providers {
 		if err := e.Go(ctx, func(ctx context.Context) { e.watchMachines(ctx, name, provider) }); err != nil {
 			return err
@@ -241,6 +258,8 @@ func (e *Engine) Stop() {
 		e.Log.ErrorContext(ctx, "stop the engine", slog.Any("error", err))
 	}
 	e.Base.Stop()
+	e.tellOfRefusals(ctx, e.Clock().Add(refusedPeriod))
+	e.auditFeed.stop(ctx)
 	e.courier.Stop()
 	e.notifier.Close()
 	e.membership.Stop()

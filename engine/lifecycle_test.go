@@ -303,7 +303,7 @@ func TestPermissions(t *testing.T) {
 		}
 		w.drain()
 		_ = i
-		if _, err := w.store.Audit.Verify(w.ctx); err != nil {
+		if _, err := w.store.Audit.Verify(w.ctx, ""); err != nil {
 			t.Errorf("the audit does not verify: %v", err)
 		}
 	})

@@ -412,7 +412,7 @@ func TestWhoMayChangeChannels(t *testing.T) {
 		if err := w.engine.DeleteNotificationChannel(as, c.ID); err != nil {
 			t.Fatal(err)
 		}
-		for _, e := range must(st.Audit.Page(w.ctx, store.AuditFilter{Limit: 500}))(t) {
+		for _, e := range must(st.Audit.Page(w.ctx, models.AuditFilter{}, store.AuditCursor{Limit: 500}))(t) {
 			if strings.Contains(e.After+e.Before, h.URL) || strings.Contains(e.After+e.Before, c.Secret) {
 				t.Errorf("the audit of %s holds a secret: %s %s", e.Action, e.Before, e.After)
 			}

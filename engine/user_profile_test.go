@@ -134,7 +134,7 @@ func TestAccessKeys(t *testing.T) {
 	if keys := must(w.engine.AccessKeys(w.as(bob)))(t); len(keys) != 0 {
 		t.Errorf("keys are left: %+v", keys)
 	}
-	entries := must(w.store.Audit.Page(w.ctx, store.AuditFilter{TargetID: string(bob.ID)}))(t)
+	entries := must(w.store.Audit.Page(w.ctx, models.AuditFilter{Target: string(bob.ID)}, store.AuditCursor{}))(t)
 	for _, e := range entries {
 		if strings.Contains(e.Before+e.After, first.Secret) || strings.Contains(e.Before+e.After, second.Secret) {
 			t.Errorf("the audit holds a secret: %s %s", e.Before, e.After)

@@ -21,6 +21,7 @@ type Engine interface {
 	notificationEngine
 	metricsEngine
 	healingEngine
+	auditEngine
 }
 
 // stackEngine is what finding and making stacks needs.

@@ -50,6 +50,7 @@ func (h *Handlers) routes() http.Handler {
 	h.logRoutes(user)
 	h.notificationRoutes(user)
 	h.securityRoutes(user)
+	h.auditRoutes(user)
 
 	if h.Dev {
 		user.HandleFunc("GET /gallery", h.showGallery)

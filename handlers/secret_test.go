@@ -66,7 +66,7 @@ func TestSecretsStayInside(t *testing.T) {
 		}
 	}
 	look("the log", log.String())
-	entries, err := c.store.Audit.Page(t.Context(), store.AuditFilter{Limit: 1000})
+	entries, err := c.store.Audit.Page(t.Context(), models.AuditFilter{}, store.AuditCursor{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

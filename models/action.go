@@ -20,6 +20,10 @@ const (
 	ActionManageUsers Action = "UpdateUserProfile" // people
 	// ActionManageServer is what concerns all stacks.
 	ActionManageServer Action = "ManageServer"
+	// ActionReadAudit is the audit of everything, ActionReadStackAudit that of a
+	// stack.
+	ActionReadAudit      Action = "ReadAudit"
+	ActionReadStackAudit Action = "ReadStackAudit"
 
 	ActionChangeFactors Action = "ChangeFactors" // of one's own: app, passkeys, recovery codes
 	ActionResetFactors  Action = "ResetFactors"  // of others
@@ -66,7 +70,7 @@ var least = collect(map[Level][]Action{
 		"UpdateInstance", "UpdateLayer", "UpdateRdsDbInstance", "UpdateStack", "UpdateVolume",
 
 		"CreateAlarm", "CreateEnrollToken", "CreateNotificationChannel", "DeleteAlarm", "DeleteNotificationChannel", "DescribeNotificationChannels", "LiftHealingFreeze", "MarkHealingWrong",
-		"PauseNotificationChannel", "ReadConsole", "ResumeIntents", "ResumeNotificationChannel", "SendNotificationAgain",
+		"PauseNotificationChannel", "ReadConsole", "ReadStackAudit", "ResumeIntents", "ResumeNotificationChannel", "SendNotificationAgain",
 		"TestNotificationChannel", "UpdateAlarm", "UpdateElasticLoadBalancer", "UpdateNotificationChannel",
 	},
 	needsPolicy: {
@@ -81,6 +85,7 @@ var least = collect(map[Level][]Action{
 	needsAdmin: {
 		"AttachPolicy", "CreateGroup", "CreatePolicy", "CreateUser", "DeleteGroup", "DeletePolicy",
 		"DetachPolicy", "ManageServer", "PromoteAdmin", "RenameGroup", "SetGroupMembers", "SetPassword",
+		ActionReadAudit,
 		"UpdatePolicy", ActionEndSessions, ActionInviteUser, ActionResetFactors,
 	},
 })

@@ -41,7 +41,7 @@ func (f StackFrame) tabs() []ui.TabProps {
 		tab("resources", "Resources", "/resources", ""),
 	}
 	if f.CanManage {
-		tabs = append(tabs, tab("permissions", "Permissions", "/permissions", ""), tab("settings", "Settings", "/settings", ""))
+		tabs = append(tabs, tab("permissions", "Permissions", "/permissions", ""), tab("audit", "Audit", "/audit", ""), tab("settings", "Settings", "/settings", ""))
 	}
 	return tabs
 }

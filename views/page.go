@@ -53,7 +53,7 @@ type railEntry struct {
 func (p Page) rail() []railEntry {
 	entries := []railEntry{{"stacks", "Stacks", "stacks", "/stacks"}}
 	if p.Admin {
-		entries = append(entries, railEntry{"team", "Team", "team", "/team"}, railEntry{"notifications", "Notifications", "bell", "/settings/notifications"})
+		entries = append(entries, railEntry{"team", "Team", "team", "/team"}, railEntry{"audit", "Audit", "audit", "/audit"}, railEntry{"notifications", "Notifications", "bell", "/settings/notifications"})
 	}
 	return entries
 }

@@ -95,7 +95,7 @@ func TestRdsDbInstances(t *testing.T) {
 	check(t, register(other.ID, arn, "app", password))
 
 	// The audit shows that a password changed, never which.
-	for _, entry := range must(w.store.Audit.Page(w.ctx, store.AuditFilter{}))(t) {
+	for _, entry := range must(w.store.Audit.Page(w.ctx, models.AuditFilter{}, store.AuditCursor{}))(t) {
 		if text := entry.Before + entry.After; strings.Contains(text, "canary-rds") {
 			t.Errorf("the audit of %s holds the password: %s", entry.Action, text)
 		}

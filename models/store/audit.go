@@ -5,10 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"opsyard/models"
+
+	"gorm.io/gorm"
 )
 
 // Audit keeps models.AuditEntry as a chain: each entry's hash covers the entry
@@ -19,106 +20,85 @@ type Audit struct{ *handle }
 const auditLock = 0x6175646974 // "audit"
 
 // Append adds an entry to the chain, in the transaction of the change it tells
-// of. ID, PrevHash and Hash are filled in.
+// of. ID, PrevHash and Hash are filled in. Whoever appends has the chain's end
+// to themselves until the commit, so ids have no holes.
 func (s Audit) Append(ctx context.Context, e *models.AuditEntry) error {
 	return s.inTx(ctx, func(h *handle) error {
-		if h.dialect == Postgres { // until commit, so that ids and hashes have one order
+		if h.dialect == Postgres {
 			if err := h.w(ctx).Exec("SELECT pg_advisory_xact_lock(?)", auditLock).Error; err != nil {
 				return wrap(err, "lock the audit log")
 			}
 		}
-		var last []string
-		if err := h.w(ctx).Model(e).Order("id DESC").Limit(1).Pluck("hash", &last).Error; err != nil {
-			return wrap(err, "read the end of the audit log")
+		last, err := Audit{h}.head(h.w(ctx))
+		if err != nil {
+			return err
 		}
 		fitAudit(e)
 		if e.At.IsZero() {
 			e.At = h.clock()
 		}
-		e.At, e.ID, e.PrevHash = stamp(e.At), 0, ""
-		if len(last) > 0 {
-			e.PrevHash = last[0]
+		e.At, e.ID, e.PrevHash = stamp(e.At), last.ID+1, last.Hash
+		cause, err := json.Marshal(e.Cause) // as GORM stores it
+		if err != nil {
+			return wrap(err, "append to the audit log")
 		}
-		e.Hash = auditHash(e)
+		e.Hash = auditHash(e, string(cause))
 		return wrap(h.w(ctx).Create(e).Error, "append to the audit log")
 	})
+}
+
+// Head is the end of the chain; zero when there is no entry.
+func (s Audit) Head(ctx context.Context) (models.AuditHead, error) { return s.head(s.r(ctx)) }
+
+func (Audit) head(db *gorm.DB) (models.AuditHead, error) {
+	var last []models.AuditHead
+	err := db.Model(&models.AuditEntry{}).Select("id, at, hash").Order("id DESC").Limit(1).Find(&last).Error
+	if err != nil || len(last) == 0 {
+		return models.AuditHead{}, wrap(err, "read the end of the audit log")
+	}
+	return last[0], nil
+}
+
+// Get reads one entry.
+func (s Audit) Get(ctx context.Context, id int64) (*models.AuditEntry, error) {
+	return getBy[models.AuditEntry](s.r(ctx), "id", "audit entry", id)
 }
 
 // fitAudit makes what came from outside fit its columns before it is hashed.
 func fitAudit(e *models.AuditEntry) {
 	e.ActorID, e.ActorName, e.SourceAddr = clip(e.ActorID, 36), clip(e.ActorName, 64), clip(e.SourceAddr, 64)
 	e.RequestID, e.TargetID, e.TargetName = clip(e.RequestID, 64), clip(e.TargetID, 36), clip(e.TargetName, 255)
+	e.Action, e.Surface, e.TargetKind = clip(e.Action, 64), clip(e.Surface, 16), clip(e.TargetKind, 32)
 	e.StackID = models.StackID(clip(string(e.StackID), 36))
 	e.Before, e.After = clip(e.Before, 1<<20), clip(e.After, 1<<20)
 	e.Cause.Text, e.Cause.Actor = clip(e.Cause.Text, maxText), clip(e.Cause.Actor, 64)
 }
 
-// auditHash covers all members but ID and Hash. Members are listed, not taken
-// from the type, so that a later member does not break old chains.
-func auditHash(e *models.AuditEntry) string {
-	text, err := json.Marshal([]any{
+// auditHash covers all members but Hash itself. Members are listed, not taken
+// from the type, so that a later member does not break old chains; cause is as
+// the database keeps it.
+func auditHash(e *models.AuditEntry, cause string) string {
+	return hashOf(
+		"v2", e.ID, e.PrevHash, e.At.UTC().Format(time.RFC3339Nano), e.ActorKind, e.ActorID, e.ActorName, e.SourceAddr, e.Surface,
+		e.RequestID, e.Action, e.TargetKind, e.TargetID, e.TargetName, e.StackID, e.Refused, e.Before, e.After, cause,
+	)
+}
+
+// firstAuditHash is the hash of entries that were written before ids were
+// counted.
+func firstAuditHash(e *models.AuditEntry) string {
+	return hashOf(
 		"v1", e.PrevHash, e.At.UTC().Format(time.RFC3339Nano), e.ActorKind, e.ActorID, e.ActorName, e.SourceAddr, e.Surface,
 		e.RequestID, e.Action, e.TargetKind, e.TargetID, e.TargetName, e.StackID, e.Refused, e.Before, e.After,
 		e.Cause.Kind, e.Cause.Text, e.Cause.InstanceID, e.Cause.EventID, e.Cause.Actor,
-	})
+	)
+}
+
+func hashOf(members ...any) string {
+	text, err := json.Marshal(members)
 	if err != nil {
 		panic(err) // strings, numbers and booleans always encode
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
-}
-
-// Verify walks the chain and counts its entries; the error names the first
-// entry that does not fit.
-func (s Audit) Verify(ctx context.Context) (entries int, err error) {
-	previous, after := "", int64(0)
-	for {
-		list, err := find[models.AuditEntry](s.r(ctx).Where("id > ?", after).Order("id").Limit(batch), "read the audit log")
-		if err != nil || len(list) == 0 {
-			return entries, err
-		}
-		for _, e := range list {
-			if e.PrevHash != previous {
-				return entries, fmt.Errorf("audit entry %d does not follow the one before it: an entry was removed or changed", e.ID)
-			}
-			if auditHash(&e) != e.Hash {
-				return entries, fmt.Errorf("audit entry %d was changed after it was written", e.ID)
-			}
-			previous, after = e.Hash, e.ID
-			entries++
-		}
-	}
-}
-
-// AuditFilter narrows Page; zero members do not.
-type AuditFilter struct {
-	StackID      models.StackID
-	ActorID      string
-	TargetID     string
-	Action       string
-	Refused      *bool
-	Since, Until time.Time
-	BeforeID     int64 // to turn pages
-	Limit        int   // default 100
-}
-
-// Page reads entries, newest first.
-func (s Audit) Page(ctx context.Context, f AuditFilter) ([]models.AuditEntry, error) {
-	query := s.r(ctx).Where(models.AuditEntry{StackID: f.StackID, ActorID: f.ActorID, TargetID: f.TargetID, Action: f.Action})
-	if f.Refused != nil {
-		query = query.Where("refused = ?", *f.Refused)
-	}
-	if !f.Since.IsZero() {
-		query = query.Where("at >= ?", stamp(f.Since))
-	}
-	if !f.Until.IsZero() {
-		query = query.Where("at < ?", stamp(f.Until))
-	}
-	if f.BeforeID > 0 {
-		query = query.Where("id < ?", f.BeforeID)
-	}
-	if f.Limit <= 0 {
-		f.Limit = 100
-	}
-	return find[models.AuditEntry](query.Order("id DESC").Limit(f.Limit), "read the audit log")
 }

@@ -104,7 +104,11 @@ func sqliteDSN(path, option string) string {
 func escapePath(path string) string { return (&url.URL{Path: path}).EscapedPath() }
 
 func openSQLite(path, option string, conns int, config *gorm.Config) (*gorm.DB, error) {
-	pool := sql.OpenDB(connector{sqliteDSN(path, option)})
+	return openSQLiteAt(path, sqliteDSN(path, option), conns, config)
+}
+
+func openSQLiteAt(path, dsn string, conns int, config *gorm.Config) (*gorm.DB, error) {
+	pool := sql.OpenDB(connector{dsn})
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(conns)
 	own := *config // GORM writes into it

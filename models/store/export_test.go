@@ -16,7 +16,7 @@ func Models() []any {
 		&models.Deployment{}, &models.Command{}, &models.MembershipChange{}, &models.Content{}, &models.LogChunk{}, &models.LogBlob{}, &models.LogStep{},
 		&models.User{}, &models.Session{}, &models.AccessKey{}, &models.EnrollToken{}, &models.SetupToken{}, &models.Permission{},
 		&models.Group{}, &models.GroupMember{}, &models.GroupPermission{}, &models.Policy{}, &models.PolicyAttachment{}, &models.Token{},
-		&models.AuditEntry{}, &models.StackEvent{}, &models.LoadBasedAutoScaling{}, &models.Alarm{}, &models.AlarmChange{}, &models.ScalingEvent{}, &models.ElasticIP{}, &models.Volume{}, &models.RaidArray{},
+		&models.AuditEntry{}, &models.AuditFeed{}, &models.StackEvent{}, &models.LoadBasedAutoScaling{}, &models.Alarm{}, &models.AlarmChange{}, &models.ScalingEvent{}, &models.ElasticIP{}, &models.Volume{}, &models.RaidArray{},
 		&models.RdsDbInstance{}, &models.ElasticLoadBalancer{}, &models.EcsCluster{}, &models.RemoteAccess{}, &models.Plan{},
 		&models.Intent{}, &models.IntentPause{}, &models.Healing{}, &models.HealingLift{}, &models.ScheduleFiring{}, &metricMinute{}, &metricHour{}, &counter{}, &setting{},
 		&models.NotificationChannel{}, &models.Notification{}, &models.NotificationDelivery{},
@@ -62,3 +62,10 @@ func (s *Store) RememberedBytes() int {
 	defer s.h.memo.mu.Unlock()
 	return s.h.memo.bytes
 }
+
+// FirstAuditHash is how entries were hashed before ids were counted, and
+// AuditHash is how they are since.
+var (
+	FirstAuditHash = firstAuditHash
+	AuditHash      = auditHash
+)

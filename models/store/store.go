@@ -72,6 +72,7 @@ type Store struct {
 	Policies             Policies
 	Tokens               Tokens
 	Audit                Audit
+	AuditFeeds           AuditFeeds
 	Events               Events
 	ServiceErrors        ServiceErrors
 	Logs                 Logs
@@ -190,6 +191,7 @@ func bind(h *handle) *Store {
 		Policies:             Policies{h},
 		Tokens:               Tokens{h},
 		Audit:                Audit{h},
+		AuditFeeds:           AuditFeeds{h},
 		Events:               Events{h},
 		ServiceErrors:        ServiceErrors{h},
 		Logs:                 Logs{h},

@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"opsyard/models"
+)
+
+// refusals bounds what refused attempts write: a page that is reloaded, or a
+// script that does not give up, would otherwise fill the audit. The first ones
+// of a kind in a minute are written, the rest is counted and the count written.
+type refusals struct {
+	mu sync.Mutex
+	by map[refusedKind]*refusedCount
+}
+
+// refusedKind is what makes two refused attempts the same.
+type refusedKind struct{ actor, action, target string }
+
+type refusedCount struct {
+	since   time.Time
+	entry   models.AuditEntry // the last one
+	written int
+	leftOut int
+}
+
+const (
+	refusedPeriod = time.Minute
+	refusedReads  = 1  // written of one read in that time
+	refusedDeeds  = 10 // and of one change
+	maxRefusals   = 10_000
+)
+
+func newRefusals() *refusals { return &refusals{by: map[refusedKind]*refusedCount{}} }
+
+// isRead tells operations that only look from those that change something.
+func isRead(action string) bool {
+	for _, verb := range []string{"Describe", "Get", "List", "Read"} {
+		if strings.HasPrefix(action, verb) {
+			return true
+		}
+	}
+	return action == "show"
+}
+
+func kindOf(e *models.AuditEntry) refusedKind {
+	actor := string(e.ActorKind) + " " + e.ActorID
+	if e.ActorID == "" {
+		actor += e.ActorName + " " + e.SourceAddr
+	}
+	return refusedKind{actor, e.Action, e.TargetKind + " " + e.TargetID + " " + e.TargetName}
+}
+
+// admit tells whether a refusal is to be written; otherwise it is counted.
+func (r *refusals) admit(e *models.AuditEntry) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kind := kindOf(e)
+	c := r.by[kind]
+	if c == nil {
+		if len(r.by) >= maxRefusals {
+			return true // so many kinds cannot be counted
+		}
+		c = &refusedCount{since: e.At}
+		r.by[kind] = c
+	}
+	most := refusedDeeds
+	if isRead(e.Action) {
+		most = refusedReads
+	}
+	if c.written < most {
+		c.written++
+		return true
+	}
+	c.leftOut++
+	c.entry = *e
+	return false
+}
+
+// over takes the kinds whose time has ended by now, and gives those of which
+// something was left out.
+func (r *refusals) over(now time.Time) []*refusedCount {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []*refusedCount
+	for kind, c := range r.by {
+		if now.Sub(c.since) < refusedPeriod {
+			continue
+		}
+		delete(r.by, kind)
+		if c.leftOut > 0 {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// auditRefusal records an attempt that was refused. It has no transaction to
+// join; if it cannot be written, the refusal stands and the log tells.
+func (e *Engine) auditRefusal(ctx context.Context, action string, on target) {
+	entry := auditEntry(ctx, action, on)
+	entry.Refused, entry.At = true, e.Clock()
+	e.tellOfRefusals(ctx, entry.At) // those whose minute is over
+	if !e.refusals.admit(&entry) {
+		return
+	}
+	e.writeRefusal(ctx, entry)
+}
+
+// tellOfRefusals writes how many refusals of each kind were left out until a
+// time.
+func (e *Engine) tellOfRefusals(ctx context.Context, until time.Time) {
+	for _, c := range e.refusals.over(until) {
+		entry := c.entry
+		entry.At = e.Clock()
+		entry.After = text(map[string]any{"LeftOut": c.leftOut, "Since": c.since})
+		e.writeRefusal(ctx, entry)
+	}
+}
+
+func (e *Engine) writeRefusal(ctx context.Context, entry models.AuditEntry) {
+	err := e.tx(ctx, func(t *tx) error {
+		own := entry // another attempt begins with it as it was
+		return t.record(ctx, &own)
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		e.Log.ErrorContext(ctx, "audit a refusal", slog.String("action", entry.Action), slog.Any("error", err))
+	}
+}
