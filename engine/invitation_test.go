@@ -62,7 +62,7 @@ func TestInvitations(t *testing.T) {
 			_, err := p.engine.AcceptInvitation(p.ctx, token, "friend", pass)
 			wantRefusal(t, err, models.CodeForbidden, "not valid")
 		}
-		for _, e := range must(st.Audit.Page(p.ctx, store.AuditFilter{Limit: 100}))(t) {
+		for _, e := range must(st.Audit.Page(p.ctx, models.AuditFilter{}, store.AuditCursor{Limit: 100}))(t) {
 			if all := fmt.Sprintf("%+v", e); strings.Contains(all, token) || strings.Contains(all, hashOf(token)) {
 				t.Errorf("the audit tells a token: %s", all)
 			}

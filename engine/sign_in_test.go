@@ -157,7 +157,7 @@ func TestSecondFactor(t *testing.T) {
 		if f.TOTP || f.Codes != 0 || !f.Password {
 			t.Errorf("got %+v", f)
 		}
-		for _, e := range must(st.Audit.Page(p.ctx, store.AuditFilter{Limit: 100}))(t) {
+		for _, e := range must(st.Audit.Page(p.ctx, models.AuditFilter{}, store.AuditCursor{Limit: 100}))(t) {
 			if all := fmt.Sprintf("%+v", e); strings.Contains(all, pending.Secret) || strings.Contains(all, code) || strings.Contains(all, codes[0]) {
 				t.Errorf("the audit tells a secret: %s", all)
 			}
