@@ -1,0 +1,194 @@
+package oidc
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"opsyard/models"
+	"opsyard/web/oidc/oidctest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+}
+
+const nonce, verifier = "a nonce of this sign-in", "a verifier with enough characters to be one, 43"
+
+// trip sends a browser to the provider and takes back the code.
+func trip(t *testing.T, p *Provider, fresh bool) url.Values {
+	t.Helper()
+	address, err := p.Address("the state", nonce, verifier, fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	r, err := browser.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	back, err := r.Location()
+	if err != nil {
+		t.Fatalf("%s: %v", r.Status, err)
+	}
+	if !strings.HasPrefix(back.String(), "https://ops.example"+CallbackPath+"?") || back.Query().Get("state") != "the state" {
+		t.Fatalf("the browser is sent to %s", back)
+	}
+	return back.Query()
+}
+
+func setup(t *testing.T) (*Provider, *oidctest.Provider) {
+	t.Helper()
+	other := oidctest.New(t, "opsyard", "s3cret")
+	other.SignIn(map[string]any{"sub": "248289761001", "preferred_username": "mira", "email": "mira@example.org", "groups": []string{"ops", "dev"}})
+	p, err := New(Config{Issuer: other.URL, ClientID: "opsyard", ClientSecret: "s3cret", GroupClaim: "groups", PublicURL: "https://ops.example/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, other
+}
+
+func finish(t *testing.T, p *Provider) (models.Claims, error) {
+	t.Helper()
+	q := trip(t, p, false)
+	return p.Finish(t.Context(), q.Get("code"), q.Get("iss"), nonce, verifier)
+}
+
+func TestRoundTrip(t *testing.T) {
+	p, other := setup(t)
+	c, err := finish(t, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Issuer != other.URL || c.Subject != "248289761001" || c.Name != "mira" || c.Email != "mira@example.org" ||
+		strings.Join(c.Groups, " ") != "ops dev" || !c.HasGroups || time.Since(c.AuthenticatedAt) > time.Minute {
+		t.Errorf("got %+v", c)
+	}
+	if q := other.Asked(); q.Get("code_challenge_method") != "S256" || q.Get("nonce") != nonce || q.Get("prompt") != "" || strings.Contains(q.Encode(), verifier) {
+		t.Errorf("asked with %v", q)
+	}
+	trip(t, p, true)
+	if q := other.Asked(); q.Get("prompt") != "login" || q.Get("max_age") != "0" {
+		t.Errorf("a fresh sign-in was asked for with %v", q)
+	}
+	other.SignIn(nil)
+	if q := trip(t, p, false); q.Get("error") != "access_denied" {
+		t.Errorf("got %v", q)
+	}
+}
+
+// A provider that names groups only in userinfo is asked there.
+func TestGroupsOfUserInfo(t *testing.T) {
+	p, other := setup(t)
+	other.SignIn(map[string]any{"sub": "1"})
+	other.Info(map[string]any{"groups": "ops"})
+	c, err := finish(t, p)
+	if err != nil || len(c.Groups) != 1 || c.Groups[0] != "ops" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	other.Info(map[string]any{"groups": []string{"admin"}, "sub": "somebody else"})
+	if c, err = finish(t, p); err != nil || c.HasGroups {
+		t.Errorf("what was said of somebody else counts: %+v, %v", c, err)
+	}
+}
+
+func TestHostileAnswers(t *testing.T) {
+	thief, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(name string, value any) func(*oidctest.Answer) {
+		return func(a *oidctest.Answer) { a.Claims[name] = value }
+	}
+	p, other := setup(t)
+	for name, lie := range map[string]func(*oidctest.Answer){
+		"other nonce":          set("nonce", "of another sign-in"),
+		"no nonce":             set("nonce", ""),
+		"other audience":       set("aud", "another client"),
+		"shared, other party":  func(a *oidctest.Answer) { a.Claims["aud"], a.Claims["azp"] = []string{"opsyard", "other"}, "other" },
+		"other issuer":         set("iss", "https://evil.example"),
+		"expired":              set("exp", time.Now().Add(-time.Hour).Unix()),
+		"not signed":           func(a *oidctest.Answer) { a.Algorithm = "none" },
+		"signed by a thief":    func(a *oidctest.Answer) { a.Key = thief },
+		"other algorithm":      func(a *oidctest.Answer) { a.Algorithm = "HS256" },
+		"no token":             func(a *oidctest.Answer) { a.Raw = "." },
+		"access token swapped": set("at_hash", "bm90IHRoaXMgb25lLi4uLi4"),
+	} {
+		other.Lie(lie)
+		if c, err := finish(t, p); models.CodeOf(err) != models.CodeForbidden {
+			t.Errorf("%s: got %+v, %v", name, c, err)
+		}
+	}
+	other.Lie(nil)
+	q := trip(t, p, false)
+	if _, err := p.Finish(t.Context(), q.Get("code"), "https://evil.example", nonce, verifier); models.CodeOf(err) != models.CodeForbidden {
+		t.Errorf("the answer of another issuer: %v", err)
+	}
+	if _, err := p.Finish(t.Context(), q.Get("code"), other.URL, nonce, verifier+"x"); models.CodeOf(err) != models.CodeForbidden {
+		t.Errorf("without the verifier: %v", err)
+	}
+	q = trip(t, p, false)
+	for n, want := range []models.Code{models.CodeInternal, models.CodeForbidden} { // a code is good once
+		if _, err := p.Finish(t.Context(), q.Get("code"), other.URL, nonce, verifier); models.CodeOf(err) != want {
+			t.Errorf("use %d of a code: %v", n+1, err)
+		}
+	}
+	if _, err := p.Finish(t.Context(), "guessed", other.URL, "", verifier); models.CodeOf(err) != models.CodeForbidden {
+		t.Errorf("a guessed code: %v", err)
+	}
+}
+
+// The provider may be away: people are told, and it is asked again later.
+func TestProviderAway(t *testing.T) {
+	real := oidctest.New(t, "opsyard", "")
+	real.SignIn(map[string]any{"sub": "1"})
+	away := true
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "out of order", http.StatusBadGateway) }))
+	defer front.Close()
+	p, err := New(Config{Issuer: real.URL, ClientID: "opsyard", PublicURL: "https://ops.example", Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		if away {
+			r = r.Clone(context.Background())
+			r.URL.Host = strings.TrimPrefix(front.URL, "http://")
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Address("s", nonce, verifier, false); models.CodeOf(err) != models.CodeInvalid || !strings.Contains(err.Error(), "cannot be reached at present") {
+		t.Errorf("got %v", err)
+	}
+	away = false
+	q := trip(t, p, false)
+	away = true
+	if _, err := p.Finish(t.Context(), q.Get("code"), "", nonce, verifier); models.CodeOf(err) != models.CodeInvalid {
+		t.Errorf("got %v", err)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestSettings(t *testing.T) {
+	for _, c := range []Config{
+		{Issuer: "", ClientID: "x"}, {Issuer: "http://id.example", ClientID: "x"}, {Issuer: "https://id.example"}, {Issuer: "https://id.example?x=1", ClientID: "x"},
+	} {
+		if _, err := New(c); err == nil {
+			t.Errorf("%+v is taken", c)
+		}
+	}
+	p, err := New(Config{Issuer: "http://127.0.0.1:5556/dex", ClientID: "x"})
+	if err != nil || p.Name() != "127.0.0.1" {
+		t.Errorf("got %v, %v", p, err)
+	}
+}
