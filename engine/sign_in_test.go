@@ -403,3 +403,29 @@ func quietEngine(t *testing.T, st *store.Store, now func() time.Time) *Engine {
 	}
 	return e
 }
+
+// FuzzCodes types anything for a second factor: only the code of the app, and
+// recovery codes that were given out, let in.
+func FuzzCodes(f *testing.F) {
+	f.Add("123456")
+	f.Add("abcd-efgh-ijkl-mnop")
+	f.Add("\x00\xff 12 34 56 -")
+	f.Fuzz(func(t *testing.T, code string) {
+		now := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+		e := &Engine{}
+		e.Now = func() time.Time { return now }
+		u := &models.User{Name: "ana", TOTPSecret: "JBSWY3DPEHPK3PXP"}
+		plain := plainCode(code)
+		if len(plain) > 64 {
+			t.Errorf("a code of %d bytes is looked up", len(plain))
+		}
+		step, right := e.totpStep(u, plain)
+		if !right {
+			return
+		}
+		want := must(totp.GenerateCodeCustom(u.TOTPSecret, time.Unix(step*totpPeriod, 0), totp.ValidateOpts{Period: totpPeriod, Digits: otp.DigitsSix}))(t)
+		if want != plain || max(step-now.Unix()/totpPeriod, now.Unix()/totpPeriod-step) > 1 {
+			t.Errorf("%q is taken for step %d, whose code is %q", code, step, want)
+		}
+	})
+}
