@@ -30,9 +30,9 @@ const alarmHistory = 30
 func (h *Handlers) alarmRoutes(mux *http.ServeMux) {
 	const show, manage = models.ActionShow, models.ActionManage
 	mux.HandleFunc("GET /stacks/{stack}/alarms", h.withStack(show, h.showAlarms))
-	mux.HandleFunc("POST /stacks/{stack}/alarms", h.withStack(manage, h.createAlarm))
-	mux.HandleFunc("POST /stacks/{stack}/alarms/{alarm}", h.withStack(manage, h.updateAlarm))
-	mux.HandleFunc("POST /stacks/{stack}/alarms/{alarm}/delete", h.withStack(manage, h.deleteAlarm))
+	mux.HandleFunc("POST /stacks/{stack}/alarms", h.withStack("CreateAlarm", h.createAlarm))
+	mux.HandleFunc("POST /stacks/{stack}/alarms/{alarm}", h.withStack("UpdateAlarm", h.updateAlarm))
+	mux.HandleFunc("POST /stacks/{stack}/alarms/{alarm}/delete", h.withStack("DeleteAlarm", h.deleteAlarm))
 	h.register("alarms", h.liveAlarms)
 }
 

@@ -228,7 +228,7 @@ func (h *Handlers) cancelCommand(w http.ResponseWriter, r *http.Request) {
 	id := models.CommandID(r.PathValue("command"))
 	c, err := h.Store.Commands.Get(r.Context(), id)
 	if err == nil {
-		_, err = h.inStackOf(r.Context(), c.StackID, models.ActionDeploy, "command", string(id))
+		_, err = h.inStackOf(r.Context(), c.StackID, "CancelCommand", "command", string(id))
 	}
 	if err != nil {
 		h.fail(w, r, err)

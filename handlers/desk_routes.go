@@ -26,18 +26,18 @@ func (h *Handlers) deskRoutes(mux *http.ServeMux) {
 	h.resourceRoutes(mux)
 
 	mux.HandleFunc("GET /stacks/{stack}/register", h.withStack(manage, h.showRegister))
-	mux.HandleFunc("POST /stacks/{stack}/register", h.withStack(manage, h.registerHost))
-	mux.HandleFunc("POST /instances/{instance}/assign", h.withInstance(manage, h.assignInstance))
-	mux.HandleFunc("POST /instances/{instance}/unassign", h.withInstance(manage, h.unassignInstance))
-	mux.HandleFunc("POST /instances/{instance}/deregister", h.withInstance(manage, h.deregisterInstance))
+	mux.HandleFunc("POST /stacks/{stack}/register", h.withStack("CreateEnrollToken", h.registerHost))
+	mux.HandleFunc("POST /instances/{instance}/assign", h.withInstance("AssignInstance", h.assignInstance))
+	mux.HandleFunc("POST /instances/{instance}/unassign", h.withInstance("UnassignInstance", h.unassignInstance))
+	mux.HandleFunc("POST /instances/{instance}/deregister", h.withInstance("DeregisterInstance", h.deregisterInstance))
 	mux.HandleFunc("POST /instances/{instance}/access", h.withInstance(models.ActionShow, h.grantAccess))
 
 	mux.HandleFunc("GET /instances/{instance}/schedule", h.withInstance(models.ActionShow, h.showSchedule))
-	mux.HandleFunc("POST /instances/{instance}/schedule", h.withInstance(manage, h.setSchedule))
-	mux.HandleFunc("POST /instances/{instance}/resume", h.withInstance(manage, h.resumeIntents))
+	mux.HandleFunc("POST /instances/{instance}/schedule", h.withInstance("SetTimeBasedAutoScaling", h.setSchedule))
+	mux.HandleFunc("POST /instances/{instance}/resume", h.withInstance("ResumeIntents", h.resumeIntents))
 
 	mux.HandleFunc("GET /stacks/{stack}/permissions", h.withStack(manage, h.showPermissions))
-	mux.HandleFunc("POST /stacks/{stack}/permissions", h.withStack(manage, h.setPermissions))
+	mux.HandleFunc("POST /stacks/{stack}/permissions", h.withStack("SetPermission", h.setPermissions))
 
 	mux.HandleFunc("GET /team", h.teamOnly(h.showTeam))
 	mux.HandleFunc("GET /team/new", h.teamOnly(h.showNewUser))

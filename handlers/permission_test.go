@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,7 +188,7 @@ func setupReal(t *testing.T, log *slog.Logger) *realConsole {
 	c.other.makeDeployments()
 	c.other.makeHealings()
 	setup := models.WithActor(t.Context(), models.Actor{Kind: models.ActorSetup})
-	for _, u := range []models.User{{Name: "root", Admin: true}, {Name: "subject"}, {Name: "nobody"}, {Name: "deny"}, {Name: "show"}, {Name: "deploy"}, {Name: "manage"}} {
+	for _, u := range []models.User{{Name: "root", Admin: true}, {Name: "subject"}, {Name: "nobody"}, {Name: "deny"}, {Name: "iam_only"}, {Name: "show"}, {Name: "deploy"}, {Name: "manage"}} {
 		u.AllowSelfManagement = true
 		made, err := eng.CreateUser(setup, u, goodPassword)
 		if err != nil {
@@ -237,12 +238,13 @@ func may(a answer) string {
 func TestPermissions(t *testing.T) {
 	t.Parallel()
 	c := setupReal(t, slog.New(slog.DiscardHandler))
-	rank := map[string]need{"nobody": signedIn, "deny": signedIn, "show": show, "deploy": deploy, "manage": manage, "root": admin}
+	rank := map[string]need{"nobody": signedIn, "deny": signedIn, "iam_only": signedIn, "show": show, "deploy": deploy, "manage": manage, "root": admin}
 	stranger := c.browser()
 	browsers := map[string]*browser{}
 	for name := range rank {
 		browsers[name] = c.as(name)
 	}
+	c.countWrites()
 	for _, pattern := range slices.Sorted(maps.Keys(needs)) {
 		need := needs[pattern]
 		method, path, ok := strings.Cut(pattern, " ")
@@ -251,10 +253,12 @@ func TestPermissions(t *testing.T) {
 		}
 		mine, theirs := c.path(c.fleet, path), c.path(c.other, path)
 		inStack := mine != theirs
+		before := c.writes()
 		if got := may(stranger.do(method, mine, nil)); got != "sign in" {
 			t.Errorf("%s %s without a session: %s", method, path, got)
 		}
-		for _, name := range []string{"nobody", "deny", "show", "deploy", "manage", "root"} { // less first: more may change things
+		c.wantNoWrites(before, method, path, "somebody without a session")
+		for _, name := range []string{"nobody", "deny", "iam_only", "show", "deploy", "manage", "root"} { // less first: more may change things
 			want := "yes"
 			switch has := rank[name]; {
 			case has >= need && slices.Contains(namesNothing, pattern):
@@ -266,18 +270,87 @@ func TestPermissions(t *testing.T) {
 				want = "forbidden"
 			}
 			mine := c.path(c.fleet, path) // what somebody deleted is made again
+			before := c.writes()
 			if got := may(browsers[name].do(method, mine, nil)); got != want {
 				t.Errorf("%s %s as %s: %s, want %s", method, path, name, got, want)
+			}
+			if want != "yes" {
+				c.wantNoWrites(before, method, path, name)
 			}
 			if !inStack || name == "root" {
 				continue
 			}
+			before = c.writes()
 			if got := may(browsers[name].do(method, theirs, nil)); got != "not found" {
 				t.Errorf("%s %s of another stack as %s: %s", method, path, name, got)
 			}
+			c.wantNoWrites(before, method, path, name)
+			gone := c.pathOfNothing(path)
+			if got := may(browsers[name].do(method, gone, nil)); got != "not found" {
+				t.Errorf("%s %s of no stack as %s: %s", method, path, name, got)
+			}
+			c.wantNoWrites(before, method, path, name)
 		}
 	}
+	if c.writes().rows == 0 {
+		t.Error("nobody has written anything: the count counts nothing")
+	}
 }
+
+// uncounted are written by every request: when a session was seen, and that
+// somebody was refused.
+var uncounted = []string{"sessions", "audit_entries", "walk_writes"}
+
+// countWrites lets the database count each row that is written from now on.
+func (c *realConsole) countWrites() {
+	c.t.Helper()
+	var statements []string
+	rows, err := c.store.SQL().QueryContext(c.t.Context(), "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+	c.fleet.must(err)
+	for rows.Next() {
+		var table string
+		c.fleet.must(rows.Scan(&table))
+		if slices.Contains(uncounted, table) {
+			continue
+		}
+		for _, deed := range []string{"INSERT", "UPDATE", "DELETE"} {
+			statements = append(statements, fmt.Sprintf("CREATE TRIGGER walk_%s_%s AFTER %s ON %q BEGIN UPDATE walk_writes SET n = n + 1, last = '%s %s'; END", table, deed, deed, table, deed, table))
+		}
+	}
+	c.fleet.must(rows.Err())
+	c.fleet.must(rows.Close())
+	for _, s := range append([]string{"CREATE TABLE walk_writes (n INTEGER, last TEXT)", "INSERT INTO walk_writes VALUES (0, '')"}, statements...) {
+		_, err := c.store.SQL().ExecContext(c.t.Context(), s)
+		c.fleet.must(err)
+	}
+}
+
+// written is how many rows have been written, and which was the last.
+type written struct {
+	rows int
+	last string
+}
+
+func (c *realConsole) writes() (w written) {
+	c.t.Helper()
+	c.fleet.must(c.store.SQL().QueryRowContext(c.t.Context(), "SELECT n, last FROM walk_writes").Scan(&w.rows, &w.last))
+	return w
+}
+
+func (c *realConsole) wantNoWrites(before written, method, path, who string) {
+	c.t.Helper()
+	if now := c.writes(); now.rows != before.rows {
+		c.t.Errorf("%s %s as %s is refused and has written %d rows, the last by %s", method, path, who, now.rows-before.rows, now.last)
+	}
+}
+
+// pathOfNothing fills a pattern with things that do not exist.
+func (c *realConsole) pathOfNothing(pattern string) string {
+	none := string(models.NewID[models.StackID]())
+	return namesInPath.ReplaceAllString(strings.Replace(pattern, "/ws/live", "/ws/live?view=stack/"+none, 1), none)
+}
+
+var namesInPath = regexp.MustCompile(`\{[a-z]+\}`)
 
 // TestNothingOfAnotherStack opens things of one stack by the path of another.
 func TestNothingOfAnotherStack(t *testing.T) {

@@ -41,35 +41,34 @@ type resourceEngine interface {
 // resourceRoutes are the deeds on resources. Those on one of them find it in
 // the form, by the key "edit".
 func (h *Handlers) resourceRoutes(mux *http.ServeMux) {
-	const manage = models.ActionManage
-	do := func(tab string, deed resourceDeed) http.HandlerFunc {
-		return h.withStack(manage, h.resource(tab, deed))
+	do := func(action models.Action, tab string, deed resourceDeed) http.HandlerFunc {
+		return h.withStack(action, h.resource(tab, deed))
 	}
 
 	mux.HandleFunc("GET /stacks/{stack}/resources", h.withStack(models.ActionShow, h.showResources))
 
-	mux.HandleFunc("POST /stacks/{stack}/resources/elastic-ips/register", do(views.TabElasticIPs, h.registerElasticIP))
-	mux.HandleFunc("POST /stacks/{stack}/resources/elastic-ips/save", do(views.TabElasticIPs, h.onElasticIP(h.saveElasticIP)))
-	mux.HandleFunc("POST /stacks/{stack}/resources/elastic-ips/associate", do(views.TabElasticIPs, h.onElasticIP(h.associateElasticIP)))
-	mux.HandleFunc("POST /stacks/{stack}/resources/elastic-ips/disassociate", do(views.TabElasticIPs, h.onElasticIP(h.disassociateElasticIP)))
-	mux.HandleFunc("POST /stacks/{stack}/resources/elastic-ips/deregister", do(views.TabElasticIPs, h.onElasticIP(h.deregisterElasticIP)))
+	mux.HandleFunc("POST /stacks/{stack}/resources/elastic-ips/register", do("RegisterElasticIp", views.TabElasticIPs, h.registerElasticIP))
+	mux.HandleFunc("POST /stacks/{stack}/resources/elastic-ips/save", do("UpdateElasticIp", views.TabElasticIPs, h.onElasticIP(h.saveElasticIP)))
+	mux.HandleFunc("POST /stacks/{stack}/resources/elastic-ips/associate", do("AssociateElasticIp", views.TabElasticIPs, h.onElasticIP(h.associateElasticIP)))
+	mux.HandleFunc("POST /stacks/{stack}/resources/elastic-ips/disassociate", do("DisassociateElasticIp", views.TabElasticIPs, h.onElasticIP(h.disassociateElasticIP)))
+	mux.HandleFunc("POST /stacks/{stack}/resources/elastic-ips/deregister", do("DeregisterElasticIp", views.TabElasticIPs, h.onElasticIP(h.deregisterElasticIP)))
 
-	mux.HandleFunc("POST /stacks/{stack}/resources/volumes/register", do(views.TabVolumes, h.registerVolume))
-	mux.HandleFunc("POST /stacks/{stack}/resources/volumes/save", do(views.TabVolumes, h.onVolume(h.saveVolume)))
-	mux.HandleFunc("POST /stacks/{stack}/resources/volumes/assign", do(views.TabVolumes, h.onVolume(h.assignVolume)))
-	mux.HandleFunc("POST /stacks/{stack}/resources/volumes/unassign", do(views.TabVolumes, h.onVolume(h.unassignVolume)))
-	mux.HandleFunc("POST /stacks/{stack}/resources/volumes/deregister", do(views.TabVolumes, h.onVolume(h.deregisterVolume)))
+	mux.HandleFunc("POST /stacks/{stack}/resources/volumes/register", do("RegisterVolume", views.TabVolumes, h.registerVolume))
+	mux.HandleFunc("POST /stacks/{stack}/resources/volumes/save", do("UpdateVolume", views.TabVolumes, h.onVolume(h.saveVolume)))
+	mux.HandleFunc("POST /stacks/{stack}/resources/volumes/assign", do("AssignVolume", views.TabVolumes, h.onVolume(h.assignVolume)))
+	mux.HandleFunc("POST /stacks/{stack}/resources/volumes/unassign", do("UnassignVolume", views.TabVolumes, h.onVolume(h.unassignVolume)))
+	mux.HandleFunc("POST /stacks/{stack}/resources/volumes/deregister", do("DeregisterVolume", views.TabVolumes, h.onVolume(h.deregisterVolume)))
 
-	mux.HandleFunc("POST /stacks/{stack}/resources/rds/register", do(views.TabRds, h.registerDatabase))
-	mux.HandleFunc("POST /stacks/{stack}/resources/rds/save", do(views.TabRds, h.onDatabase(h.saveDatabase)))
-	mux.HandleFunc("POST /stacks/{stack}/resources/rds/deregister", do(views.TabRds, h.onDatabase(h.deregisterDatabase)))
+	mux.HandleFunc("POST /stacks/{stack}/resources/rds/register", do("RegisterRdsDbInstance", views.TabRds, h.registerDatabase))
+	mux.HandleFunc("POST /stacks/{stack}/resources/rds/save", do("UpdateRdsDbInstance", views.TabRds, h.onDatabase(h.saveDatabase)))
+	mux.HandleFunc("POST /stacks/{stack}/resources/rds/deregister", do("DeregisterRdsDbInstance", views.TabRds, h.onDatabase(h.deregisterDatabase)))
 
-	mux.HandleFunc("POST /stacks/{stack}/resources/load-balancers/attach", do(views.TabLoadBalancers, h.attachBalancer))
-	mux.HandleFunc("POST /stacks/{stack}/resources/load-balancers/save", do(views.TabLoadBalancers, h.onBalancer(h.saveBalancer)))
-	mux.HandleFunc("POST /stacks/{stack}/resources/load-balancers/detach", do(views.TabLoadBalancers, h.onBalancer(h.detachBalancer)))
+	mux.HandleFunc("POST /stacks/{stack}/resources/load-balancers/attach", do("AttachElasticLoadBalancer", views.TabLoadBalancers, h.attachBalancer))
+	mux.HandleFunc("POST /stacks/{stack}/resources/load-balancers/save", do("UpdateElasticLoadBalancer", views.TabLoadBalancers, h.onBalancer(h.saveBalancer)))
+	mux.HandleFunc("POST /stacks/{stack}/resources/load-balancers/detach", do("DetachElasticLoadBalancer", views.TabLoadBalancers, h.onBalancer(h.detachBalancer)))
 
-	mux.HandleFunc("POST /stacks/{stack}/resources/ecs-clusters/register", do(views.TabEcsClusters, h.registerCluster))
-	mux.HandleFunc("POST /stacks/{stack}/resources/ecs-clusters/deregister", do(views.TabEcsClusters, h.deregisterCluster))
+	mux.HandleFunc("POST /stacks/{stack}/resources/ecs-clusters/register", do("RegisterEcsCluster", views.TabEcsClusters, h.registerCluster))
+	mux.HandleFunc("POST /stacks/{stack}/resources/ecs-clusters/deregister", do("DeregisterEcsCluster", views.TabEcsClusters, h.deregisterCluster))
 }
 
 // outcome is what a deed says, and the resource to look at afterwards.
