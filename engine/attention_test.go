@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 	"time"
@@ -41,6 +42,53 @@ func TestSilenceCountsFromWhenTheServerListens(t *testing.T) {
 			t.Errorf("an instance that has been silent for %s is %s", silence, got)
 		}
 	})
+}
+
+// While the database does not answer, no server can note that it hears an agent:
+// that time is not held against the agents of another server.
+func TestSilenceCountsFromWhenTheDatabaseAnswers(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		i := w.online(w.web)
+		w.engine.Stop()
+		clock := &hand{}
+		clock.set(time.Now().UTC())
+		other := must(New(w.ctx, Config{
+			Store: w.store, Hub: pubsub.NewHub(), Logs: w.logs, Log: slog.New(slog.DiscardHandler), Now: clock.now,
+			Providers: map[string]compute.Provider{"fake": w.provider}, DefaultProvider: "fake", Cookbooks: []byte("cookbooks"), FastPasswords: true,
+		}))(t)
+		broken, breaks := context.WithCancel(w.ctx)
+		breaks()
+		step := other.Times().Reminder
+		for range 2 * int(other.Times().Silence/step) {
+			clock.set(clock.now().Add(step))
+			if other.watchAgents(broken) == nil {
+				t.Fatal("the database answers")
+			}
+		}
+		w.act("watch", other.watchAgents(w.ctx))
+		if got := w.status(i); got != models.InstanceOnline {
+			t.Errorf("the instance is %s", got)
+		}
+	})
+}
+
+// A clock that is set back does not make silence count for ever, or never.
+func TestAttentionWhenTheClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	var a attention
+	now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	a.since(now, time.Minute)
+	back := now.Add(-time.Hour)
+	if since := a.since(back, time.Minute); !since.Equal(back) {
+		t.Errorf("it listens since %s at %s", since, back)
+	}
+	if since := a.since(back.Add(30*time.Second), time.Minute); !since.Equal(back) {
+		t.Errorf("it listens since %s", since)
+	}
+	var m minutely
+	if !m.due(now) || m.due(now) || !m.due(back) || m.due(back) || !m.due(now) {
+		t.Error("a minute was left out, or came twice")
+	}
 }
 
 // An agent that comes back as it went costs no transaction; one that has

@@ -93,7 +93,7 @@ func (e *Engine) outcome(ctx context.Context, h *models.Healing, i *models.Insta
 // healed is how a heal ended. One that is still under way has an open intent,
 // or an instance in motion.
 func (e *Engine) healed(ctx context.Context, h *models.Healing, i *models.Instance) (string, error) {
-	took := e.Clock().Sub(h.At).Round(time.Second)
+	took := span(e.Clock().Sub(h.At))
 	switch i.Status {
 	case models.InstanceOnline:
 		return fmt.Sprintf("It was online again after %s.", took), nil
@@ -122,4 +122,16 @@ func (e *Engine) healed(ctx context.Context, h *models.Healing, i *models.Instan
 		return "It was lost again.", nil
 	}
 	return "It was stopped.", nil
+}
+
+// span writes a duration for people: "41 s", "3 min", "3 min 20 s".
+func span(d time.Duration) string {
+	minutes, seconds := int(d.Round(time.Second)/time.Minute), int(d.Round(time.Second)%time.Minute/time.Second)
+	switch {
+	case minutes <= 0:
+		return fmt.Sprintf("%d s", max(seconds, 0))
+	case seconds == 0 || minutes >= 10:
+		return fmt.Sprintf("%d min", minutes)
+	}
+	return fmt.Sprintf("%d min %d s", minutes, seconds)
 }

@@ -14,7 +14,8 @@ import (
 	"opsyard/models"
 )
 
-// minutely lets one round through for each minute that has been reported.
+// minutely lets one round through for each minute that has been reported, also
+// when the clock was set back.
 type minutely struct {
 	mu   sync.Mutex
 	last time.Time
@@ -23,7 +24,7 @@ type minutely struct {
 func (m *minutely) due(minute time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !minute.After(m.last) {
+	if minute.Equal(m.last) {
 		return false
 	}
 	m.last = minute

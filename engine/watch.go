@@ -115,17 +115,17 @@ func (e *Engine) lose(ctx context.Context, i *models.Instance, cause models.Caus
 func (e *Engine) watchAgents(ctx context.Context) error {
 	ctx = models.AsEngine(ctx)
 	now := e.Clock()
-	listening := e.listening(now)
 	silent, err := e.store.Instances.Silent(ctx, now.Add(-e.times.Offline),
 		models.InstanceOnline, models.InstanceRunningSetup, models.InstanceSetupFailed, models.InstanceRegistered, models.InstanceAssigning)
 	if err != nil {
 		return fmt.Errorf("look for silent agents: %w", err)
 	}
+	listening := e.listening(now) // after the database has answered: while it does not, no server can note whom it hears
 	for n := range silent {
 		i := &silent[n]
 		quiet := now.Sub(lastHeard(i))
 		if min(quiet, now.Sub(listening)) > e.times.Silence && !e.dispatcher.Connected(i.ID) {
-			reason := fmt.Sprintf("The agent has been silent for %s.", quiet.Round(time.Second))
+			reason := fmt.Sprintf("The agent has been silent for %s.", span(quiet))
 			if err := e.lose(ctx, i, models.Cause{Kind: models.CauseAgent, Text: "its agent is silent"}, reason); err != nil {
 				return err
 			}
@@ -156,11 +156,12 @@ type attention struct {
 }
 
 // since is when the attention began, given that it is asked again and again:
-// anew when the last time is longer ago than a pause may be.
+// anew when the last time is longer ago than a pause may be, or when the clock
+// was set back behind the beginning.
 func (a *attention) since(now time.Time, pause time.Duration) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if now.Sub(a.last) > pause {
+	if now.Sub(a.last) > pause || now.Before(a.began) {
 		a.began = now
 	}
 	a.last = now
