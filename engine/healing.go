@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -196,17 +197,17 @@ func (e *Engine) carryOut(ctx context.Context, p *patients, verdicts []healing.V
 		entries[open[n].InstanceID] = &open[n]
 	}
 	var errs []error
-	var frozen []models.Healing
+	frozen := map[models.StackID][]models.Healing{}
 	for _, v := range verdicts {
 		i, entry := p.rows[v.ID], entries[v.ID]
-		if entry != nil && entry.LostAt.Equal(i.StatusSince) && (entry.Decision == models.DecisionHeal || entry.Decision == v.Decision && entry.Sentence == v.Sentence) {
-			continue // said already
+		if entry != nil && entry.LostAt.Equal(i.StatusSince) && saidAlready(entry, v) {
+			continue
 		}
 		next := e.entryOf(i, v)
 		var err error
 		switch {
-		case v.Decision == models.DecisionFrozen && entry == nil:
-			frozen = append(frozen, next)
+		case v.Decision == models.DecisionFrozen:
+			frozen[i.StackID] = append(frozen[i.StackID], next)
 		case v.Probe && entry != nil:
 			// what was decided stands until the answers are here
 		default:
@@ -217,7 +218,23 @@ func (e *Engine) carryOut(ctx context.Context, p *patients, verdicts []healing.V
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(append(errs, e.freeze(ctx, frozen, open))...)
+	for stack, list := range frozen {
+		errs = append(errs, e.freeze(ctx, stack, list))
+	}
+	return errors.Join(errs...)
+}
+
+// saidAlready tells whether the open entry about a loss says what was decided.
+// How many are gone together changes with each that follows; a freeze is not
+// written anew for that.
+func saidAlready(entry *models.Healing, v healing.Verdict) bool {
+	switch entry.Decision {
+	case models.DecisionHeal:
+		return true
+	case models.DecisionFrozen:
+		return v.Decision == models.DecisionFrozen
+	}
+	return entry.Decision == v.Decision && entry.Sentence == v.Sentence
 }
 
 func (e *Engine) entryOf(i *models.Instance, v healing.Verdict) models.Healing {
@@ -250,14 +267,15 @@ func (e *Engine) decide(ctx context.Context, seen *models.Instance, next models.
 		}
 		if next.Decision == models.DecisionHeal {
 			done, err := healsDone(ctx, t.Store, e.Clock())
-			if err != nil || e.dispatcher.Connected(i.ID) || len(done) > heals {
-				return err // it is back, or the budget has changed: the next look decides
+			if err != nil || e.dispatcher.Connected(i.ID) || len(done) > heals || e.stale(&next.Evidence) {
+				return err // it may be back, or the budget has changed: the next look decides
 			}
 		}
-		if err := t.note(ctx, i, &next); err != nil {
+		said, err := t.note(ctx, i, &next)
+		if err != nil {
 			return err
 		}
-		return t.act(ctx, i, &next, because)
+		return t.act(ctx, i, &next, because, said)
 	})
 	if models.CodeOf(err) == models.CodeNotFound && err != nil {
 		return nil // deleted meanwhile
@@ -265,28 +283,43 @@ func (e *Engine) decide(ctx context.Context, seen *models.Instance, next models.
 	return err
 }
 
-// note makes next the open entry. An entry that only waited becomes the next
-// one; what was decided before stays in the history.
-func (t *tx) note(ctx context.Context, i *models.Instance, next *models.Healing) error {
+// stale tells that evidence has aged between the decision and the deed, as it
+// does when the server was suspended in between.
+func (e *Engine) stale(evidence *models.HealingEvidence) bool {
+	return e.Clock().Sub(evidence.At) > 2*e.times.Healing.WithDefaults().Fresh+opinionLimit
+}
+
+// note makes next the open entry, and tells whether it had been decided so
+// before, for whatever reasons.
+func (t *tx) note(ctx context.Context, i *models.Instance, next *models.Healing) (said bool, err error) {
 	open, err := t.Healings.OpenOf(ctx, i.ID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, h := range open {
-		if h.Decision == models.DecisionWait || h.Decision == next.Decision {
+		if h.Decision == next.Decision {
+			if h.LostAt.Equal(next.LostAt) {
+				next.At, said = h.At, true
+			}
 			err = t.Healings.Drop(ctx, h.ID)
 		} else {
-			err = t.Healings.End(ctx, "It was decided anew.", next.At, h.ID)
+			err = t.giveWay(ctx, &h, next)
 		}
 		if err != nil {
-			return err
-		}
-		if h.Decision == next.Decision && h.LostAt.Equal(next.LostAt) {
-			next.At = h.At // the same for other reasons, since then
+			return false, err
 		}
 	}
 	t.tellInstance(i.StackID, i.ID)
-	return t.Healings.Create(ctx, *next)
+	return said, t.Healings.Create(ctx, *next)
+}
+
+// giveWay ends an open entry before the next one. One that only waited becomes
+// the next; what was decided before stays in the history.
+func (t *tx) giveWay(ctx context.Context, h, next *models.Healing) error {
+	if h.Decision == models.DecisionWait {
+		return t.Healings.Drop(ctx, h.ID)
+	}
+	return t.Healings.End(ctx, "It was decided anew.", next.At, h.ID)
 }
 
 // healingActor is who heals, as OpsWorks' events name it.
@@ -295,8 +328,9 @@ const healingActor = "auto-healing"
 // alertHealing is the type of alerts about instances that are lost and not healed.
 const alertHealing = "AutoHealing"
 
-// act begins a heal, and tells the timeline of what people should know.
-func (t *tx) act(ctx context.Context, i *models.Instance, h *models.Healing, because string) error {
+// act begins a heal, and tells the timeline of what people should know, unless
+// it was said before.
+func (t *tx) act(ctx context.Context, i *models.Instance, h *models.Healing, because string, said bool) error {
 	var text string
 	tone := "warn"
 	cause := models.Cause{Kind: models.CauseHealing, Actor: healingActor, InstanceID: i.ID, Text: h.Sentence}
@@ -310,8 +344,8 @@ func (t *tx) act(ctx context.Context, i *models.Instance, h *models.Healing, bec
 	default:
 		return nil
 	}
-	if !h.At.Equal(t.e.Clock()) && h.Decision != models.DecisionHeal && time.Duration(0) < t.e.Clock().Sub(h.At) {
-		return nil // told when it was first decided
+	if said {
+		return nil
 	}
 	cause, err := t.because(ctx, cause, i.ID)
 	if err != nil {
@@ -327,41 +361,85 @@ func (t *tx) act(ctx context.Context, i *models.Instance, h *models.Healing, bec
 	return t.intend(ctx, i, models.ByHealing, models.WantRestarted, cause)
 }
 
-// freeze notes instances that are not healed because so many are gone: one
-// entry each, and one line in the timeline of a stack.
-func (e *Engine) freeze(ctx context.Context, frozen, open []models.Healing) error {
-	if len(frozen) == 0 {
-		return nil
-	}
-	told := map[models.StackID]bool{}
-	for _, h := range open {
-		told[h.StackID] = told[h.StackID] || h.Decision == models.DecisionFrozen
-	}
-	return e.tx(ctx, func(t *tx) error {
-		if err := t.Healings.Create(ctx, frozen...); err != nil {
+// freeze notes instances of a stack that are not healed because so many are
+// gone: one entry each. The timeline and the notifications have it once, when
+// the first of the stack is frozen.
+func (e *Engine) freeze(ctx context.Context, stack models.StackID, frozen []models.Healing) error {
+	err := e.tx(ctx, func(t *tx) error {
+		// The lock keeps apart two servers that see the same.
+		if _, err := t.Stacks.GetForUpdate(ctx, stack); err != nil {
 			return err
 		}
-		for _, h := range frozen {
-			if told[h.StackID] {
-				continue
-			}
-			told[h.StackID] = true
-			t.tellStack(h.StackID)
-			err := t.event(ctx, models.StackEvent{
-				StackID: h.StackID, Kind: "change", Tone: "warn", Text: "Auto healing is frozen",
-				Cause: models.Cause{Kind: models.CauseHealing, Actor: healingActor, Text: h.Sentence},
-			})
-			if err != nil {
-				return err
-			}
-			i, err := t.Instances.Get(ctx, h.InstanceID)
-			if err != nil {
-				return err
-			}
-			if err := t.alert(ctx, i, alertHealing, h.Sentence); err != nil {
-				return err
+		open, err := t.Healings.OpenInStack(ctx, stack)
+		if err != nil {
+			return err
+		}
+		news, first, err := t.newlyFrozen(ctx, frozen, open)
+		if err != nil || len(news) == 0 {
+			return err
+		}
+		t.tellStack(stack)
+		if err := t.Healings.Create(ctx, news...); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(open, func(h models.Healing) bool { return h.Decision == models.DecisionFrozen }) {
+			return nil
+		}
+		return t.tellFreeze(ctx, first, news[0].Sentence)
+	})
+	if models.CodeOf(err) == models.CodeNotFound && err != nil {
+		return nil // deleted meanwhile
+	}
+	return err
+}
+
+// newlyFrozen leaves those that are still lost and not noted as frozen yet, and
+// the instance of the first; what was open about them ends.
+func (t *tx) newlyFrozen(ctx context.Context, frozen, open []models.Healing) (news []models.Healing, first *models.Instance, err error) {
+	ids, before := make([]models.InstanceID, len(frozen)), map[models.InstanceID][]models.Healing{}
+	for n := range frozen {
+		ids[n] = frozen[n].InstanceID
+	}
+	for _, h := range open {
+		before[h.InstanceID] = append(before[h.InstanceID], h)
+	}
+	rows, err := t.Instances.Some(ctx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	lost := make(map[models.InstanceID]*models.Instance, len(rows))
+	for n := range rows {
+		lost[rows[n].ID] = &rows[n]
+	}
+	for _, next := range frozen {
+		i := lost[next.InstanceID]
+		if i == nil || i.Status != models.InstanceConnectionLost || !i.StatusSince.Equal(next.LostAt) {
+			continue
+		}
+		if slices.ContainsFunc(before[i.ID], func(h models.Healing) bool {
+			return h.Decision == models.DecisionFrozen && h.LostAt.Equal(next.LostAt)
+		}) {
+			continue
+		}
+		for _, h := range before[i.ID] {
+			if err := t.giveWay(ctx, &h, &next); err != nil {
+				return nil, nil, err
 			}
 		}
-		return nil
+		first = cmp.Or(first, i)
+		news = append(news, next)
+	}
+	return news, first, nil
+}
+
+// tellFreeze tells people that a stack's healing is frozen.
+func (t *tx) tellFreeze(ctx context.Context, i *models.Instance, sentence string) error {
+	err := t.event(ctx, models.StackEvent{
+		StackID: i.StackID, Kind: "change", Tone: "warn", Text: "Auto healing is frozen",
+		Cause: models.Cause{Kind: models.CauseHealing, Actor: healingActor, Text: sentence},
 	})
+	if err != nil {
+		return err
+	}
+	return t.alert(ctx, i, alertHealing, sentence)
 }

@@ -201,7 +201,7 @@ func (j *judge) mode(i *Instance) (models.HealingMode, string) {
 
 func (j *judge) notOurs(i *Instance) (models.HealingDecision, string, bool) {
 	if i.Registered {
-		return models.DecisionOff, "Its machine was registered, not made from here, so it is not healed.", false
+		return models.DecisionOff, "Its machine was registered, not made from here: no provider of this server can restart it, so it is not healed.", false
 	}
 	switch mode, from := j.mode(i); {
 	case mode != models.HealingOff:

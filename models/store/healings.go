@@ -31,6 +31,12 @@ func (s Healings) OpenOf(ctx context.Context, id models.InstanceID) ([]models.He
 	return find[models.Healing](s.w(ctx).Where("instance_id = ? AND ended_at IS NULL", id).Order("at, id"), "list open healings of instance %s", id)
 }
 
+// OpenInStack reads the open decisions of a stack. Whoever is to change them has
+// locked the stack.
+func (s Healings) OpenInStack(ctx context.Context, stack models.StackID) ([]models.Healing, error) {
+	return find[models.Healing](s.w(ctx).Where("stack_id = ? AND ended_at IS NULL", stack).Order("at, id"), "list open healings of stack %s", stack)
+}
+
 // Done reads the heals that were begun since a time, oldest first.
 func (s Healings) Done(ctx context.Context, since time.Time) ([]models.Healing, error) {
 	return find[models.Healing](s.w(ctx).Where("decision = ? AND at >= ?", models.DecisionHeal, stamp(since)).Order("at, id"), "list recent heals")
