@@ -87,7 +87,7 @@ func (h *Handlers) overview(ctx context.Context, stack *models.Stack, kind strin
 	}
 	healing := 0
 	for _, l := range layers {
-		if l.EnableAutoHealing {
+		if l.HealingMode() == models.HealingHeal {
 			healing++
 		}
 	}

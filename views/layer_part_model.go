@@ -52,8 +52,8 @@ func (p LayerShow) tabs() []ui.TabProps {
 	return tabs
 }
 
-// partNote explains the tab's part in a sentence or two, and says plainly what
-// this version does not act on.
+// partNote explains the tab's part in a sentence or two: when its settings take
+// effect, and which of them only API clients see.
 func (p LayerShow) partNote() string {
 	switch p.Tab {
 	case "settings":

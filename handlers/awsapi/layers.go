@@ -52,8 +52,9 @@ func layerFrom(in *wire.UpdateLayerRequest, l *models.Layer) {
 	putText(&l.CustomJSON, in.CustomJson)
 	putList(&l.CustomSecurityGroupIDs, given(in.CustomSecurityGroupIds))
 	putList(&l.Packages, given(in.Packages))
-	put(&l.EnableAutoHealing, in.EnableAutoHealing) // on is heal, but for a layer that was set to notify here
-	l.HealingNotifyOnly = l.HealingNotifyOnly && l.EnableAutoHealing
+	if in.EnableAutoHealing != nil {
+		setHealing(l, *in.EnableAutoHealing)
+	}
 	put(&l.AutoAssignElasticIPs, in.AutoAssignElasticIps)
 	put(&l.AutoAssignPublicIPs, in.AutoAssignPublicIps)
 	put(&l.InstallUpdatesOnBoot, in.InstallUpdatesOnBoot)
@@ -190,13 +191,25 @@ func (a *API) layersOf(ctx context.Context, in *wire.DescribeLayersRequest) ([]m
 	return see(ctx, a, nounLayer, ids[models.LayerID](in.LayerIds), a.Store.Layers.ByIDs)
 }
 
+// setHealing takes over OpsWorks' flag, which says whether the layer heals. One
+// that only notifies does not, and stays so when a client writes back what it
+// has read.
+func setHealing(l *models.Layer, heals bool) {
+	switch {
+	case heals:
+		l.SetHealingMode(models.HealingHeal)
+	case l.HealingMode() == models.HealingHeal:
+		l.SetHealingMode(models.HealingOff)
+	}
+}
+
 func layerShown(l *models.Layer, defaults models.Recipes) layer {
 	return layer{Attributes: attributesShown(l), Layer: wire.Layer{
 		Arn: str(l.Arn), StackId: str(l.StackID), LayerId: str(l.ID), Type: str(l.Type), Name: str(l.Name), Shortname: str(l.Shortname),
 		CloudWatchLogsConfiguration: logsShown(l.CloudWatchLogsConfiguration), CustomInstanceProfileArn: str(l.CustomInstanceProfileArn),
 		CustomJson: str(l.CustomJSON), CustomSecurityGroupIds: strs(l.CustomSecurityGroupIDs),
 		DefaultSecurityGroupNames: strs(l.DefaultSecurityGroupNames), Packages: strs(l.Packages),
-		VolumeConfigurations: volumesShown(l.VolumeConfigurations), EnableAutoHealing: yes(l.EnableAutoHealing),
+		VolumeConfigurations: volumesShown(l.VolumeConfigurations), EnableAutoHealing: yes(l.HealingMode() == models.HealingHeal),
 		AutoAssignElasticIps: yes(l.AutoAssignElasticIPs), AutoAssignPublicIps: yes(l.AutoAssignPublicIPs),
 		DefaultRecipes: recipesShown(defaults), CustomRecipes: recipesShown(l.CustomRecipes), CreatedAt: stamp(l.CreatedAt),
 		InstallUpdatesOnBoot: yes(l.InstallUpdatesOnBoot), UseEbsOptimizedInstances: yes(l.UseEbsOptimizedInstances),

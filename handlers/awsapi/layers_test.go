@@ -93,6 +93,33 @@ func TestLayersOverTheAPI(t *testing.T) {
 	wantError(t, err, "ResourceNotFoundException", "Unable to find layer with ID "+*lb.LayerId)
 }
 
+// The API's flag says whether a layer heals, and writing back what was read
+// changes nothing, whichever of the console's modes the layer has.
+func TestAutoHealingOverTheAPI(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.createdLayer(t, newLayer(string(w.stack(t).ID), "custom", "Workers"))
+	for _, step := range []struct{ mode, want models.HealingMode }{
+		{models.HealingHeal, models.HealingHeal}, {models.HealingNotify, models.HealingNotify}, {models.HealingOff, models.HealingOff},
+	} {
+		must(w.engine.UpdateLayer(w.ctx, models.LayerID(*l.LayerId), func(l *models.Layer) error { l.SetHealingMode(step.mode); return nil }))(t)
+		for _, flag := range []*bool{w.describedLayer(t, l.LayerId).EnableAutoHealing, nil} {
+			must(w.admin.UpdateLayer(&opsworks.UpdateLayerInput{LayerId: l.LayerId, EnableAutoHealing: flag}))(t)
+			if got := must(w.store.Layers.Get(w.ctx, models.LayerID(*l.LayerId)))(t).HealingMode(); got != step.want {
+				t.Errorf("%s became %s", step.mode, got)
+			}
+		}
+		must(w.admin.UpdateLayer(&opsworks.UpdateLayerInput{LayerId: l.LayerId, EnableAutoHealing: aws.Bool(true)}))(t)
+		if got := must(w.store.Layers.Get(w.ctx, models.LayerID(*l.LayerId)))(t).HealingMode(); got != models.HealingHeal {
+			t.Errorf("%s became %s although the client wants it healed", step.mode, got)
+		}
+	}
+	must(w.admin.UpdateLayer(&opsworks.UpdateLayerInput{LayerId: l.LayerId, EnableAutoHealing: aws.Bool(false)}))(t)
+	if got := w.describedLayer(t, l.LayerId); *got.EnableAutoHealing {
+		t.Error("it heals although the client turned it off")
+	}
+}
+
 func TestLayersAreRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
