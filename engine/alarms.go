@@ -196,7 +196,7 @@ func (e *Engine) lookAtAlarms(ctx context.Context, to time.Time) error {
 	if err != nil {
 		return fmt.Errorf("list alarms: %w", err)
 	}
-	asker := &asker{e: e}
+	asker := &asker{e: e, took: map[models.StackID]time.Duration{}}
 	var errs []error
 	for n := range list {
 		a := &list[n]
@@ -225,11 +225,16 @@ func (e *Engine) judgeAlarm(ctx context.Context, a *models.Alarm, to time.Time, 
 }
 
 // asker asks Prometheus in one round. When it cannot be reached once, the round
-// does not wait for it again.
+// does not wait for it again; and a stack whose queries are slow keeps the
+// others waiting for so long only.
 type asker struct {
 	e    *Engine
 	dead bool
+	took map[models.StackID]time.Duration
 }
+
+// stackPatience is how long the queries of one stack may take in a round.
+const stackPatience = 10 * time.Second
 
 // ask gives the points of an alarm's query, or a sentence that says why not.
 func (k *asker) ask(ctx context.Context, a *models.Alarm, from, to time.Time) ([]prometheus.Point, string) {
@@ -239,8 +244,12 @@ func (k *asker) ask(ctx context.Context, a *models.Alarm, from, to time.Time) ([
 		return nil, "This server knows no Prometheus. Start it with --prometheus URL."
 	case k.dead:
 		return nil, unreached
+	case k.took[a.StackID] >= stackPatience:
+		return nil, "The queries of the stack's other alarms took too long for this one to be asked too."
 	}
+	began := k.e.Clock()
 	points, err := k.e.prometheus.Range(ctx, a.Query, from, to, k.e.times.Minute)
+	k.took[a.StackID] += k.e.Clock().Sub(began)
 	var refused *prometheus.Refused
 	switch {
 	case err == nil:

@@ -252,10 +252,14 @@ type fakePrometheus struct {
 	points []float64 // newest last
 	err    error
 	asked  int
+	slow   func() // is called while a query runs
 }
 
 func (p *fakePrometheus) Range(_ context.Context, _ string, _, to time.Time, step time.Duration) ([]prometheus.Point, error) {
 	p.asked++
+	if p.slow != nil {
+		p.slow()
+	}
 	var points []prometheus.Point
 	for n, v := range p.points {
 		points = append(points, prometheus.Point{At: to.Add(-time.Duration(len(p.points)-1-n) * step), Value: v})
@@ -309,6 +313,38 @@ func TestAlarmsFollowTheFigures(t *testing.T) {
 			t.Errorf("the history is %+v", history)
 		}
 	})
+}
+
+// Queries that take long hold up the rest of their own stack only.
+func TestSlowQueriesHoldUpTheirStack(t *testing.T) {
+	t.Parallel()
+	w := newLoaded(t, storetest.SQLiteURL(t))
+	server := &fakePrometheus{points: []float64{12}}
+	server.slow = func() {
+		if server.asked <= 2 {
+			w.clock.set(w.clock.now().Add(6 * time.Second))
+		}
+	}
+	w.one.prometheus = server
+	other := storetest.Stack(t, w.one.store)
+	var alarms []*models.Alarm
+	for n, stack := range []models.StackID{w.layer.StackID, w.layer.StackID, w.layer.StackID, other.ID} {
+		a := models.Alarm{StackID: stack, Name: string(rune('a' + n)), Query: "up", Threshold: 10}
+		alarms = append(alarms, must(w.one.CreateAlarm(w.ctx, a))(t))
+	}
+	if w.layer.StackID > other.ID {
+		t.Fatal("the stack that is slow is not asked first")
+	}
+	if err := w.one.lookAtAlarms(models.AsEngine(w.ctx), w.clock.now().Truncate(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for _, a := range alarms {
+		got += string(must(w.one.store.Alarms.Get(w.ctx, a.ID))(t).State) + " "
+	}
+	if got != "ALARM ALARM INSUFFICIENT_DATA ALARM " {
+		t.Errorf("the alarms are %s", got)
+	}
 }
 
 func TestAlarmVerbs(t *testing.T) {

@@ -16,7 +16,11 @@ import (
 )
 
 const (
-	patience  = 10 * time.Second
+	// queryTime is how long a query may take. Prometheus says so itself before
+	// our patience ends, which is how a slow query is known from a server that is
+	// away.
+	queryTime = 5 * time.Second
+	patience  = 2 * queryTime
 	maxAnswer = 4 << 20
 )
 
@@ -51,7 +55,7 @@ type Point struct {
 func (c *Client) Range(ctx context.Context, query string, from, to time.Time, step time.Duration) ([]Point, error) {
 	form := url.Values{
 		"query": {query}, "start": {seconds(from)}, "end": {seconds(to)}, "step": {strconv.FormatFloat(step.Seconds(), 'f', -1, 64)},
-		"timeout": {patience.String()},
+		"timeout": {queryTime.String()},
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.address+"/api/v1/query_range", strings.NewReader(form.Encode()))
 	if err != nil {
@@ -70,7 +74,8 @@ func (c *Client) Range(ctx context.Context, query string, from, to time.Time, st
 	return read(answer)
 }
 
-// Refused is what Prometheus says of a query that it does not answer.
+// Refused is why a query has no answer that can be used, though Prometheus is
+// there.
 type Refused struct{ Reason string }
 
 // Error is the sentence.
@@ -83,8 +88,11 @@ func read(answer *http.Response) ([]Point, error) {
 			Result []struct{ Values []pair }
 		}
 	}
-	err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(&body)
+	limited := &io.LimitedReader{R: answer.Body, N: maxAnswer}
+	err := json.NewDecoder(limited).Decode(&body)
 	switch {
+	case err != nil && limited.N <= 0:
+		return nil, &Refused{fmt.Sprintf("its answer is longer than %d MiB. Let it answer with fewer series, for example with sum().", maxAnswer>>20)}
 	case err == nil && body.Status == "error":
 		return nil, &Refused{body.Error}
 	case answer.StatusCode != http.StatusOK:

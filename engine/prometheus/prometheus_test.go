@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,12 +50,15 @@ func TestRange(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
+	long := `{"status":"success","data":{"result":[{"values":[` + strings.Repeat(`[1,"0"],`, maxAnswer/8)
 	for name, c := range map[string]struct {
 		status int
 		body   string
 		want   string
 	}{
 		"query":    {http.StatusBadRequest, `{"status":"error","errorType":"bad_data","error":"1:5: parse error"}`, "Prometheus refuses the query: 1:5: parse error"},
+		"slow":     {http.StatusServiceUnavailable, `{"status":"error","errorType":"timeout","error":"query timed out"}`, "Prometheus refuses the query: query timed out"},
+		"long":     {http.StatusOK, long, "its answer is longer than 4 MiB"},
 		"gateway":  {http.StatusBadGateway, `<html>`, "it answers 502 Bad Gateway"},
 		"no JSON":  {http.StatusOK, `hello`, "read the answer of Prometheus"},
 		"other":    {http.StatusOK, `{}`, "none of its API"},
@@ -63,7 +67,7 @@ func TestRefusals(t *testing.T) {
 		client, _ := server(t, c.status, c.body)
 		_, err := client.Range(t.Context(), "x", noon, noon, time.Minute)
 		var refused *Refused
-		if err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, &refused) != (name == "query") || strings.Contains(err.Error(), "s3cret") {
+		if err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, &refused) != slices.Contains([]string{"query", "slow", "long"}, name) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
