@@ -34,7 +34,7 @@ func (e *Engine) HealingState(ctx context.Context, id models.StackID) (*HealingS
 	if l, ok := lifts[id]; ok {
 		state.Lift = &l
 	}
-	lost, err := e.store.Instances.WithStatus(ctx, models.InstanceConnectionLost)
+	lost, err := e.store.Instances.LostSince(ctx)
 	if err != nil || len(lost) == 0 {
 		return state, err
 	}

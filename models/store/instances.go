@@ -65,6 +65,13 @@ func (s Instances) WithStatus(ctx context.Context, statuses ...models.InstanceSt
 	return find[models.Instance](s.r(ctx).Where("status IN ?", statuses).Order("stack_id, hostname"), "list instances by status")
 }
 
+// LostSince reads of the lost instances of all stacks only where they are, since
+// when they are lost and when their agents were last heard. A page asks this
+// when thousands may be lost.
+func (s Instances) LostSince(ctx context.Context) ([]models.Instance, error) {
+	return find[models.Instance](s.r(ctx).Select("id", "stack_id", "status_since", "agent_seen_at").Where("status = ?", models.InstanceConnectionLost), "list lost instances")
+}
+
 // Awaited reads the instance of a hostname whose agent has not enrolled yet
 // since RegisterInstance made it, nil if there is none.
 func (s Instances) Awaited(ctx context.Context, stack models.StackID, hostname string) (*models.Instance, error) {

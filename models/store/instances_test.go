@@ -179,6 +179,13 @@ func TestPages(t *testing.T) {
 		all, err := st.Instances.WithStatus(ctx, models.InstanceOnline)
 		must(t, err)
 		equal(t, len(all), 6)
+		seen := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		gone := storetest.Instance(t, st, func(i *models.Instance) {
+			i.Status, i.StatusSince, i.AgentSeenAt = models.InstanceConnectionLost, seen.Add(time.Minute), &seen
+		})
+		lost, err := st.Instances.LostSince(ctx)
+		must(t, err)
+		equal(t, lost, []models.Instance{{ID: gone.ID, StackID: gone.StackID, StatusSince: seen.Add(time.Minute), AgentSeenAt: &seen}})
 		hosts, err := st.Instances.Hostnames(ctx, layer.StackID)
 		must(t, err)
 		equal(t, len(hosts), 25)
