@@ -30,6 +30,8 @@ type sample struct {
 	failed      models.DeploymentID
 	rolling     models.DeploymentID // waits between its batches
 	plan        string
+	lost        models.StackID // whose healing is frozen
+	channel     string
 }
 
 // newSample makes the sample on process instances.
@@ -58,6 +60,8 @@ func newSample(t *testing.T, s *server, c *console) sample {
 	s.ended(p.failed, time.Minute)
 	p.setupFailed = c.newInstances(p.stack, p.layer, 1)[0] // because of the broken app
 	s.wait("the setup of an instance has failed", time.Minute, func() bool { return s.instance(p.setupFailed).Status == models.InstanceSetupFailed })
+	s.healed(p)
+	p.lost, p.channel = s.lostHosts(c), s.channel(c, p)
 	return p
 }
 
@@ -93,6 +97,10 @@ func (p sample) pages() [][2]string {
 		{"run", in + "/run"}, {"run-deploy", in + "/run?command=deploy&app=" + p.app}, {"deployments", in + "/deployments"},
 		{"deployment", "/deployments/" + string(p.successful)}, {"deployment-failed", "/deployments/" + string(p.failed)}, {"plan", "/plans/" + p.plan},
 		{"deployment-rolling", "/deployments/" + string(p.rolling)}, {"run-planned", in + "/run?plan=" + p.plan}, {"not-found", "/stacks/nope"},
+		{"healing", in + "/healing"}, {"healing-frozen", "/stacks/" + string(p.lost) + "/healing"},
+		{"notifications", in + "/notifications"}, {"notification-channel", in + "/notifications/" + p.channel},
+		{"notification-new", in + "/notifications/new"}, {"notification-new-chat", in + "/notifications/new?kind=slack"},
+		{"notifications-all", "/settings/notifications"},
 	}
 }
 
@@ -102,7 +110,7 @@ func (p sample) pages() [][2]string {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	chromium(t)
-	s, c := serve(t, "--provider", "process")
+	s, c := serve(t, "--provider", "process", "--allow-internal-webhooks")
 	sample := newSample(t, s, c)
 	shots := os.Getenv("OPSYARD_SHOTS")
 	if shots == "" {
@@ -127,6 +135,9 @@ func (b *tab) inspect(name, path, shots string) {
 		for _, width := range []int64{1440, 390} {
 			b.do(chromedp.EmulateViewport(width, 900), prefer(scheme))
 			b.open(path)
+			if eval[bool](b, `location.pathname === '/sign-in'`) {
+				b.t.Fatal("nobody is signed in: the part \"keyboard only\" does that")
+			}
 			b.until("its fonts are here", "document.readyState === 'complete' && document.fonts.status === 'loaded'", 10*time.Second)
 			if over := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
 				b.t.Errorf("%s at %d: the page is %d px too wide because of %s", name, width, over, b.ask(widest))

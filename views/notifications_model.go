@@ -119,7 +119,7 @@ var eventWords = map[models.NotificationType]struct{ label, hint string }{
 	models.NotifyInstance:   {"Instances", "Each state that an instance enters: requested, online, connection_lost and so on."},
 	models.NotifyCommand:    {"Commands", "The end of each command on each instance. In large stacks these are many."},
 	models.NotifyDeployment: {"Deployments", "Each deployment, lifecycle events included, when it begins and when it ends."},
-	models.NotifyAlert:      {"Alerts", "What this server could not do for an instance, such as stop it in time."},
+	models.NotifyAlert:      {"Alerts", "What this server could not do for an instance, such as stop it in time or heal it."},
 }
 
 // NotificationsPage lists channels.
@@ -194,7 +194,7 @@ func (f ChannelForm) urlField() ui.FieldProps {
 	p.Type, p.Required, p.Autocomplete, p.Full = "url", f.ID == "", "off", true
 	p.Placeholder = "https://"
 	if f.ID != "" {
-		p.Label, p.Hint = "New URL", "Now it is "+f.Address+". Left empty, it stays. "+hint
+		p.Label, p.Hint = "New URL", "Left empty, "+f.Address+" stays. "+hint
 	}
 	return p
 }
