@@ -96,7 +96,7 @@ func (p sample) pages() [][2]string {
 		{"apps", in + "/apps"}, {"app-new", in + "/apps/new"}, {"app", in + "/apps/" + p.app}, {"app-edit", in + "/apps/" + p.app + "/edit"},
 		{"run", in + "/run"}, {"run-deploy", in + "/run?command=deploy&app=" + p.app}, {"deployments", in + "/deployments"},
 		{"deployment", "/deployments/" + string(p.successful)}, {"deployment-failed", "/deployments/" + string(p.failed)}, {"plan", "/plans/" + p.plan},
-		{"deployment-rolling", "/deployments/" + string(p.rolling)}, {"run-planned", in + "/run?plan=" + p.plan}, {"not-found", "/stacks/nope"},
+		{"deployment-rolling", "/deployments/" + string(p.rolling)}, {"run-planned", in + "/run?plan=" + p.plan}, {"confirm", "/confirm"}, {"welcome", "/welcome"}, {"not-found", "/stacks/nope"},
 		{"healing", in + "/healing"}, {"healing-frozen", "/stacks/" + string(p.lost) + "/healing"},
 		{"notifications", in + "/notifications"}, {"notification-channel", in + "/notifications/" + p.channel},
 		{"notification-new", in + "/notifications/new"}, {"notification-new-chat", in + "/notifications/new?kind=slack"},

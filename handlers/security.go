@@ -72,7 +72,10 @@ func (h *Handlers) drawSecurity(w http.ResponseWriter, r *http.Request, status i
 		h.fail(w, r, err)
 		return
 	}
-	p.Page = h.myPage(w, r)
+	done := p.Page.Flash
+	if p.Page = h.myPage(w, r); done != nil {
+		p.Page.Flash = done
+	}
 	p.Name, p.Sessions = user.Name, h.sessionRows(r, sessions)
 	session := auth.Session(r.Context())
 	p.Password, p.NoCurrent = factors.Password, !factors.Password || session != nil && session.Method == models.SignInRecovery
@@ -163,7 +166,7 @@ func (h *Handlers) factorMade(w http.ResponseWriter, r *http.Request, codes []st
 		h.done(w, r, securityPath, sentence)
 		return
 	}
-	h.drawSecurity(w, r, http.StatusOK, views.SecurityPage{Fresh: codes, Done: sentence})
+	h.drawSecurity(w, r, http.StatusOK, views.SecurityPage{Page: views.Page{Flash: &views.Flash{Tone: ui.OK, Text: sentence}}, Fresh: codes})
 }
 
 func (h *Handlers) deleteAuthenticator(w http.ResponseWriter, r *http.Request) {

@@ -13,7 +13,7 @@ const (
 	SignInRecovery SignInMethod = "recovery" // an account's recovery code in place of the password
 )
 
-// ids of what belongs to signing in.
+// InvitationID and PasskeyID name what belongs to signing in.
 type (
 	InvitationID string
 	PasskeyID    string

@@ -30,7 +30,6 @@ type SecurityPage struct {
 
 	Fresh      []string // recovery codes just made, shown now and never again
 	ForAccount bool     // they stand for the password
-	Done       string   // what was just done
 }
 
 func (p SecurityPage) errorOf(field string) string {

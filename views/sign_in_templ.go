@@ -665,7 +665,7 @@ func Welcome(p WelcomePage) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 35, "<h1>A second way in</h1><p class=\"muted f13 mt-s\">You are the only administrator. If you lose your password, nobody can help you from inside the console. Choose at least one of these.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 35, "<h1>A second way in</h1><p class=\"muted f13 mt-s\">If the only administrator loses the password, nobody can help from inside the console. Choose at least one of these.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

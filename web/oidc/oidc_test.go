@@ -149,12 +149,12 @@ func TestHostileAnswers(t *testing.T) {
 
 // The provider may be away: people are told, and it is asked again later.
 func TestProviderAway(t *testing.T) {
-	real := oidctest.New(t, "opsyard", "")
-	real.SignIn(map[string]any{"sub": "1"})
+	there := oidctest.New(t, "opsyard", "")
+	there.SignIn(map[string]any{"sub": "1"})
 	away := true
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "out of order", http.StatusBadGateway) }))
 	defer front.Close()
-	p, err := New(Config{Issuer: real.URL, ClientID: "opsyard", PublicURL: "https://ops.example", Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+	p, err := New(Config{Issuer: there.URL, ClientID: "opsyard", PublicURL: "https://ops.example", Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		if away {
 			r = r.Clone(context.Background())
 			r.URL.Host = strings.TrimPrefix(front.URL, "http://")
