@@ -67,7 +67,7 @@ func (h *Handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
 		if r.Context().Err() != nil {
 			return // the reader has gone, and took the query along
 		}
-		h.Log.ErrorContext(r.Context(), "answer a request", slog.Any("error", err), slog.String("path", r.URL.Path),
+		h.Log.ErrorContext(r.Context(), "answer a request", slog.Any("error", err), slog.String("path", web.LogPath(r)),
 			slog.String("request_id", web.RequestID(r.Context())))
 	}
 	h.showError(w, r, status, models.Sentence(err))

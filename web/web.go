@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -62,10 +63,24 @@ func Log(log *slog.Logger, now func() time.Time) Middleware {
 			if took > 2*time.Second && !seen.upgraded {
 				level = slog.LevelInfo
 			}
-			log.Log(r.Context(), level, "request", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			log.Log(r.Context(), level, "request", slog.String("method", r.Method), slog.String("path", LogPath(r)),
 				slog.Int("status", seen.status), slog.Duration("took", took), slog.String("request_id", RequestID(r.Context())))
 		})
 	}
+}
+
+// oneTime are the beginnings of addresses whose rest is a secret: whoever reads
+// the log must not become a user by it.
+var oneTime = []string{"/setup/", "/invitation/"}
+
+// LogPath is the path of a request as a log may hold it.
+func LogPath(r *http.Request) string {
+	for _, beginning := range oneTime {
+		if strings.HasPrefix(r.URL.Path, beginning) {
+			return beginning + "…"
+		}
+	}
+	return r.URL.Path
 }
 
 // watched remembers what was answered.
@@ -119,7 +134,7 @@ func Recover(log *slog.Logger, answer http.HandlerFunc) Middleware {
 				if p == http.ErrAbortHandler { //nolint:errorlint // a panic is the very value
 					panic(p)
 				}
-				log.ErrorContext(r.Context(), "panic in a request", slog.Any("panic", p), slog.String("path", r.URL.Path),
+				log.ErrorContext(r.Context(), "panic in a request", slog.Any("panic", p), slog.String("path", LogPath(r)),
 					slog.String("request_id", RequestID(r.Context())), slog.String("stack", string(debug.Stack())))
 				if seen.status == 0 && !seen.upgraded {
 					answer(w, r)

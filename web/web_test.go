@@ -44,6 +44,19 @@ func TestChainOrderAndRequestID(t *testing.T) {
 	}
 }
 
+func TestLogHidesOneTimeAddresses(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{"/setup/s3cret": "/setup/…", "/invitation/s3cret/x": "/invitation/…", "/stacks/1": "/stacks/1"} {
+		var b strings.Builder
+		log := slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		h := Chain(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") }), Log(log, time.Now), Recover(log, func(http.ResponseWriter, *http.Request) {}))
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", path, nil))
+		if strings.Contains(b.String(), "s3cret") || strings.Count(b.String(), "path="+want) != 2 {
+			t.Errorf("%s is logged as %s", path, b.String())
+		}
+	}
+}
+
 func TestRecover(t *testing.T) {
 	t.Parallel()
 	answer := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", http.StatusInternalServerError) }
