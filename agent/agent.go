@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"opsyard/agent/accounts"
 	"opsyard/agent/content"
 	"opsyard/agent/facts"
 	"opsyard/agent/identity"
@@ -47,6 +48,9 @@ type Config struct {
 	Host Host
 	// Reboot restarts the host; the default asks systemd, which answers at once.
 	Reboot func() error
+	// Accounts is the system whose users those become who may log in; the
+	// default is none.
+	Accounts accounts.Host
 	// HTTP makes the connections; the default goes through the proxy that the
 	// environment names.
 	HTTP *http.Transport
@@ -102,18 +106,19 @@ func (c *Config) fill() error {
 
 // Agent is one agent; it is used for one Run.
 type Agent struct {
-	cfg     Config
-	log     *slog.Logger
-	client  *http.Client
-	content *content.Store
-	retry   chan struct{} // one slot: dial now
-	work    chan struct{} // one slot: a command came or was canceled
-	ship    chan struct{} // one slot: something to cut, send or forget
-	probes  *probes
-	measure chan struct{} // one slot: what to measure has changed
-	spoke   chan struct{} // one slot: something was sent that stands for a heartbeat
-	reader  *metrics.Reader
-	pacer   *metrics.Pacer
+	cfg      Config
+	log      *slog.Logger
+	client   *http.Client
+	content  *content.Store
+	retry    chan struct{} // one slot: dial now
+	work     chan struct{} // one slot: a command came or was canceled
+	ship     chan struct{} // one slot: something to cut, send or forget
+	probes   *probes
+	accounts *wantedAccounts
+	measure  chan struct{} // one slot: what to measure has changed
+	spoke    chan struct{} // one slot: something was sent that stands for a heartbeat
+	reader   *metrics.Reader
+	pacer    *metrics.Pacer
 
 	mu      sync.Mutex
 	id      *identity.Identity
@@ -134,21 +139,22 @@ func New(cfg Config) (*Agent, error) {
 	}
 	reader := metrics.New(metrics.Source{})
 	return &Agent{
-		cfg:     cfg,
-		log:     cfg.Log,
-		client:  &http.Client{Transport: cfg.HTTP},
-		token:   cfg.Token,
-		retry:   make(chan struct{}, 1),
-		work:    make(chan struct{}, 1),
-		ship:    make(chan struct{}, 1),
-		probes:  newProbes(),
-		measure: make(chan struct{}, 1),
-		spoke:   make(chan struct{}, 1),
-		reader:  reader,
-		pacer:   metrics.NewPacer(reader.Window),
-		changed: make(chan struct{}),
-		refused: map[string]protocol.Done{},
-		bootID:  facts.BootID(),
+		cfg:      cfg,
+		log:      cfg.Log,
+		client:   &http.Client{Transport: cfg.HTTP},
+		token:    cfg.Token,
+		retry:    make(chan struct{}, 1),
+		work:     make(chan struct{}, 1),
+		ship:     make(chan struct{}, 1),
+		probes:   newProbes(),
+		accounts: newWantedAccounts(),
+		measure:  make(chan struct{}, 1),
+		spoke:    make(chan struct{}, 1),
+		reader:   reader,
+		pacer:    metrics.NewPacer(reader.Window),
+		changed:  make(chan struct{}),
+		refused:  map[string]protocol.Done{},
+		bootID:   facts.BootID(),
 	}, nil
 }
 
@@ -170,6 +176,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		"commands":  a.runCommands,
 		"shipping":  a.runShipping,
 		"metrics":   a.runMetrics,
+		"accounts":  a.runAccounts,
 	} {
 		loops.Go(func() {
 			a.log.DebugContext(ctx, "loop begins", slog.String("loop", name))

@@ -102,6 +102,9 @@ func (a *Agent) supervised(ctx context.Context, t *track) (spool.Result, error) 
 			}
 			return spool.Result{}, err
 		}
+		if !a.accountsSettled(ctx) {
+			return spool.Result{}, context.Cause(ctx)
+		}
 		var err error
 		if gone, err = a.startSupervisor(t); err != nil {
 			return spool.Result{}, fmt.Errorf("start the command: %w", err)

@@ -30,6 +30,7 @@ func (a *Agent) runSession(ctx context.Context) error {
 			return nil
 		}
 		if session.RefusedAs(err, protocol.RefusedDeregistered) {
+			a.removeAccounts(ctx)
 			return errors.Join(ErrDeregistered, identity.Remove(a.cfg.DataDir))
 		}
 		if _, refused := errors.AsType[*session.RefusedError](err); welcome && !refused {
@@ -237,6 +238,8 @@ func (a *Agent) handle(ctx context.Context, l *session.Link, message any) {
 		answer = a.accept(ctx, m)
 	case protocol.Cancel:
 		answer = a.cancel(ctx, m)
+	case protocol.Accounts:
+		a.wantAccounts(m)
 	case protocol.Probe:
 		a.probes.answer(ctx, l, m)
 	case protocol.LogStored:

@@ -24,7 +24,21 @@ type Permission struct {
 	Level     Level   `gorm:"size:16;not null"`
 	AllowSSH  bool
 	AllowSudo bool
-	UpdatedAt time.Time `gorm:"not null"`
+	// SSHUntil is the end of an access for some time, with sudo if UntilSudo. It
+	// comes on top of the other two, and when it is over they stand.
+	SSHUntil  *time.Time `gorm:"index:permission_ssh_until,where:ssh_until IS NOT NULL"`
+	UntilSudo bool       `gorm:"not null;default:false"`
+	UpdatedAt time.Time  `gorm:"not null"`
+}
+
+// LogsIn tells whether the user may log in to the stack's instances, and whether
+// with sudo. Who is denied everything may not.
+func (p *Permission) LogsIn(now time.Time) (ssh, sudo bool) {
+	if p.Level == LevelDeny {
+		return false, false
+	}
+	timed := p.SSHUntil != nil && now.Before(*p.SSHUntil)
+	return p.AllowSSH || timed, p.AllowSSH && p.AllowSudo || timed && p.UntilSudo
 }
 
 // Validate refuses a permission that means nothing.

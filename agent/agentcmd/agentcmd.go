@@ -20,6 +20,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"opsyard/agent"
+	"opsyard/agent/accounts"
 	"opsyard/agent/recipe"
 	"opsyard/agent/recipe/ansible"
 	"opsyard/agent/recipe/chef"
@@ -144,7 +145,7 @@ func (c *runCmd) Run() error {
 	}
 	a, err := agent.New(agent.Config{
 		Server: file.Server, Token: file.Token, DataDir: file.Data,
-		Version: Version, Supervise: command, Log: log,
+		Version: Version, Supervise: command, Log: log, Accounts: accounts.Machine(),
 		Host: agent.Host{Hostname: file.Hostname, PrivateIP: file.PrivateIP, PublicIP: file.PublicIP, InfrastructureClass: file.InfrastructureClass},
 	})
 	if err != nil {

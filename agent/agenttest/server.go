@@ -39,7 +39,9 @@ type Server struct {
 	hello    protocol.Hello
 	beats    []protocol.Heartbeat
 	metrics  []protocol.Metrics
-	seconds  int // Welcome.MetricsSeconds
+	applied  []protocol.AccountsApplied
+	accounts *protocol.Accounts // sent first in each session
+	seconds  int                // Welcome.MetricsSeconds
 	accepted map[string]int
 	started  map[string]int
 	logs     map[string]*Log
@@ -208,6 +210,13 @@ func (s *Server) Measure(seconds int) {
 	s.seconds = seconds
 }
 
+// Accounts is what each session from now on begins with.
+func (s *Server) Accounts(m protocol.Accounts) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accounts = &m
+}
+
 // View is a look at what the server knows; it is valid during the call only.
 type View struct {
 	Enrolled, Sessions int
@@ -215,6 +224,7 @@ type View struct {
 	Hello              protocol.Hello
 	Heartbeats         []protocol.Heartbeat
 	Metrics            []protocol.Metrics
+	Applied            []protocol.AccountsApplied
 	Accepted, Started  map[string]int // how often, by command
 	Logs               map[string]*Log
 	Done               map[string][]protocol.Done
@@ -229,7 +239,7 @@ func (s *Server) See(look func(View)) {
 }
 
 func (s *Server) view() View {
-	return View{s.enrolled, s.sessions, s.conn != nil, s.hello, s.beats, s.metrics, s.accepted, s.started, s.logs, s.done, s.fetched}
+	return View{s.enrolled, s.sessions, s.conn != nil, s.hello, s.beats, s.metrics, s.applied, s.accepted, s.started, s.logs, s.done, s.fetched}
 }
 
 // Wait returns when the condition holds, and fails the test after a minute.
@@ -341,6 +351,12 @@ func (s *Server) session(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
+	accounts := s.accounts
+	s.mu.Unlock()
+	if accounts != nil && s.writeTo(conn, *accounts) != nil {
+		return
+	}
+	s.mu.Lock()
 	s.conn, s.hello = conn, hello
 	s.sessions++
 	s.cond.Broadcast()
@@ -381,6 +397,8 @@ func (s *Server) take(conn *websocket.Conn, message any) {
 		s.beats = append(s.beats, m)
 	case protocol.Metrics:
 		s.metrics = append(s.metrics, m)
+	case protocol.AccountsApplied:
+		s.applied = append(s.applied, m)
 	case protocol.Accepted:
 		s.accepted[m.CommandID]++
 	case protocol.Started:

@@ -4,8 +4,8 @@
 // Challenge, the agent answers with a Hello signed by its own key, the server
 // sends a Welcome. After that both sides send frames in any order:
 //
-//	agent → server   Heartbeat, Metrics, Accepted, Started, LogChunk, Done, ProbeResult
-//	server → agent   Run, Cancel, LogStored, DoneStored, WatchMetrics, Probe
+//	agent → server   Heartbeat, Metrics, Accepted, Started, LogChunk, Done, ProbeResult, AccountsApplied
+//	server → agent   Accounts, Run, Cancel, LogStored, DoneStored, WatchMetrics, Probe
 //
 // Every frame may arrive twice; both sides answer a repeat the same way and do
 // its work once. The package imports the standard library alone.

@@ -38,6 +38,8 @@ func init() {
 	register("heartbeat", Heartbeat{})
 	register("metrics", Metrics{})
 	register("watch_metrics", WatchMetrics{})
+	register("accounts", Accounts{})
+	register("accounts_applied", AccountsApplied{})
 	register("probe", Probe{})
 	register("probe_result", ProbeResult{})
 	register("run", Run{})

@@ -22,6 +22,8 @@ var messages = []any{
 	protocol.Heartbeat{At: at, Running: "c", SpoolBytes: 5, Load: [3]float64{1, 2, 3}},
 	protocol.Metrics{At: at, Seconds: 60, Values: protocol.Figures{99.5, 0, 2e7}},
 	protocol.WatchMetrics{Seconds: 10},
+	protocol.Accounts{Revision: "r", Users: []protocol.Account{{Name: "ana", UID: 2000, Keys: []string{"ssh-ed25519 AAAA ana"}, Sudo: true}}},
+	protocol.AccountsApplied{Revision: "r", Skipped: []protocol.SkippedAccount{{Name: "ben", Reason: "the name is taken"}}},
 	protocol.Probe{ID: "p", Address: "10.0.0.1", Ports: []int{22}},
 	protocol.ProbeResult{ID: "p", Alive: true, Detail: "port 22 refuses"},
 	protocol.Run{CommandID: "c", Type: "setup", RunList: []protocol.RunItem{{Recipe: "a::b", BuiltIn: true}}, Args: map[string][]string{"a": {"b"}}, CustomCookbooks: &protocol.Source{Type: "git"}, Apps: []protocol.App{{Environment: map[string]string{"A": "b"}}}},

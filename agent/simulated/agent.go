@@ -243,6 +243,8 @@ func (a *Agent) handle(message any) {
 		}
 	case protocol.DoneStored:
 		a.confirm(m.CommandID)
+	case protocol.Accounts:
+		a.answers = append(a.answers, protocol.AccountsApplied{Revision: m.Revision})
 	case protocol.WatchMetrics:
 		a.pace.Watch(time.Now(), m.Seconds)
 	}

@@ -14,7 +14,7 @@ func Models() []any {
 	return []any{
 		&models.Stack{}, &models.Layer{}, &models.Instance{}, &models.InstanceLayer{}, &models.ServiceError{}, &models.App{},
 		&models.Deployment{}, &models.Command{}, &models.MembershipChange{}, &models.Content{}, &models.LogChunk{}, &models.LogBlob{}, &models.LogStep{},
-		&models.User{}, &models.Session{}, &models.AccessKey{}, &models.EnrollToken{}, &models.SetupToken{}, &models.Permission{},
+		&models.User{}, &models.Session{}, &models.AccessKey{}, &models.EnrollToken{}, &models.SetupToken{}, &models.Permission{}, &models.AppliedAccounts{},
 		&models.Group{}, &models.GroupMember{}, &models.GroupPermission{}, &models.Policy{}, &models.PolicyAttachment{}, &models.Token{},
 		&models.AuditEntry{}, &models.AuditFeed{}, &models.StackEvent{}, &models.LoadBasedAutoScaling{}, &models.Alarm{}, &models.AlarmChange{}, &models.ScalingEvent{}, &models.ElasticIP{}, &models.Volume{}, &models.RaidArray{},
 		&models.RdsDbInstance{}, &models.ElasticLoadBalancer{}, &models.EcsCluster{}, &models.RemoteAccess{}, &models.Plan{},

@@ -196,7 +196,7 @@ func (h *handle) joinLayers(ctx context.Context, i *models.Instance) error {
 // Delete removes an instance; its commands stay as history.
 func (s Instances) Delete(ctx context.Context, id models.InstanceID) error {
 	return s.inTx(ctx, func(h *handle) error {
-		for _, table := range []string{"instance_layers", "service_errors", "enroll_tokens", "remote_accesses", "intents", "intent_pauses", "schedule_firings"} {
+		for _, table := range []string{"instance_layers", "service_errors", "enroll_tokens", "remote_accesses", "applied_accounts", "intents", "intent_pauses", "schedule_firings"} {
 			if err := h.w(ctx).Exec("DELETE FROM "+table+" WHERE instance_id = ?", id).Error; err != nil {
 				return wrap(err, "delete %s of instance %s", table, id)
 			}

@@ -83,6 +83,7 @@ func (s Stacks) Delete(ctx context.Context, id models.StackID) error {
 			remove("log_steps", "command_id IN ("+commands+")", id),
 			remove("commands", "id IN ("+commands+")", id),
 			remove("counters", "name = ?", deploymentCounter(id)),
+			remove("applied_accounts", "instance_id IN (SELECT id FROM instances WHERE stack_id = ?)", id),
 			remove("notification_deliveries", "channel_id IN (SELECT id FROM notification_channels WHERE stack_id = ?)", id),
 		)
 		for _, table := range ofStack {

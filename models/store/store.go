@@ -71,6 +71,7 @@ type Store struct {
 	Groups               Groups
 	Policies             Policies
 	Tokens               Tokens
+	AppliedAccounts      AppliedAccounts
 	Audit                Audit
 	AuditFeeds           AuditFeeds
 	Events               Events
@@ -190,6 +191,7 @@ func bind(h *handle) *Store {
 		Groups:               Groups{h},
 		Policies:             Policies{h},
 		Tokens:               Tokens{h},
+		AppliedAccounts:      AppliedAccounts{h},
 		Audit:                Audit{h},
 		AuditFeeds:           AuditFeeds{h},
 		Events:               Events{h},

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,19 +125,35 @@ func (s Users) CountAdmins(ctx context.Context) (int, error) {
 	return int(n), wrap(err, "count administrators")
 }
 
-// Create stores a new user and gives it a Unix user id, never used before.
+// Create stores a new user and gives it a Unix user id.
 func (s Users) Create(ctx context.Context, u *models.User) error {
-	return s.inTx(ctx, func(h *handle) error {
-		n, err := h.reserve(ctx, userCounter, 1)
-		if err != nil {
+	return s.inTx(ctx, func(h *handle) (err error) {
+		if u.UnixUID, err = h.nextUID(ctx); err != nil {
 			return err
-		}
-		u.UnixUID = firstUID - 1 + int(n)
-		if u.UnixUID > lastUID {
-			return models.Invalid("All %d Unix user ids have been given out: no more users can be made.", lastUID-firstUID+1)
 		}
 		return userTaken(h.w(ctx).Create(u).Error, u)
 	})
+}
+
+// nextUID is a Unix user id that nobody has. Those of deleted users come again
+// only when all others have been given out: files of theirs may be left on
+// instances.
+func (h *handle) nextUID(ctx context.Context) (int, error) {
+	var used []int
+	if err := h.w(ctx).Model(&models.User{}).Pluck("unix_uid", &used).Error; err != nil {
+		return 0, wrap(err, "list Unix user ids")
+	}
+	const all = lastUID - firstUID + 1
+	for range all {
+		n, err := h.reserve(ctx, userCounter, 1)
+		if err != nil {
+			return 0, err
+		}
+		if uid := firstUID + int(n-1)%all; !slices.Contains(used, uid) {
+			return uid, nil
+		}
+	}
+	return 0, models.Invalid("All %d Unix user ids are in use: no more users can be made.", all)
 }
 
 // Save writes all of a user but the Unix user id, which is fixed for life.
@@ -295,7 +312,7 @@ func (s Permissions) OfStack(ctx context.Context, id models.StackID) ([]models.P
 
 // Set stores a permission in place of the one before.
 func (s Permissions) Set(ctx context.Context, p models.Permission) error {
-	p.UpdatedAt = s.clock()
+	p.UpdatedAt, p.SSHUntil = s.clock(), stampPtr(p.SSHUntil)
 	err := s.w(ctx).Clauses(clause.OnConflict{UpdateAll: true}).Create(&p).Error
 	return wrap(err, "set the permission of user %s in stack %s", p.UserID, p.StackID)
 }

@@ -31,6 +31,7 @@ var steps = []*gormigrate.Migration{
 	{ID: "0016", Migrate: pendingCommands},
 	{ID: "0017", Migrate: groupsPoliciesTokens},
 	{ID: "0018", Migrate: signIn},
+	{ID: "0019", Migrate: accounts},
 	{ID: "0021", Migrate: auditIndexes},
 }
 
