@@ -175,16 +175,17 @@ func (e *Engine) ConnectAgent(ctx context.Context, id models.InstanceID, hello p
 	if err != nil {
 		return err
 	}
-	if back {
-		e.dispatcher.Connect(id, link)
-		return nil
+	if back != nil {
+		return e.connect(ctx, id, back.StackID, link)
 	}
+	var stack models.StackID
 	var unheard []models.Command
 	err = e.tx(ctx, func(t *tx) error {
 		i, err := t.Instances.GetForUpdate(ctx, id)
 		if err != nil {
 			return err
 		}
+		stack = i.StackID
 		switch i.Status {
 		case models.InstanceStopped, models.InstanceTerminated, models.InstanceRequested:
 			return models.Conflict("Instance %s is %s.", i.Hostname, i.Status)
@@ -200,7 +201,9 @@ func (e *Engine) ConnectAgent(ctx context.Context, id models.InstanceID, hello p
 	if err != nil {
 		return err
 	}
-	e.dispatcher.Connect(id, link)
+	if err := e.connect(ctx, id, stack, link); err != nil {
+		return err
+	}
 	for _, c := range unheard {
 		e.dispatcher.Cancel(id, c.ID, c.CancelReason)
 	}
@@ -315,6 +318,7 @@ func (t *tx) beginSetup(ctx context.Context, i *models.Instance, cause models.Ca
 // is away a moment is not lost.
 func (e *Engine) DisconnectAgent(id models.InstanceID, link dispatch.Link) {
 	e.dispatcher.Disconnect(id, link)
+	e.forgetAccounts(id)
 }
 
 // Heartbeat notes that the agent lives. It is written in batches.

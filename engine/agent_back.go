@@ -8,33 +8,33 @@ import (
 	"opsyard/models"
 )
 
-// back tells whether an agent comes back as it went: nothing is to be moved,
+// back is the instance of an agent that comes back as it went, nil of another: nothing is to be moved,
 // settled or written of it but that it was heard, which is written for many at
 // once. When a server restarts, thousands do so within seconds, and each would
 // wait for a transaction of its own.
-func (e *Engine) back(ctx context.Context, id models.InstanceID, hello protocol.Hello) (bool, error) {
+func (e *Engine) back(ctx context.Context, id models.InstanceID, hello protocol.Hello) (*models.Instance, error) {
 	if len(hello.Unfinished) > 0 {
-		return false, nil
+		return nil, nil
 	}
 	i, err := e.store.Instances.Get(ctx, id)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	switch i.Status {
 	case models.InstanceOnline, models.InstanceSetupFailed, models.InstanceRegistered:
 	default:
-		return false, nil
+		return nil, nil
 	}
 	now := e.Clock()
 	if min(now.Sub(lastHeard(i)), now.Sub(e.listening(now))) > e.times.Silence/2 || !sameFacts(i, hello.Facts) {
-		return false, nil // it may be about to count as lost, or has something to tell
+		return nil, nil // it may be about to count as lost, or has something to tell
 	}
 	unfinished, err := e.store.Commands.Unfinished(ctx, id)
 	if err != nil || len(unfinished) > 0 {
-		return false, err
+		return nil, err
 	}
 	e.acks.back(i)
-	return true, nil
+	return i, nil
 }
 
 // sameFacts tells whether the row says what the agent says.

@@ -99,7 +99,7 @@ func TestAgentComesBackAsItWent(t *testing.T) {
 		w.drain()
 		w.connect(i) // from now on the row says what the agent says
 		hello := protocol.Hello{InstanceID: string(i.ID)}
-		if back := must(w.engine.back(w.ctx, i.ID, hello))(t); !back {
+		if back := must(w.engine.back(w.ctx, i.ID, hello))(t); back == nil {
 			t.Error("an agent without news is taken for one with some")
 		}
 		for name, news := range map[string]protocol.Hello{
@@ -108,13 +108,13 @@ func TestAgentComesBackAsItWent(t *testing.T) {
 			"another version": {Facts: protocol.Facts{AgentVersion: "9.9"}},
 			"another system":  {Facts: protocol.Facts{OSName: "Plan 9"}},
 		} {
-			if back := must(w.engine.back(w.ctx, i.ID, news))(t); back {
+			if back := must(w.engine.back(w.ctx, i.ID, news))(t); back != nil {
 				t.Errorf("%s is not heard of", name)
 			}
 		}
 		i = must(w.store.Instances.Get(w.ctx, i.ID))(t)
 		w.act("lose", w.engine.lose(w.ctx, i, models.Cause{Kind: models.CauseAgent}, "silent"))
-		if back := must(w.engine.back(w.ctx, i.ID, hello))(t); back {
+		if back := must(w.engine.back(w.ctx, i.ID, hello))(t); back != nil {
 			t.Error("a lost instance stays lost when its agent is back")
 		}
 	})

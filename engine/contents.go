@@ -185,18 +185,13 @@ func (c *contents) resources(ctx context.Context, id models.StackID) (r lifecycl
 
 // sshUsers are who may log in to the stack's instances.
 func (c *contents) sshUsers(ctx context.Context, id models.StackID) ([]lifecycle.SSHUser, error) {
-	permissions, err := c.store.Permissions.OfStack(ctx, id)
-	if err != nil {
+	logins, err := c.store.Logins(ctx, id)
+	if err != nil || len(logins) == 0 {
 		return nil, err
 	}
 	sudo := map[models.UserID]bool{}
-	for _, p := range permissions {
-		if p.AllowSSH {
-			sudo[p.UserID] = p.AllowSudo
-		}
-	}
-	if len(sudo) == 0 {
-		return nil, nil
+	for _, l := range logins {
+		sudo[l.UserID] = l.Sudo
 	}
 	all, err := c.store.Users.List(ctx)
 	var users []lifecycle.SSHUser

@@ -150,6 +150,7 @@ type Engine struct {
 	keyUse       *keyUse
 	healer       *healer
 	schedules    *schedules
+	accounts     *accounts
 	attention    attention
 	minutes      minutely
 	prometheus   Prometheus
@@ -174,6 +175,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	e.refusals = newRefusals()
 	e.auditFeed = newAuditFeed(e, c.AuditSyslog)
 	e.healer = newHealer()
+	e.accounts = newAccounts()
 	e.contents = newContents(c.Store, e.Clock)
 	e.recipes = recipesIn(c.Cookbooks)
 	var err error
@@ -241,6 +243,9 @@ func (e *Engine) Start(ctx context.Context) error {
 		return err
 	}
 	if err := e.Every(ctx, "heal lost instances", e.times.Reminder, e.healer.nudge, e.heal); err != nil {
+		return err
+	}
+	if err := e.Every(ctx, "tell agents who may log in", tellAccounts, e.accounts.nudge, e.tellAccounts); err != nil {
 		return err
 	}
 	if err := e.Every(ctx, "follow the load", e.times.Reminder, nil, e.followLoad); err != nil {

@@ -19,7 +19,12 @@ func (e *Engine) Permit(ctx context.Context, p models.Permission) error {
 // an administrator, whom no level binds, may give themselves SSH and sudo
 // (OpsWorks: SetPermission).
 func (e *Engine) SetPermission(ctx context.Context, stackID models.StackID, userID models.UserID, change func(*models.Permission) error) error {
-	stack, err := e.Authorize(ctx, stackID, "SetPermission")
+	return e.changePermission(ctx, "SetPermission", stackID, userID, change)
+}
+
+// changePermission is SetPermission under the name that the audit is to have.
+func (e *Engine) changePermission(ctx context.Context, action models.Action, stackID models.StackID, userID models.UserID, change func(*models.Permission) error) error {
+	stack, err := e.Authorize(ctx, stackID, action)
 	if err != nil {
 		return err
 	}
@@ -51,15 +56,23 @@ func (e *Engine) SetPermission(ctx context.Context, stackID models.StackID, user
 		if err := t.Permissions.Set(ctx, p); err != nil {
 			return err
 		}
-		if p.AllowSSH != before.AllowSSH || p.AllowSudo != before.AllowSudo {
+		if t.loginDiffers(before, &p) {
 			if err := t.noteChange(ctx, stackID, "SSH access of "+u.Name+" was changed"); err != nil {
 				return err
 			}
 		}
 		t.tell("user:"+string(userID), "permission", string(stackID))
 		t.tellStack(stackID)
-		return t.audit(ctx, "SetPermission", target{"user", string(u.ID), u.Name, stack.ID}, before, &p, models.Cause{})
+		return t.audit(ctx, string(action), target{"user", string(u.ID), u.Name, stack.ID}, before, &p, models.Cause{})
 	})
+}
+
+// loginDiffers tells whether a change of a permission is one for the instances.
+func (t *tx) loginDiffers(before, after *models.Permission) bool {
+	now := t.e.Clock()
+	ssh, sudo := before.LogsIn(now)
+	nowSSH, nowSudo := after.LogsIn(now)
+	return ssh != nowSSH || sudo != nowSudo
 }
 
 // permission is a user's, as if it had been set when it never was.

@@ -318,7 +318,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 			due = append(due, i)
 		}
 	}
-	errs := []error{e.expireCommands(ctx), e.advanceRollouts(ctx), e.prune(ctx), e.revokeExpired(ctx), e.settleIntents(ctx), e.endHolds(ctx)}
+	errs := []error{e.expireCommands(ctx), e.advanceRollouts(ctx), e.prune(ctx), e.revokeExpired(ctx), e.endLogins(ctx), e.settleIntents(ctx), e.endHolds(ctx)}
 	if len(due) > 0 {
 		errs = append(errs, e.tx(ctx, func(t *tx) error {
 			for _, i := range due {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"opsyard/engine/pubsub"
 	"opsyard/models"
@@ -55,6 +56,9 @@ func (e *Engine) tx(ctx context.Context, do func(t *tx) error) error {
 	}
 	for n := range t.news {
 		e.hub.Publish(n.topic, pubsub.Message{Kind: n.kind, ID: n.id})
+		if strings.HasPrefix(n.topic, "user:") && n.kind != "session" {
+			e.accounts.changed() // what users may do on instances goes with the rest
+		}
 	}
 	if len(t.send) > 0 {
 		e.dispatcher.Deliver(t.send)

@@ -227,7 +227,7 @@ func (t *tx) noteLogin(ctx context.Context, u *models.User) error {
 		return err
 	}
 	for _, p := range permissions {
-		if !p.AllowSSH {
+		if ssh, _ := p.LogsIn(t.e.Clock()); !ssh {
 			continue
 		}
 		if err := t.noteChange(ctx, p.StackID, "SSH access of "+u.Name+" was changed"); err != nil {

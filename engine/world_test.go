@@ -254,8 +254,9 @@ func (l *fakeLink) runs() []protocol.Run {
 		if !ok {
 			continue
 		}
-		if run, err := protocol.Decode(wire); err == nil {
-			runs = append(runs, run.(protocol.Run))
+		message, err := protocol.Decode(wire)
+		if run, ok := message.(protocol.Run); ok && err == nil {
+			runs = append(runs, run)
 		}
 	}
 	return runs

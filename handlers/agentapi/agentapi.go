@@ -31,6 +31,7 @@ type Engine interface {
 	Heartbeat(id models.InstanceID)
 	MetricsSeconds() int
 	RecordMetrics(id models.InstanceID, m protocol.Metrics)
+	AccountsApplied(ctx context.Context, id models.InstanceID, said protocol.AccountsApplied) error
 	ProbeAnswered(id models.InstanceID, r protocol.ProbeResult)
 	AcknowledgeCommand(id models.InstanceID, command models.CommandID)
 	FinishCommand(ctx context.Context, id models.InstanceID, done protocol.Done) error

@@ -70,6 +70,10 @@ func (e *fakeEngine) session() *session {
 	return e.link.(*session)
 }
 
+func (e *fakeEngine) AccountsApplied(context.Context, models.InstanceID, protocol.AccountsApplied) error {
+	return nil
+}
+
 func (e *fakeEngine) DisconnectAgent(models.InstanceID, dispatch.Link) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

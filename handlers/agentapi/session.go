@@ -216,6 +216,8 @@ func (s *session) handle(message any) error {
 		s.api.engine.Heartbeat(s.id) // it stands for one
 		s.pong()
 		return nil
+	case protocol.AccountsApplied:
+		return s.api.engine.AccountsApplied(s.ctx, s.id, m)
 	case protocol.ProbeResult:
 		s.api.engine.ProbeAnswered(s.id, m.Plausible())
 		return nil
