@@ -247,36 +247,9 @@ func (e *Engine) AccountsApplied(ctx context.Context, id models.InstanceID, said
 	return nil
 }
 
-// AccountState is how far an account on an instance is.
-type AccountState string
-
-// States of an account.
-const (
-	AccountHere    AccountState = "here"
-	AccountWaits   AccountState = "waiting" // for the instance's agent to say
-	AccountSkipped AccountState = "skipped"
-)
-
-// InstanceAccount is somebody who may log in to an instance.
-type InstanceAccount struct {
-	models.Login
-	State  AccountState
-	Reason string // why it is skipped
-}
-
-// InstanceAccounts are the accounts on an instance.
-type InstanceAccounts struct {
-	Accounts []InstanceAccount
-	// Problem is why the agent makes none.
-	Problem string
-	// Others are accounts of people who may not log in any more, and why the
-	// agent could not remove them.
-	Others []models.SkippedAccount
-}
-
 // InstanceAccounts tells who may log in to an instance and what became of their
 // accounts there. Those of others are for who manages the stack.
-func (e *Engine) InstanceAccounts(ctx context.Context, id models.InstanceID) (*InstanceAccounts, error) {
+func (e *Engine) InstanceAccounts(ctx context.Context, id models.InstanceID) (*models.InstanceAccounts, error) {
 	i, err := e.instanceFor(ctx, id, models.ActionShow)
 	if err != nil {
 		return nil, err
@@ -299,11 +272,11 @@ func (e *Engine) InstanceAccounts(ctx context.Context, id models.InstanceID) (*I
 	}
 	me := models.ActorFrom(ctx).UserID
 	view.Others = nil
-	view.Accounts = slices.DeleteFunc(view.Accounts, func(a InstanceAccount) bool { return a.UserID != me })
+	view.Accounts = slices.DeleteFunc(view.Accounts, func(a models.InstanceAccount) bool { return a.UserID != me })
 	return view, nil
 }
 
-func viewAccounts(logins []models.Login, applied *models.AppliedAccounts) (*InstanceAccounts, error) {
+func viewAccounts(logins []models.Login, applied *models.AppliedAccounts) (*models.InstanceAccounts, error) {
 	want, err := wantAccounts(logins)
 	if err != nil {
 		return nil, err
@@ -311,20 +284,20 @@ func viewAccounts(logins []models.Login, applied *models.AppliedAccounts) (*Inst
 	if applied == nil {
 		applied = &models.AppliedAccounts{Revision: noAccounts().revision}
 	}
-	view := &InstanceAccounts{Problem: applied.Problem}
+	view := &models.InstanceAccounts{Problem: applied.Problem}
 	skipped := map[string]string{}
 	for _, s := range slices.Concat(applied.Skipped, want.unfit) {
 		skipped[s.Name] = s.Reason
 	}
 	for _, l := range logins {
-		a := InstanceAccount{Login: l, State: AccountHere}
+		a := models.InstanceAccount{Login: l, State: models.AccountHere}
 		reason, skip := skipped[l.SSHUsername]
 		delete(skipped, l.SSHUsername)
 		switch {
 		case skip:
-			a.State, a.Reason = AccountSkipped, reason
+			a.State, a.Reason = models.AccountSkipped, reason
 		case applied.Revision != want.revision || applied.Problem != "":
-			a.State = AccountWaits
+			a.State = models.AccountWaits
 		}
 		view.Accounts = append(view.Accounts, a)
 	}

@@ -38,6 +38,8 @@ func (h *Handlers) deskRoutes(mux *http.ServeMux) {
 
 	mux.HandleFunc("GET /stacks/{stack}/permissions", h.withStack(manage, h.showPermissions))
 	mux.HandleFunc("POST /stacks/{stack}/permissions", h.withStack("SetPermission", h.setPermissions))
+	mux.HandleFunc("POST /stacks/{stack}/permissions/grant-ssh", h.withStack("GrantSSH", h.grantSSH))
+	mux.HandleFunc("POST /stacks/{stack}/permissions/end-ssh", h.withStack("EndSSH", h.endSSH))
 
 	mux.HandleFunc("GET /team", h.teamOnly(h.showTeam))
 	mux.HandleFunc("GET /team/new", h.teamOnly(h.showNewUser))

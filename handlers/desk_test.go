@@ -9,6 +9,7 @@ func init() {
 		"POST /instances/{instance}/deregister": manage, "POST /instances/{instance}/access": manage, // or show with SSH
 		"GET /instances/{instance}/schedule": show, "POST /instances/{instance}/schedule": manage, "POST /instances/{instance}/resume": manage,
 		"GET /stacks/{stack}/permissions": manage, "POST /stacks/{stack}/permissions": manage,
+		"POST /stacks/{stack}/permissions/grant-ssh": manage, "POST /stacks/{stack}/permissions/end-ssh": manage,
 		"GET /team": admin, "GET /team/new": admin, "POST /team/users": admin,
 		"GET /team/users/{user}": admin, "POST /team/users/{user}": admin, "POST /team/users/{user}/permissions": admin,
 		"POST /team/users/{user}/password": admin, "POST /team/users/{user}/keys/delete": admin, "POST /team/users/{user}/delete": admin,

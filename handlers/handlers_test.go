@@ -157,6 +157,25 @@ func (f *fakeEngine) Permit(ctx context.Context, p models.Permission) error {
 	return f.store.Permissions.Set(ctx, p)
 }
 
+func (f *fakeEngine) GrantSSH(ctx context.Context, stack models.StackID, user models.UserID, sudo bool, d time.Duration) error {
+	return f.SetPermission(ctx, stack, user, func(p *models.Permission) error {
+		until := time.Now().Add(d)
+		p.SSHUntil, p.UntilSudo = &until, sudo
+		return models.CheckLogin(d)
+	})
+}
+
+func (f *fakeEngine) EndSSH(ctx context.Context, stack models.StackID, user models.UserID) error {
+	return f.SetPermission(ctx, stack, user, func(p *models.Permission) error {
+		p.SSHUntil, p.UntilSudo = nil, false
+		return nil
+	})
+}
+
+func (f *fakeEngine) InstanceAccounts(context.Context, models.InstanceID) (*models.InstanceAccounts, error) {
+	return &models.InstanceAccounts{}, nil
+}
+
 func (f *fakeEngine) SetPermission(ctx context.Context, stack models.StackID, user models.UserID, change func(*models.Permission) error) error {
 	p, err := f.store.Permissions.Get(ctx, stack, user)
 	if err != nil {

@@ -54,6 +54,13 @@ func (h *Handlers) instancePage(ctx context.Context, stack *models.Stack, i *mod
 	if p.Volumes, err = h.Store.Volumes.OfInstance(ctx, i.ID); err != nil {
 		return p, err
 	}
+	if !models.IsWindows(i.Os) {
+		accounts, err := h.Engine.InstanceAccounts(ctx, i.ID)
+		if err != nil {
+			return p, err
+		}
+		p.Accounts = *accounts
+	}
 	if p.Wants, err = h.wants(ctx, i); err != nil {
 		return p, err
 	}

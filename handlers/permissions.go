@@ -7,14 +7,21 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"opsyard/models"
 	"opsyard/views"
+	"opsyard/views/ui"
 )
 
 // permissionEngine changes permissions.
 type permissionEngine interface {
 	SetPermission(ctx context.Context, stack models.StackID, user models.UserID, change func(*models.Permission) error) error
+	// GrantSSH lets somebody log in for some time, EndSSH ends it.
+	GrantSSH(ctx context.Context, stack models.StackID, user models.UserID, sudo bool, d time.Duration) error
+	EndSSH(ctx context.Context, stack models.StackID, user models.UserID) error
+	// InstanceAccounts is what became of accounts on an instance.
+	InstanceAccounts(ctx context.Context, id models.InstanceID) (*models.InstanceAccounts, error)
 }
 
 // showPermissions is who may do what in a stack, a part of the people at a time.
@@ -47,22 +54,21 @@ func (h *Handlers) permissionsPage(ctx context.Context, stack *models.Stack, q u
 		of[s.UserID] = s
 	}
 	var shown []models.User
+	actor := models.ActorFrom(ctx)
+	p.Now = h.Now()
 	for _, u := range users {
+		h.addLogin(&p, u, of[u.ID], actor)
 		switch s := of[u.ID]; {
 		case u.Admin:
 			p.Admins++
 		case s.Level.Allows(models.ActionShow):
 			p.Levels++
 		}
-		if of[u.ID].AllowSSH {
-			p.Logins++
-		}
 		if strings.Contains(strings.ToLower(u.Name), strings.ToLower(p.Query)) {
 			shown = append(shown, u)
 		}
 	}
 	p.Pager = views.Pager{Path: p.Frame.Href("/permissions"), Query: known(q, "q"), Offset: offsetOf(q), Limit: perPage, Total: len(shown), Overall: len(users)}
-	actor := models.ActorFrom(ctx)
 	for _, u := range part(shown, p.Pager) {
 		row := views.PermissionRow{ID: string(u.ID), Name: u.Name, About: u.SSHUsername, Permission: of[u.ID], Admin: u.Admin, Own: u.ID == actor.UserID}
 		if u.Admin {
@@ -74,6 +80,20 @@ func (h *Handlers) permissionsPage(ctx context.Context, stack *models.Stack, q u
 		p.Rows = append(p.Rows, row)
 	}
 	return p, nil
+}
+
+// addLogin counts a person who may log in, and notes for how long.
+func (h *Handlers) addLogin(p *views.PermissionsPage, u models.User, s models.Permission, actor models.Actor) {
+	if ssh, _ := s.LogsIn(p.Now); ssh {
+		p.Logins++
+	}
+	own := u.ID == actor.UserID && !actor.Admin
+	if s.SSHUntil != nil && s.SSHUntil.After(p.Now) {
+		p.Timed = append(p.Timed, views.TimedLogin{ID: string(u.ID), Name: u.Name, Until: *s.SSHUntil, Sudo: s.UntilSudo, Own: own})
+	}
+	if s.Level != models.LevelDeny && !own {
+		p.People = append(p.People, ui.Option{Value: string(u.ID), Label: u.Name})
+	}
 }
 
 // part is what one page shows of a list.
@@ -89,6 +109,28 @@ func (h *Handlers) setPermissions(w http.ResponseWriter, r *http.Request, stack 
 		return h.Engine.SetPermission(r.Context(), stack.ID, models.UserID(user), change)
 	})
 	h.permitted(w, r, n, err, back)
+}
+
+// grantSSH lets somebody log in for some time.
+func (h *Handlers) grantSSH(w http.ResponseWriter, r *http.Request, stack *models.Stack) {
+	back := views.StackHref(stack.ID) + "/permissions"
+	d, _ := time.ParseDuration(r.PostForm.Get("for")) // what is no time is refused as none
+	user := models.UserID(r.PostForm.Get("user"))
+	if err := h.Engine.GrantSSH(r.Context(), stack.ID, user, r.PostForm.Get("sudo") != "", d); err != nil {
+		h.refused(w, r, err, back)
+		return
+	}
+	h.done(w, r, back, "The account is on its way to the instances, and goes by itself.")
+}
+
+// endSSH ends it before its time.
+func (h *Handlers) endSSH(w http.ResponseWriter, r *http.Request, stack *models.Stack) {
+	back := views.StackHref(stack.ID) + "/permissions"
+	if err := h.Engine.EndSSH(r.Context(), stack.ID, models.UserID(r.PostForm.Get("user"))); err != nil {
+		h.refused(w, r, err, back)
+		return
+	}
+	h.done(w, r, back, "The access has ended.")
 }
 
 // permitted leads back to the rows and says how many were written.

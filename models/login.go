@@ -28,6 +28,33 @@ type SkippedAccount struct {
 	Reason string
 }
 
+// AccountState is how far an account on an instance is.
+type AccountState string
+
+// States of an account.
+const (
+	AccountHere    AccountState = "here"
+	AccountWaits   AccountState = "waiting" // for the instance's agent to say
+	AccountSkipped AccountState = "skipped"
+)
+
+// InstanceAccount is somebody who may log in to an instance.
+type InstanceAccount struct {
+	Login
+	State  AccountState
+	Reason string // why it is skipped
+}
+
+// InstanceAccounts are the accounts on an instance.
+type InstanceAccounts struct {
+	Accounts []InstanceAccount
+	// Problem is why the agent makes none.
+	Problem string
+	// Others are accounts of people who may not log in any more, and why the
+	// agent could not remove them.
+	Others []SkippedAccount
+}
+
 // Limits of an access for some time.
 const (
 	MinLogin = time.Minute

@@ -102,7 +102,8 @@ type InstanceShow struct {
 	Volumes []models.Volume
 	Wants   Wants
 	// Healing is its newest decision about the instance, nil if there is none.
-	Healing *models.Healing
+	Healing  *models.Healing
+	Accounts models.InstanceAccounts
 	// Credential was just granted: it is shown now and never again.
 	Credential *models.TemporaryCredential
 }

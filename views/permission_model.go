@@ -2,6 +2,7 @@ package views
 
 import (
 	"strconv"
+	"time"
 
 	"opsyard/models"
 	"opsyard/views/ui"
@@ -54,6 +55,39 @@ type PermissionsPage struct {
 	// How many of all people have a level here, and how many an account on the
 	// instances.
 	Levels, Logins, Admins int
+	// Who may log in for some time, and whom it may be given to.
+	Timed  []TimedLogin
+	People []ui.Option
+	Now    time.Time
+}
+
+// TimedLogin is somebody who may log in for some time.
+type TimedLogin struct {
+	ID    string
+	Name  string
+	Until time.Time
+	Sudo  bool
+	Own   bool // nobody changes their own
+}
+
+func (t TimedLogin) with() string {
+	if t.Sudo {
+		return "SSH and sudo"
+	}
+	return "SSH"
+}
+
+// loginTimes are how long access is offered for.
+var loginTimes = []ui.Option{
+	{Value: "1h", Label: "for 1 hour"}, {Value: "4h", Label: "for 4 hours"}, {Value: "8h", Label: "for 8 hours"}, {Value: "24h", Label: "for 1 day"},
+	{Value: "72h", Label: "for 3 days"}, {Value: "168h", Label: "for 7 days"}, {Value: "720h", Label: "for 30 days"},
+}
+
+func sudoText(sudo bool) string {
+	if sudo {
+		return "yes"
+	}
+	return "no"
 }
 
 // Sentence says who may act here.
