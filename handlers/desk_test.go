@@ -34,7 +34,7 @@ func init() {
 		"POST /stacks/{stack}/resources/ecs-clusters/register":    manage,
 		"POST /stacks/{stack}/resources/ecs-clusters/deregister":  manage,
 	})
-	namesNothing = append(namesNothing, "POST /me/keys/delete", "POST /team/users/{user}/keys/delete",
+	namesNothing = append(namesNothing, "POST /me/keys/delete", "POST /team/users/{user}/keys/delete", "POST /stacks/{stack}/permissions/end-ssh",
 		"POST /stacks/{stack}/resources/elastic-ips/save",
 		"POST /stacks/{stack}/resources/elastic-ips/associate",
 		"POST /stacks/{stack}/resources/elastic-ips/disassociate",
