@@ -262,12 +262,12 @@ func (e *Engine) InstanceAccounts(ctx context.Context, id models.InstanceID) (*m
 	if err != nil {
 		return nil, err
 	}
-	level, err := e.Level(ctx, i.StackID)
+	all, err := e.May(ctx, "DescribePermissions", i.StackID)
 	if err != nil {
 		return nil, err
 	}
 	view, err := viewAccounts(logins, applied)
-	if err != nil || level == models.LevelManage {
+	if err != nil || all {
 		return view, err
 	}
 	me := models.ActorFrom(ctx).UserID

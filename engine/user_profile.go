@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -222,15 +224,15 @@ func (t *tx) keepAnAdmin(ctx context.Context, u *models.User) error {
 // noteLogin asks for a Configure in the stacks on whose instances the user has
 // an account.
 func (t *tx) noteLogin(ctx context.Context, u *models.User) error {
-	permissions, err := t.Permissions.OfUser(ctx, u.ID)
+	logins, err := t.AllLogins(ctx)
 	if err != nil {
 		return err
 	}
-	for _, p := range permissions {
-		if ssh, _ := p.LogsIn(t.e.Clock()); !ssh {
+	for _, stack := range slices.Sorted(maps.Keys(logins)) {
+		if !slices.ContainsFunc(logins[stack], func(l models.Login) bool { return l.UserID == u.ID }) {
 			continue
 		}
-		if err := t.noteChange(ctx, p.StackID, "SSH access of "+u.Name+" was changed"); err != nil {
+		if err := t.noteChange(ctx, stack, "SSH access of "+u.Name+" was changed"); err != nil {
 			return err
 		}
 	}

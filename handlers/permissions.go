@@ -53,11 +53,15 @@ func (h *Handlers) permissionsPage(ctx context.Context, stack *models.Stack, q u
 	for _, s := range set {
 		of[s.UserID] = s
 	}
+	logins, err := h.Store.Logins(ctx, stack.ID)
+	if err != nil {
+		return p, err
+	}
+	p.Now, p.Logins = h.Now(), len(logins)
 	var shown []models.User
 	actor := models.ActorFrom(ctx)
-	p.Now = h.Now()
 	for _, u := range users {
-		h.addLogin(&p, u, of[u.ID], actor)
+		addLogin(&p, u, of[u.ID], actor)
 		switch s := of[u.ID]; {
 		case u.Admin:
 			p.Admins++
@@ -82,11 +86,8 @@ func (h *Handlers) permissionsPage(ctx context.Context, stack *models.Stack, q u
 	return p, nil
 }
 
-// addLogin counts a person who may log in, and notes for how long.
-func (h *Handlers) addLogin(p *views.PermissionsPage, u models.User, s models.Permission, actor models.Actor) {
-	if ssh, _ := s.LogsIn(p.Now); ssh {
-		p.Logins++
-	}
+// addLogin notes who may log in for some time, and to whom it may be given.
+func addLogin(p *views.PermissionsPage, u models.User, s models.Permission, actor models.Actor) {
 	own := u.ID == actor.UserID && !actor.Admin
 	if s.SSHUntil != nil && s.SSHUntil.After(p.Now) {
 		p.Timed = append(p.Timed, views.TimedLogin{ID: string(u.ID), Name: u.Name, Until: *s.SSHUntil, Sudo: s.UntilSudo, Own: own})

@@ -70,6 +70,7 @@ var least = collect(map[Level][]Action{
 		"UpdateInstance", "UpdateLayer", "UpdateRdsDbInstance", "UpdateStack", "UpdateVolume",
 
 		"CreateAlarm", "CreateEnrollToken", "CreateNotificationChannel", "DeleteAlarm", "DeleteNotificationChannel", "DescribeNotificationChannels", "LiftHealingFreeze", "MarkHealingWrong",
+		"EndSSH", "GrantSSH",
 		"PauseNotificationChannel", "ReadConsole", "ReadStackAudit", "ResumeIntents", "ResumeNotificationChannel", "SendNotificationAgain",
 		"TestNotificationChannel", "UpdateAlarm", "UpdateElasticLoadBalancer", "UpdateNotificationChannel",
 	},
@@ -130,7 +131,7 @@ var confirmed = map[Action]bool{
 	"DeleteUserProfile": true, "SetPassword": true, "PromoteAdmin": true,
 	"CreateAccessKey": true, "CreateToken": true,
 	"AttachPolicy": true, "CreatePolicy": true, "UpdatePolicy": true, "DetachPolicy": true, "DeletePolicy": true,
-	"DeleteGroup": true, "SetGroupMembers": true, "SetPermission": true,
+	"DeleteGroup": true, "SetGroupMembers": true, "SetPermission": true, "GrantSSH": true,
 	ActionChangeFactors: true, ActionResetFactors: true, ActionInviteUser: true,
 }
 

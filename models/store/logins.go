@@ -1,10 +1,8 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"opsyard/models"
@@ -24,39 +22,79 @@ func (s *Store) AllLogins(ctx context.Context) (map[models.StackID][]models.Logi
 	return s.logins(ctx, "")
 }
 
+// What a user's own permission allows on instances, at a time.
+const (
+	sshNow  = `(allow_ssh OR coalesce(ssh_until > ?, FALSE))`
+	sudoNow = `(allow_ssh AND allow_sudo OR until_sudo AND coalesce(ssh_until > ?, FALSE))`
+)
+
+// access is a user's in a stack, by themselves or by a group. Whoever is denied
+// in one of them has none.
+type access struct {
+	StackID   models.StackID
+	UserID    models.UserID
+	Level     models.Level
+	SSH, Sudo bool
+}
+
+const (
+	ownAccess = `SELECT stack_id, user_id, level, ` + sshNow + ` AS ssh, ` + sudoNow + ` AS sudo
+		FROM permissions WHERE (level = 'deny' OR allow_ssh OR ssh_until IS NOT NULL)`
+	groupAccess = `SELECT p.stack_id, m.user_id, p.level, p.allow_ssh AS ssh, (p.allow_ssh AND p.allow_sudo) AS sudo
+		FROM group_permissions p JOIN group_members m ON m.group_id = p.group_id WHERE (p.level = 'deny' OR p.allow_ssh)`
+)
+
 // logins reads those of one stack, or of all.
 func (s *Store) logins(ctx context.Context, stack models.StackID) (map[models.StackID][]models.Login, error) {
-	query := s.h.r(ctx).Where("allow_ssh OR ssh_until IS NOT NULL")
+	now := s.h.clock()
+	query, args := ownAccess+" UNION ALL "+groupAccess, []any{now, now}
 	if stack != "" {
-		query = query.Where("stack_id = ?", stack)
+		query, args = ownAccess+" AND stack_id = ? UNION ALL "+groupAccess+" AND p.stack_id = ?", append(args, stack, stack)
 	}
-	permissions, err := find[models.Permission](query, "list who may log in")
-	if err != nil || len(permissions) == 0 {
-		return nil, err
+	var rows []access
+	if err := s.h.r(ctx).Raw(query, args...).Scan(&rows).Error; err != nil || len(rows) == 0 {
+		return nil, wrap(err, "list who may log in")
 	}
 	users, err := s.Users.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	byID := make(map[models.UserID]*models.User, len(users))
-	for n := range users {
-		byID[users[n].ID] = &users[n]
-	}
 	all := map[models.StackID][]models.Login{}
-	for _, p := range permissions {
-		u := byID[p.UserID]
-		ssh, sudo := p.LogsIn(s.h.clock())
-		if u == nil || !ssh {
-			continue
+	for stack, sudo := range merge(rows) {
+		for _, u := range users { // which are in order
+			if with, may := sudo[u.ID]; may {
+				all[stack] = append(all[stack], models.Login{
+					UserID: u.ID, Name: u.Name, SSHUsername: u.SSHUsername, SSHPublicKey: u.SSHPublicKey, UnixUID: u.UnixUID, Sudo: with,
+				})
+			}
 		}
-		all[p.StackID] = append(all[p.StackID], models.Login{
-			UserID: u.ID, Name: u.Name, SSHUsername: u.SSHUsername, SSHPublicKey: u.SSHPublicKey, UnixUID: u.UnixUID, Sudo: sudo,
-		})
-	}
-	for _, logins := range all {
-		slices.SortFunc(logins, func(a, b models.Login) int { return cmp.Compare(a.Name, b.Name) })
 	}
 	return all, nil
+}
+
+// merge is who may log in to each stack, and whether with sudo.
+func merge(rows []access) map[models.StackID]map[models.UserID]bool {
+	type key struct {
+		stack models.StackID
+		user  models.UserID
+	}
+	denied := map[key]bool{}
+	for _, r := range rows {
+		if r.Level == models.LevelDeny {
+			denied[key{r.StackID, r.UserID}] = true
+		}
+	}
+	all := map[models.StackID]map[models.UserID]bool{}
+	for _, r := range rows {
+		if !r.SSH || denied[key{r.StackID, r.UserID}] {
+			continue
+		}
+		if all[r.StackID] == nil {
+			all[r.StackID] = map[models.UserID]bool{}
+		}
+		all[r.StackID][r.UserID] = all[r.StackID][r.UserID] || r.Sudo
+	}
+	return all
 }
 
 // ExpiredLogins reads the permissions whose access for some time is over, and

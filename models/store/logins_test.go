@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -15,14 +16,14 @@ func TestLogins(t *testing.T) {
 		ctx, past, future := t.Context(), time.Now().Add(-time.Minute), time.Now().Add(time.Minute)
 		stack, other := storetest.Stack(t, st).ID, storetest.Stack(t, st).ID
 		for name, p := range map[string]models.Permission{
-			"always":     {Level: models.LevelIAMOnly, AllowSSH: true},
-			"both":       {Level: models.LevelShow, AllowSSH: true, SSHUntil: &future, UntilSudo: true},
-			"denied":     {Level: models.LevelDeny, AllowSSH: true, AllowSudo: true, SSHUntil: &future},
-			"expired":    {Level: models.LevelShow, SSHUntil: &past, UntilSudo: true},
-			"nothing":    {Level: models.LevelManage},
-			"sudo":       {Level: models.LevelShow, AllowSSH: true, AllowSudo: true, SSHUntil: &past},
-			"temporary":  {Level: models.LevelShow, SSHUntil: &future},
-			"that stays": {Level: models.LevelShow, AllowSSH: true, SSHUntil: &past, UntilSudo: true},
+			"always":    {Level: models.LevelIAMOnly, AllowSSH: true},
+			"both":      {Level: models.LevelShow, AllowSSH: true, SSHUntil: &future, UntilSudo: true},
+			"denied":    {Level: models.LevelDeny, AllowSSH: true, AllowSudo: true, SSHUntil: &future},
+			"expired":   {Level: models.LevelShow, SSHUntil: &past, UntilSudo: true},
+			"nothing":   {Level: models.LevelManage},
+			"sudo":      {Level: models.LevelShow, AllowSSH: true, AllowSudo: true, SSHUntil: &past},
+			"temporary": {Level: models.LevelShow, SSHUntil: &future},
+			"thatstays": {Level: models.LevelShow, AllowSSH: true, SSHUntil: &past, UntilSudo: true},
 		} {
 			u := storetest.User(t, st, func(u *models.User) { u.Name, u.SSHUsername, u.SSHPublicKey = name, name, "key of "+name })
 			p.StackID, p.UserID = stack, u.ID
@@ -30,6 +31,27 @@ func TestLogins(t *testing.T) {
 			if name == "always" {
 				p.StackID = other
 				must(t, st.Permissions.Set(ctx, p))
+			}
+		}
+		// By a group, which can also deny; what is one's own comes on top.
+		for group, p := range map[string]models.GroupPermission{
+			"ops":   {Level: models.LevelIAMOnly, AllowSSH: true, AllowSudo: true},
+			"guest": {Level: models.LevelDeny, AllowSSH: true},
+		} {
+			g := models.Group{ID: models.NewID[models.GroupID](), Name: group, CreatedAt: noon, UpdatedAt: noon}
+			must(t, st.Groups.Create(ctx, &g))
+			p.StackID, p.GroupID = stack, g.ID
+			must(t, st.Groups.SetPermission(ctx, p))
+			for _, name := range []string{"by ops", "by guest", "of both"} {
+				if !strings.HasSuffix(name, group) && name != "of both" {
+					continue
+				}
+				name = strings.ReplaceAll(name, " ", "")
+				u, err := st.Users.ByName(ctx, name)
+				if err != nil {
+					u = storetest.User(t, st, func(u *models.User) { u.Name, u.SSHUsername, u.SSHPublicKey = name, name, "key of "+name })
+				}
+				must(t, st.Groups.AddMember(ctx, g.ID, u.ID))
 			}
 		}
 		names := func(logins []models.Login) (text string) {
@@ -45,7 +67,7 @@ func TestLogins(t *testing.T) {
 			}
 			return text
 		}
-		const want = "always,both+,sudo+,temporary,that stays,"
+		const want = "always,both+,byops+,sudo+,temporary,thatstays,"
 		logins, err := st.Logins(ctx, stack)
 		must(t, err)
 		equal(t, names(logins), want)
