@@ -90,7 +90,7 @@ func (p sample) pages() [][2]string {
 		{"instance", "/instances/" + string(p.online)}, {"instance-failed", "/instances/" + string(p.setupFailed)}, {"instance-edit", "/instances/" + string(p.online) + "/edit"},
 		{"register", in + "/register"}, {"schedule", "/instances/" + string(p.timed) + "/schedule"}, {"permissions", in + "/permissions"},
 		{"elastic-ips", in + "/resources"}, {"volumes", in + "/resources?tab=volumes"}, {"databases", in + "/resources?tab=rds"},
-		{"load-balancers", in + "/resources?tab=load-balancers"}, {"team-new", "/team/new"}, {"alarms", in + "/alarms"},
+		{"load-balancers", in + "/resources?tab=load-balancers"}, {"team-new", "/team/new"}, {"audit", "/audit"}, {"audit-entry", "/audit?entry=12"}, {"stack-audit", in + "/audit?action=CreateApp"}, {"alarms", in + "/alarms"},
 		{"monitoring", in + "/monitoring"}, {"monitoring-layer", in + "/layers/" + string(p.layer) + "/monitoring?range=8h"},
 		{"monitoring-instance", "/instances/" + string(p.online) + "/monitoring"}, {"monitoring-none", "/instances/" + string(p.timed) + "/monitoring"},
 		{"apps", in + "/apps"}, {"app-new", in + "/apps/new"}, {"app", in + "/apps/" + p.app}, {"app-edit", in + "/apps/" + p.app + "/edit"},

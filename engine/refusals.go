@@ -112,6 +112,18 @@ func (e *Engine) auditRefusal(ctx context.Context, action string, on target) {
 	e.writeRefusal(ctx, entry)
 }
 
+// RefusedCredential records a request whose key or token is not good. Those of
+// one address are counted together, whatever they name.
+func (e *Engine) RefusedCredential(ctx context.Context, why string) {
+	entry := auditEntry(ctx, "SignRequest", target{kind: "credential"})
+	entry.ActorKind, entry.Refused, entry.At = models.ActorUser, true, e.Clock()
+	entry.Cause = models.Cause{Kind: models.CauseUser, Text: why}
+	e.tellOfRefusals(ctx, entry.At)
+	if e.refusals.admit(&entry) {
+		e.writeRefusal(ctx, entry)
+	}
+}
+
 // tellOfRefusals writes how many refusals of each kind were left out until a
 // time.
 func (e *Engine) tellOfRefusals(ctx context.Context, until time.Time) {

@@ -27,6 +27,7 @@ func (e *Engine) SignIn(ctx context.Context, name, password string, from models.
 		return nil, err
 	}
 	if !e.signIns.allow(strings.ToLower(name), from.Addr, known) {
+		e.refusedSignIn(ctx, u, name, from.Addr)
 		return nil, errTooManyTries()
 	}
 	method, err := e.checkPassword(ctx, u, password)
@@ -77,14 +78,21 @@ func (e *Engine) checkPassword(ctx context.Context, u *models.User, password str
 
 // wrongTry records a wrong password or code, for the audit and for the person.
 func (e *Engine) wrongTry(ctx context.Context, u *models.User, name, addr string) {
+	if u != nil {
+		if err := e.store.SignIns.WrongTry(ctx, u.ID); err != nil {
+			e.Log.ErrorContext(ctx, "count a wrong sign-in", "error", err)
+		}
+	}
+	e.refusedSignIn(ctx, u, name, addr)
+}
+
+// refusedSignIn records a try that was wrong, or came too soon.
+func (e *Engine) refusedSignIn(ctx context.Context, u *models.User, name, addr string) {
 	actor := models.ActorFrom(ctx)
 	actor.Kind, actor.Name, actor.SourceAddr, actor.Surface = models.ActorUser, clip(name, 64), addr, "console"
 	on := target{kind: "user", name: clip(name, 64)}
 	if u != nil {
 		on.id = string(u.ID)
-		if err := e.store.SignIns.WrongTry(ctx, u.ID); err != nil {
-			e.Log.ErrorContext(ctx, "count a wrong sign-in", "error", err)
-		}
 	}
 	e.auditRefusal(models.WithActor(ctx, actor), "SignIn", on)
 }
@@ -188,6 +196,7 @@ func (e *Engine) SignInCode(ctx context.Context, step, code string, from models.
 		return nil, err
 	}
 	if !e.signIns.allow("code of "+strings.ToLower(u.Name), from.Addr, known) {
+		e.refusedSignIn(ctx, u, u.Name, from.Addr)
 		return nil, errTooManyTries()
 	}
 	var right bool

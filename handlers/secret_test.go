@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"encoding/base64"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"opsyard/engine"
 	"opsyard/models"
@@ -44,17 +46,22 @@ func TestSecretsStayInside(t *testing.T) {
 	t.Parallel()
 	log := &heard{}
 	c := setupReal(t, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	fillSecrets(t, c)
+	generated := fillSecrets(t, c)
 
 	var leaks []string
 	look := func(where, text string) {
+		for name, secret := range generated {
+			if strings.Contains(text, secret) {
+				leaks = append(leaks, where+" shows "+name)
+			}
+		}
 		for _, found := range regexp.MustCompile(canary+`[a-z-]+`).FindAllString(text, -1) {
 			leaks = append(leaks, where+" shows "+found)
 		}
 	}
 	for _, name := range []string{"show", "deploy", "manage", "root"} {
 		b := c.as(name)
-		for _, path := range c.everyPage(b) {
+		for _, path := range append(c.everyPage(b), "/audit/export", "/stacks/"+string(c.fleet.stack.ID)+"/audit/export", "/nothing/here", "/stacks/none") {
 			a := b.get(path)
 			for key, values := range a.header {
 				look("header "+key+" of "+path, strings.Join(values, " "))
@@ -95,7 +102,7 @@ func pemOf(kind string) string {
 }
 
 // fillSecrets writes every secret by its form.
-func fillSecrets(t *testing.T, c *realConsole) {
+func fillSecrets(t *testing.T, c *realConsole) (generated map[string]string) {
 	t.Helper()
 	f, b := c.fleet, c.as("root")
 	saved := func(what string, a answer) {
@@ -140,9 +147,21 @@ func fillSecrets(t *testing.T, c *realConsole) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := eng.CreateAccessKey(ctx, root.ID); err != nil {
+	key, err := eng.CreateAccessKey(ctx, root.ID)
+	if err != nil {
 		t.Fatal(err)
 	}
+	_, token, err := eng.CreateToken(ctx, models.Token{UserID: root.ID, Name: "for a test", ExpiresAt: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signing := "whsec_" + base64.StdEncoding.EncodeToString([]byte(canary+"webhook-secret-of-32-by"))
+	saved("webhook", b.post(stack+"/notifications", "Kind", string(models.ChannelWebhook), "Name", "hook", "Types", string(models.NotifyInstance),
+		"URL", "https://hooks.example/"+canary+"webhook-url", "Secret", signing))
+	saved("chat", b.post(stack+"/notifications", "Kind", string(models.ChannelSlack), "Name", "chat", "Types", string(models.NotifyInstance),
+		"URL", "https://hooks.slack.example/"+canary+"slack-url"))
+	saved("deployment", b.post(stack+"/run", "Command", "configure", "Targets", "all", "CustomJson", `{"password": "`+canary+`deploy-json"}`))
+	return map[string]string{"the secret of an access key": key.Secret, "a token": token, "the secret of a webhook": signing}
 }
 
 var links = regexp.MustCompile(`href="(/[^"#]*)"`)

@@ -2,6 +2,7 @@ package awsapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -73,4 +74,20 @@ func (a *API) actAs(ctx context.Context, r *http.Request, with *credential) (con
 		Kind: models.ActorUser, UserID: u.ID, Name: u.Name, Admin: u.Admin, Scope: with.scope,
 		SourceAddr: web.SourceAddr(r), RequestID: web.RequestID(ctx), Surface: "api",
 	}), nil
+}
+
+// tellOfBadCredential has the audit know of a key or token that was not good. A
+// request without any has tried none.
+func (a *API) tellOfBadCredential(r *http.Request, err error) {
+	var signature *sigv4.Error
+	switch {
+	case errors.As(err, &signature) && signature.Type == sigv4.Missing:
+		return
+	case !errors.As(err, &signature) && models.CodeOf(err) != models.CodeUnauthenticated:
+		return // ours to mend, and logged
+	}
+	ctx := models.WithActor(r.Context(), models.Actor{
+		Kind: models.ActorUser, SourceAddr: web.SourceAddr(r), RequestID: web.RequestID(r.Context()), Surface: "api",
+	})
+	a.Engine.RefusedCredential(ctx, failureOf(err).Type)
 }

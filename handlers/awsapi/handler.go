@@ -81,6 +81,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.Serv
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amzn-RequestId", web.RequestID(r.Context()))
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
 	body, err := a.answer(w, r)
 	if err != nil {
 		a.refuse(w, r, err)
@@ -106,6 +107,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	with, err := a.authenticate(r, body, s.signingName)
 	if err != nil {
+		a.tellOfBadCredential(r, err)
 		return nil, err
 	}
 	done, ok := a.calls.begin(with.id)

@@ -359,7 +359,8 @@ func (w *world) drive(t *testing.T, operation string, p person, s *scene, want s
 		if changedNow != changed {
 			t.Errorf("%s as %s is refused with %s and has changed something", body, p.name, f.Type)
 		}
-		if want != anyRefusal && refusedNow <= refused {
+		// a read refused again within a minute is counted, not written
+		if want != anyRefusal && refusedNow <= refused && !(looks(operation) && refused > 0) {
 			t.Errorf("%s as %s is refused with %s, and the audit does not say so", body, p.name, f.Type)
 		}
 	}
