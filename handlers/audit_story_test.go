@@ -49,7 +49,7 @@ func TestADaysStoryIsAudited(t *testing.T) {
 			told[key] = e
 		}
 	}
-	for _, what := range []string{"SignIn", "CreateDeployment", "UpdateStack refused", "SetPermission", "CreateUserProfile"} {
+	for _, what := range []string{"SignIn", "CreateDeployment", "DeleteStack refused", "SetPermission", "CreateUserProfile"} {
 		if told[what].ID == 0 {
 			t.Errorf("the audit does not tell of %s", what)
 		}
@@ -57,7 +57,7 @@ func TestADaysStoryIsAudited(t *testing.T) {
 	if e := told["SetPermission"]; !strings.Contains(e.After, `"Level":"deploy"`) || e.SourceAddr != "192.0.2.1" {
 		t.Errorf("the permission is told as %+v", e)
 	}
-	if e := told["UpdateStack refused"]; e.ActorName != "show" || e.SourceAddr != "127.0.0.1" || e.RequestID == "" || e.Surface != "console" {
+	if e := told["DeleteStack refused"]; e.ActorName != "show" || e.SourceAddr != "127.0.0.1" || e.RequestID == "" || e.Surface != "console" {
 		t.Errorf("the refusal is told as %+v", e)
 	}
 
@@ -66,7 +66,7 @@ func TestADaysStoryIsAudited(t *testing.T) {
 	if err != nil || proof.Entries != len(entries) || !proof.Known {
 		t.Fatalf("the day's chain: %+v, %v", proof, err)
 	}
-	for _, e := range []models.AuditEntry{told["CreateDeployment"], told["UpdateStack refused"], told["SetPermission"]} {
+	for _, e := range []models.AuditEntry{told["CreateDeployment"], told["DeleteStack refused"], told["SetPermission"]} {
 		flipped := []byte(e.ActorName)
 		flipped[0] ^= 1
 		for _, name := range []string{string(flipped), e.ActorName} {
