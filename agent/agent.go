@@ -46,6 +46,9 @@ type Config struct {
 	// Host is told at enrolment and in each session instead of what the machine
 	// says of itself; what is empty is not.
 	Host Host
+	// ShellHome is where shells of the agent's own user begin; empty is that
+	// user's home.
+	ShellHome string
 	// Reboot restarts the host; the default asks systemd, which answers at once.
 	Reboot func() error
 	// Accounts is the system whose users those become who may log in; the

@@ -16,6 +16,7 @@ import (
 	"opsyard/agent/identity"
 	"opsyard/agent/protocol"
 	"opsyard/agent/session"
+	"opsyard/agent/shell"
 )
 
 // errNotEnrolled: there is neither an identity nor a token.
@@ -102,6 +103,8 @@ func (a *Agent) session(ctx context.Context) (welcome bool, err error) {
 	pings.Go(func() { l.KeepAlive(ctx) })
 	defer pings.Wait()
 	defer a.probes.wg.Wait()
+	shells := shell.Serve(ctx, shell.Config{Send: l.Send, Log: a.log, Home: a.cfg.ShellHome})
+	defer shells.Close()
 	defer cancel()
 	if err := l.ShakeHands(a.hello(), a.id.Sign); err != nil {
 		return false, a.maybeEnrolAgain(ctx, err)
@@ -116,7 +119,9 @@ func (a *Agent) session(ctx context.Context) (welcome bool, err error) {
 		if err != nil {
 			return true, a.maybeEnrolAgain(ctx, err)
 		}
-		a.handle(ctx, l, message)
+		if !shells.Handle(message) {
+			a.handle(ctx, l, message)
+		}
 	}
 }
 
@@ -193,7 +198,7 @@ func (a *Agent) newKey(token string, again bool) (*identity.Identity, error) {
 
 // hello names what the agent holds.
 func (a *Agent) hello() protocol.Hello {
-	hello := protocol.Hello{InstanceID: a.id.InstanceID, AgentTime: a.cfg.Now(), Facts: a.facts()}
+	hello := protocol.Hello{InstanceID: a.id.InstanceID, AgentTime: a.cfg.Now(), Facts: a.facts(), Shells: true}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, t := range a.tracks {

@@ -54,6 +54,37 @@ func KillSession(sid int) int {
 	}
 }
 
+// HangUp ends what runs in a terminal whose session the living or unwaited
+// leader leads: all of the session and all that the leader started is sent HUP
+// and, what of it lives after delay, KILL.
+func HangUp(leader ID, delay time.Duration) {
+	family := tree{leader: true}
+	family.grow()
+	for _, id := range session(leader.PID) {
+		family[id] = true
+	}
+	for id := range family {
+		if id.Alive() {
+			_ = syscall.Kill(id.PID, syscall.SIGHUP)
+			_ = syscall.Kill(id.PID, syscall.SIGCONT) // a stopped one would not hear
+		}
+	}
+	deadline := time.NewTimer(delay)
+	defer deadline.Stop()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for over := false; family.lives() && !over; {
+		family.grow()
+		select {
+		case <-deadline.C:
+			over = true
+		case <-poll.C:
+		}
+	}
+	family.kill()
+	KillSession(leader.PID)
+}
+
 // session lists the living processes of a session without the caller.
 func session(sid int) (members []ID) {
 	dirs, err := os.ReadDir("/proc")

@@ -4,11 +4,14 @@
 // Challenge, the agent answers with a Hello signed by its own key, the server
 // sends a Welcome. After that both sides send frames in any order:
 //
-//	agent → server   Heartbeat, Metrics, Accepted, Started, LogChunk, Done, ProbeResult, AccountsApplied
-//	server → agent   Accounts, Run, Cancel, LogStored, DoneStored, WatchMetrics, Probe
+//	agent → server   Heartbeat, Metrics, Accepted, Started, LogChunk, Done, ProbeResult,
+//	                 AccountsApplied, ShellOutput, ShellTaken, ShellEnded
+//	server → agent   Accounts, Run, Cancel, LogStored, DoneStored, WatchMetrics, Probe,
+//	                 ShellOpen, ShellInput, ShellResize, ShellCredit, ShellClose
 //
 // Every frame may arrive twice; both sides answer a repeat the same way and do
-// its work once. The package imports the standard library alone.
+// its work once. Those of a shell cannot: they end with the line that they came
+// on. The package imports the standard library alone.
 package protocol
 
 import (
@@ -176,6 +179,8 @@ type Hello struct {
 	// done but not yet confirmed by DoneStored. The server resends what it
 	// believes sent and the agent does not hold.
 	Unfinished []string `json:"unfinished,omitempty"`
+	// Shells says that the agent knows ShellOpen.
+	Shells bool `json:"shells,omitempty"`
 }
 
 // Welcome opens the session.

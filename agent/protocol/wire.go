@@ -10,8 +10,8 @@ import (
 )
 
 // A frame on the wire is a binary websocket message: a big-endian uint32 with
-// the length of the JSON Frame, the JSON, and then raw bytes, which only a
-// LogChunk has.
+// the length of the JSON Frame, the JSON, and then raw bytes, which only
+// messages with output or input have.
 
 // ErrBadFrame is wrapped by every error that Decode returns.
 var ErrBadFrame = errors.New("bad frame")
@@ -50,6 +50,14 @@ func init() {
 	register("done_stored", DoneStored{})
 	register("log", LogChunk{})
 	register("log_stored", LogStored{})
+	register("shell_open", ShellOpen{})
+	register("shell_input", ShellInput{})
+	register("shell_resize", ShellResize{})
+	register("shell_taken", ShellTaken{})
+	register("shell_output", ShellOutput{})
+	register("shell_credit", ShellCredit{})
+	register("shell_close", ShellClose{})
+	register("shell_ended", ShellEnded{})
 }
 
 // Encode makes the wire form of a message, which is one of this package's
@@ -67,10 +75,7 @@ func Encode(message any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", name, err)
 	}
-	var data []byte
-	if chunk, ok := message.(LogChunk); ok {
-		data = chunk.Data
-	}
+	data := raw(message)
 	// The Frame by hand: encoding it would read the payload once more.
 	head := len(frameStart) + len(name) + len(frameMiddle) + len(payload) + len(frameEnd)
 	out := make([]byte, 0, 4+head+len(data))
@@ -131,15 +136,46 @@ func Decode(wire []byte) (any, error) {
 	}
 	message := value.Elem().Interface()
 	data := rest[n:]
-	chunk, isLog := message.(LogChunk)
-	if !isLog {
-		if len(data) > 0 {
-			return nil, fmt.Errorf("%w: %s with %d extra bytes", ErrBadFrame, frame.Type, len(data))
-		}
-		return message, nil
+	if len(data) > 0 && !carries(message) {
+		return nil, fmt.Errorf("%w: %s with %d extra bytes", ErrBadFrame, frame.Type, len(data))
 	}
-	chunk.Data = bytes.Clone(data)
-	return chunk, nil
+	return withRaw(message, data), nil
+}
+
+// raw is what travels outside the JSON of a message.
+func raw(message any) []byte {
+	switch m := message.(type) {
+	case LogChunk:
+		return m.Data
+	case ShellInput:
+		return m.Data
+	case ShellOutput:
+		return m.Data
+	}
+	return nil
+}
+
+func carries(message any) bool {
+	switch message.(type) {
+	case LogChunk, ShellInput, ShellOutput:
+		return true
+	}
+	return false
+}
+
+func withRaw(message any, data []byte) any {
+	switch m := message.(type) {
+	case LogChunk:
+		m.Data = bytes.Clone(data)
+		return m
+	case ShellInput:
+		m.Data = bytes.Clone(data)
+		return m
+	case ShellOutput:
+		m.Data = bytes.Clone(data)
+		return m
+	}
+	return message
 }
 
 // Wire is a message that is encoded already.

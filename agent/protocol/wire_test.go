@@ -34,6 +34,14 @@ var messages = []any{
 	protocol.DoneStored{CommandID: "c"},
 	protocol.LogChunk{CommandID: "c", Seq: 1, At: at, Steps: []protocol.Step{{Name: "s", At: at}}, Data: []byte("\xff\x00text")},
 	protocol.LogStored{CommandID: "c", Seq: 1},
+	protocol.ShellOpen{ID: "s", User: "ada", UID: 2001, Sudo: true, Columns: 80, Rows: 24, Term: "xterm-256color"},
+	protocol.ShellInput{ID: "s", Data: []byte("ls\r\xff")},
+	protocol.ShellResize{ID: "s", Columns: 100, Rows: 30},
+	protocol.ShellTaken{ID: "s"},
+	protocol.ShellOutput{ID: "s", Data: []byte("\x1b[31m\xff\x00")},
+	protocol.ShellCredit{ID: "s", Bytes: 65536},
+	protocol.ShellClose{ID: "s"},
+	protocol.ShellEnded{ID: "s", ExitCode: 3, Message: "m"},
 }
 
 func TestRoundTrip(t *testing.T) {
