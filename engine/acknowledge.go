@@ -81,7 +81,7 @@ func (a *acknowledger) take() (acks map[models.CommandID]models.InstanceID, seen
 func (a *acknowledger) flush(ctx context.Context) error {
 	acks, seen, tell := a.take()
 	if len(seen) > 0 {
-		if err := a.e.store.Instances.Seen(ctx, seen); err != nil {
+		if err := a.e.store.Instances.Seen(ctx, a.e.server, seen); err != nil {
 			return err
 		}
 	}

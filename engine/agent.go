@@ -176,6 +176,7 @@ func (e *Engine) ConnectAgent(ctx context.Context, id models.InstanceID, hello p
 		return err
 	}
 	if back != nil {
+		e.shells.greet(id, hello, link)
 		return e.connect(ctx, id, back.StackID, link)
 	}
 	var stack models.StackID
@@ -201,6 +202,7 @@ func (e *Engine) ConnectAgent(ctx context.Context, id models.InstanceID, hello p
 	if err != nil {
 		return err
 	}
+	e.shells.greet(id, hello, link)
 	if err := e.connect(ctx, id, stack, link); err != nil {
 		return err
 	}
@@ -315,8 +317,9 @@ func (t *tx) beginSetup(ctx context.Context, i *models.Instance, cause models.Ca
 }
 
 // DisconnectAgent closes a session. Nothing changes state by it: an agent that
-// is away a moment is not lost.
+// is away a moment is not lost. Its shells end with it.
 func (e *Engine) DisconnectAgent(id models.InstanceID, link dispatch.Link) {
+	e.shells.disconnect(id, link)
 	e.dispatcher.Disconnect(id, link)
 	e.forgetAccounts(id)
 }

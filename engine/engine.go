@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -55,8 +56,11 @@ type Config struct {
 	PublicURL string
 	// Version is the server's own, which is the agents' too.
 	Version string
-	Limits  Limits
-	Times   Times
+	// Server is the name of this server among those that share the database; the
+	// host's when it is empty.
+	Server string
+	Limits Limits
+	Times  Times
 	// Notifier delivers notifications; nil: one without mail, for addresses of
 	// the internet.
 	Notifier *notify.Sender
@@ -91,6 +95,9 @@ type Times struct {
 	Retry       time.Duration // of a notification that was not taken, the first time
 	Chat        time.Duration // between two messages to a chat
 	Mail        time.Duration // between two mails to the same addresses
+	// ShellIdle and ShellAbsolute end shells in the browser; KeepShells is how
+	// long their recordings are kept.
+	ShellIdle, ShellAbsolute, KeepShells time.Duration
 }
 
 // WithDefaults fills what is zero.
@@ -117,6 +124,9 @@ func (t Times) WithDefaults() Times {
 	fill(&t.Retry, 5*time.Second)
 	fill(&t.Chat, time.Second)
 	fill(&t.Mail, 30*time.Second)
+	fill(&t.ShellIdle, models.ShellIdle)
+	fill(&t.ShellAbsolute, models.ShellAbsolute)
+	fill(&t.KeepShells, 90*24*time.Hour)
 	return t
 }
 
@@ -131,6 +141,7 @@ type Engine struct {
 	agentURL   string
 	publicURL  string
 	version    string
+	server     string
 	limits     Limits
 	times      Times
 	jobs       *jobs.Queue
@@ -153,6 +164,7 @@ type Engine struct {
 	accounts     *accounts
 	attention    attention
 	minutes      minutely
+	shells       *shells
 	prometheus   Prometheus
 	lastPrune    time.Time // under contents.mu
 	refusals     *refusals
@@ -185,6 +197,10 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	e.dispatcher = dispatch.New(c.Log, c.Now, c.Store.Commands, e.buildRuns)
 	e.acks = newAcknowledger(e)
 	e.metrics = newMetrics(e)
+	e.shells = newShells()
+	if e.server = c.Server; e.server == "" {
+		e.server, _ = os.Hostname() // nameless, it is told from others all the same
+	}
 	e.membership = newMembership(e)
 	if e.notifier = c.Notifier; e.notifier == nil {
 		e.notifier = notify.New(notify.Config{Log: c.Log, Now: c.Now, Version: e.version})
@@ -240,6 +256,9 @@ func (e *Engine) Start(ctx context.Context) error {
 		return err
 	}
 	if err := e.Every(ctx, "follow schedules", lookAtSchedules, e.schedules.nudge, e.followSchedules); err != nil {
+		return err
+	}
+	if err := e.Every(ctx, "look after shells", shellRound, nil, e.lookAfterShells); err != nil {
 		return err
 	}
 	if err := e.Every(ctx, "heal lost instances", e.times.Reminder, e.healer.nudge, e.heal); err != nil {

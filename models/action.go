@@ -53,6 +53,7 @@ var least = collect(map[Level][]Action{
 		"DescribeTimeBasedAutoScaling", "DescribeVolumes", "ListTags",
 
 		"DescribeHealing", "DescribeMetrics", "DescribeLogs", "TestScaling",
+		"OpenShell", // and SSH, see ActionOpenShell
 	},
 	LevelDeploy: {
 		"CreateDeployment", "UpdateApp",
@@ -71,7 +72,7 @@ var least = collect(map[Level][]Action{
 
 		"CreateAlarm", "CreateEnrollToken", "CreateNotificationChannel", "DeleteAlarm", "DeleteNotificationChannel", "DescribeNotificationChannels", "LiftHealingFreeze", "MarkHealingWrong",
 		"EndSSH", "GrantSSH",
-		"PauseNotificationChannel", "ReadConsole", "ReadStackAudit", "ResumeIntents", "ResumeNotificationChannel", "SendNotificationAgain",
+		"PauseNotificationChannel", "ReadConsole", "ReadShellRecording", "ReadStackAudit", "ResumeIntents", "ResumeNotificationChannel", "SendNotificationAgain",
 		"TestNotificationChannel", "UpdateAlarm", "UpdateElasticLoadBalancer", "UpdateNotificationChannel",
 	},
 	needsPolicy: {
@@ -131,7 +132,7 @@ var confirmed = map[Action]bool{
 	"DeleteUserProfile": true, "SetPassword": true, "PromoteAdmin": true,
 	"CreateAccessKey": true, "CreateToken": true,
 	"AttachPolicy": true, "CreatePolicy": true, "UpdatePolicy": true, "DetachPolicy": true, "DeletePolicy": true,
-	"DeleteGroup": true, "SetGroupMembers": true, "SetPermission": true, "GrantSSH": true,
+	"DeleteGroup": true, "OpenShell": true, "SetGroupMembers": true, "SetPermission": true, "GrantSSH": true,
 	ActionChangeFactors: true, ActionResetFactors: true, ActionInviteUser: true,
 }
 

@@ -18,6 +18,7 @@ type (
 	ServiceErrorID string
 	VolumeID       string
 	RaidArrayID    string
+	ShellID        string
 )
 
 // NewID makes a GUID of any id type that begins with the time (version 7):

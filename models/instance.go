@@ -229,9 +229,11 @@ type Instance struct {
 	// AgentKey is the agent's Ed25519 public key; empty until it enrols.
 	AgentKey    []byte
 	AgentSeenAt *time.Time `gorm:"index"`
-	BootID      string     `gorm:"size:64"`
-	CreatedAt   time.Time  `gorm:"not null"`
-	UpdatedAt   time.Time  `gorm:"not null"`
+	// AgentServer is the server that heard it then.
+	AgentServer string    `gorm:"size:255;not null;default:''"`
+	BootID      string    `gorm:"size:64"`
+	CreatedAt   time.Time `gorm:"not null"`
+	UpdatedAt   time.Time `gorm:"not null"`
 }
 
 // KeepsDisk tells whether a stop keeps the machine's disk (EBS-backed).

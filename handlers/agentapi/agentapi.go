@@ -33,6 +33,9 @@ type Engine interface {
 	RecordMetrics(id models.InstanceID, m protocol.Metrics)
 	AccountsApplied(ctx context.Context, id models.InstanceID, said protocol.AccountsApplied) error
 	ProbeAnswered(id models.InstanceID, r protocol.ProbeResult)
+	ShellOutput(id models.InstanceID, m protocol.ShellOutput)
+	ShellTaken(id models.InstanceID, m protocol.ShellTaken)
+	ShellEnded(id models.InstanceID, m protocol.ShellEnded)
 	AcknowledgeCommand(id models.InstanceID, command models.CommandID)
 	FinishCommand(ctx context.Context, id models.InstanceID, done protocol.Done) error
 	RebootAfter(ctx context.Context, id models.InstanceID, done protocol.Done) (itself bool, err error)

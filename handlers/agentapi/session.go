@@ -221,6 +221,15 @@ func (s *session) handle(message any) error {
 	case protocol.ProbeResult:
 		s.api.engine.ProbeAnswered(s.id, m.Plausible())
 		return nil
+	case protocol.ShellOutput:
+		s.api.engine.ShellOutput(s.id, m)
+		return nil
+	case protocol.ShellTaken:
+		s.api.engine.ShellTaken(s.id, m)
+		return nil
+	case protocol.ShellEnded:
+		s.api.engine.ShellEnded(s.id, m)
+		return nil
 	case protocol.Accepted:
 		s.api.engine.AcknowledgeCommand(s.id, models.CommandID(m.CommandID))
 		return nil

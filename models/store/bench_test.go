@@ -83,7 +83,7 @@ func BenchmarkSeen(b *testing.B) {
 			for id := range seen {
 				seen[id] = noon.Add(time.Duration(n) * time.Second)
 			}
-			must(b, st.Instances.Seen(b.Context(), seen))
+			must(b, st.Instances.Seen(b.Context(), "one", seen))
 		}
 		perRow(b, fleet)
 	})

@@ -19,6 +19,7 @@ func Models() []any {
 		&models.AuditEntry{}, &models.AuditFeed{}, &models.StackEvent{}, &models.LoadBasedAutoScaling{}, &models.Alarm{}, &models.AlarmChange{}, &models.ScalingEvent{}, &models.ElasticIP{}, &models.Volume{}, &models.RaidArray{},
 		&models.RdsDbInstance{}, &models.ElasticLoadBalancer{}, &models.EcsCluster{}, &models.RemoteAccess{}, &models.Plan{},
 		&models.Intent{}, &models.IntentPause{}, &models.Healing{}, &models.HealingLift{}, &models.ScheduleFiring{}, &metricMinute{}, &metricHour{}, &counter{}, &setting{},
+		&models.ShellSession{}, &models.ShellChunk{},
 		&models.NotificationChannel{}, &models.Notification{}, &models.NotificationDelivery{},
 		&models.Challenge{}, &models.RecoveryCode{}, &models.Passkey{}, &models.Identity{}, &models.SignInAddress{}, &models.Invitation{},
 	}

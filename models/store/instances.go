@@ -23,7 +23,7 @@ const kindInstance = "instance"
 var (
 	moveColumns  = []string{"status", "status_since", "status_cause", "status_reason", "status_deadline", "force_stop", "was_online", "setup_at", "last_service_error_id"}
 	ownedColumns = append([]string{
-		"agent_seen_at", "agent_key", "boot_id", "reported_agent_version", "reported_os", "ssh_host_rsa_key_fingerprint",
+		"agent_seen_at", "agent_server", "agent_key", "boot_id", "reported_agent_version", "reported_os", "ssh_host_rsa_key_fingerprint",
 		"ec2_instance_id", "private_ip", "public_ip", "private_dns", "public_dns", "schedule", "schedule_zone", "schedule_revision",
 	}, moveColumns...)
 )
@@ -355,17 +355,19 @@ func (s Instances) Without(ctx context.Context, manager string, ids []models.Ins
 	return hostnames, nil
 }
 
-// Seen notes when agents were last heard; an older time never replaces a newer.
-func (s Instances) Seen(ctx context.Context, seen map[models.InstanceID]time.Time) error {
+// Seen notes when agents were last heard, and by which server; an older time
+// never replaces a newer.
+func (s Instances) Seen(ctx context.Context, server string, seen map[models.InstanceID]time.Time) error {
 	ids := slices.Sorted(maps.Keys(seen)) // replicas lock rows in the same order
 	return s.inTx(ctx, func(h *handle) error {
 		left := ids
 		for _, size := range seenAtOnce {
 			for ; len(left) >= size; left = left[size:] {
-				args := make([]any, 0, 2*size)
+				args := make([]any, 0, 2*size+1)
 				for _, id := range left[:size] {
 					args = append(args, string(id), stamp(seen[id]))
 				}
+				args = append(args, clip(server, 255))
 				if _, err := pool(h.write).ExecContext(ctx, h.seenText(size), args...); err != nil {
 					return wrap(err, "note when agents were heard")
 				}
@@ -395,7 +397,11 @@ func (h *handle) seenText(size int) string {
 			b.WriteString(", ")
 		}
 	}
-	b.WriteString(`) UPDATE instances SET agent_seen_at = heard.at FROM heard
+	server := "?"
+	if h.dialect == Postgres {
+		server = fmt.Sprintf("$%d", 2*size+1)
+	}
+	b.WriteString(`) UPDATE instances SET agent_seen_at = heard.at, agent_server = ` + server + ` FROM heard
 		WHERE instances.id = heard.id AND (agent_seen_at IS NULL OR agent_seen_at < heard.at)`)
 	return b.String()
 }

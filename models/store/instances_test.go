@@ -84,12 +84,12 @@ func TestSeenAndAgent(t *testing.T) {
 			i := storetest.Instance(t, st, func(i *models.Instance) { i.StackID, i.LayerIDs = layer.StackID, []models.LayerID{layer.ID} })
 			seen[i.ID] = noon
 		}
-		must(t, st.Instances.Seen(ctx, seen))
+		must(t, st.Instances.Seen(ctx, "one", seen))
 		for id := range seen {
 			seen[id] = noon.Add(-time.Hour)
 		}
-		must(t, st.Instances.Seen(ctx, seen))
-		must(t, st.Instances.Seen(ctx, nil))
+		must(t, st.Instances.Seen(ctx, "one", seen))
+		must(t, st.Instances.Seen(ctx, "one", nil))
 		list, err := st.Instances.InLayer(ctx, layer.ID)
 		must(t, err)
 		equal(t, len(list), 5)

@@ -77,6 +77,7 @@ type Store struct {
 	Events               Events
 	ServiceErrors        ServiceErrors
 	Logs                 Logs
+	Shells               Shells
 	Notifications        Notifications
 	Metrics              Metrics
 }
@@ -197,6 +198,7 @@ func bind(h *handle) *Store {
 		Events:               Events{h},
 		ServiceErrors:        ServiceErrors{h},
 		Logs:                 Logs{h},
+		Shells:               Shells{h},
 		Notifications:        Notifications{h},
 		Metrics:              Metrics{h},
 	}

@@ -32,6 +32,7 @@ var steps = []*gormigrate.Migration{
 	{ID: "0017", Migrate: groupsPoliciesTokens},
 	{ID: "0018", Migrate: signIn},
 	{ID: "0019", Migrate: accounts},
+	{ID: "0020", Migrate: shells},
 	{ID: "0021", Migrate: auditIndexes},
 }
 
