@@ -20,6 +20,7 @@ type serveFlags struct {
 	LogStore         string        `help:"Directory for the logs of finished commands. Default: logs in the data directory."`
 	Ephemeral        bool          `help:"Terminate all machines of this host when the server stops."`
 	MetricsRetention time.Duration `help:"How long each minute of metrics is kept; hours are kept for 15 days." default:"192h"`
+	ShellRetention   time.Duration `help:"How long the recordings of shells in the browser are kept." default:"2160h"`
 	Prometheus       string        `help:"Address of a Prometheus server that alarms can ask."`
 	notifyFlags
 	oidcFlags

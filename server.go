@@ -65,6 +65,9 @@ func newServer(ctx context.Context, f serveFlags, log *slog.Logger, times engine
 	if times.KeepMetrics == 0 {
 		times.KeepMetrics = f.MetricsRetention
 	}
+	if times.KeepShells == 0 {
+		times.KeepShells = f.ShellRetention
+	}
 	if err = f.makeData(); err != nil {
 		return nil, err
 	}
@@ -325,12 +328,16 @@ func (f *serveFlags) agentDirectory() string {
 	return filepath.Dir(self)
 }
 
-// leastRetention is what the chart of a day needs.
+// leastRetention is what the chart of a day needs, and whoever looks into what
+// happened yesterday.
 const leastRetention = 24 * time.Hour
 
 func (f *serveFlags) checkRetention() error {
 	if f.MetricsRetention != 0 && f.MetricsRetention < leastRetention {
 		return fmt.Errorf("--metrics-retention %s is too short: the chart of a day needs %s", f.MetricsRetention, leastRetention)
+	}
+	if f.ShellRetention < 0 || f.ShellRetention > 0 && f.ShellRetention < leastRetention {
+		return fmt.Errorf("--shell-retention %s is too short: who looks for a recording the next day needs %s", f.ShellRetention, leastRetention)
 	}
 	return nil
 }

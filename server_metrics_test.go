@@ -111,8 +111,9 @@ func TestDocMetrics(t *testing.T) {
 
 func TestMetricsRetentionIsLongEnough(t *testing.T) {
 	t.Parallel()
-	f := serveFlags{MetricsRetention: time.Hour}
-	if err := f.checkRetention(); err == nil || !strings.Contains(err.Error(), "too short") {
-		t.Errorf("an hour is answered with %v", err)
+	for _, f := range []serveFlags{{MetricsRetention: time.Hour}, {ShellRetention: time.Hour}, {ShellRetention: -time.Hour}} {
+		if err := f.checkRetention(); err == nil || !strings.Contains(err.Error(), "too short") {
+			t.Errorf("an hour is answered with %v", err)
+		}
 	}
 }

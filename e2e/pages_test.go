@@ -92,7 +92,7 @@ func (p sample) pages() [][2]string {
 		{"elastic-ips", in + "/resources"}, {"volumes", in + "/resources?tab=volumes"}, {"databases", in + "/resources?tab=rds"},
 		{"load-balancers", in + "/resources?tab=load-balancers"}, {"team-new", "/team/new"}, {"audit", "/audit"}, {"audit-entry", "/audit?entry=12"}, {"stack-audit", in + "/audit?action=CreateApp"}, {"alarms", in + "/alarms"},
 		{"monitoring", in + "/monitoring"}, {"monitoring-layer", in + "/layers/" + string(p.layer) + "/monitoring?range=8h"},
-		{"monitoring-instance", "/instances/" + string(p.online) + "/monitoring"}, {"monitoring-none", "/instances/" + string(p.timed) + "/monitoring"},
+		{"monitoring-instance", "/instances/" + string(p.online) + "/monitoring"}, {"shell", "/instances/" + string(p.online) + "/shell"}, {"monitoring-none", "/instances/" + string(p.timed) + "/monitoring"},
 		{"apps", in + "/apps"}, {"app-new", in + "/apps/new"}, {"app", in + "/apps/" + p.app}, {"app-edit", in + "/apps/" + p.app + "/edit"},
 		{"run", in + "/run"}, {"run-deploy", in + "/run?command=deploy&app=" + p.app}, {"deployments", in + "/deployments"},
 		{"deployment", "/deployments/" + string(p.successful)}, {"deployment-failed", "/deployments/" + string(p.failed)}, {"plan", "/plans/" + p.plan},

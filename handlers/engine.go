@@ -22,6 +22,7 @@ type Engine interface {
 	metricsEngine
 	healingEngine
 	auditEngine
+	shellEngine
 }
 
 // stackEngine is what finding and making stacks needs.

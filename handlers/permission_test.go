@@ -35,6 +35,8 @@ const (
 	deploy
 	manage
 	admin
+	// login is show, and SSH, which nobody has here.
+	login
 )
 
 // needs is every route of the console with whom it answers. A route that is
@@ -214,7 +216,8 @@ func (c *realConsole) path(f *fleet, pattern string) string {
 		"{channel}", c.channel(f, pattern), "{alarm}", c.alarm(f, pattern),
 		"{$}", "", "{stack}", string(f.stack.ID), "{layer}", string(f.layers[0].ID), "{instance}", string(f.instances[0].ID), "{app}", string(f.app.ID),
 		"{user}", string(c.subject), "{deployment}", string(f.running.ID), "{plan}", string(f.plan.ID), "{command}", string(commands[0].ID), "{token}", "wrong", "{healing}", string(f.healed.ID),
-		"/ws/live", "/ws/live?view=stack/"+string(f.stack.ID),
+		"/ws/live", "/ws/live?view=stack/"+string(f.stack.ID), "/ws/shell", "/ws/shell?instance="+string(f.instances[0].ID),
+		"{shell}", c.shell(f, pattern),
 	).Replace(pattern)
 }
 
@@ -261,6 +264,8 @@ func TestPermissions(t *testing.T) {
 		for _, name := range []string{"nobody", "deny", "iam_only", "show", "deploy", "manage", "root"} { // less first: more may change things
 			want := "yes"
 			switch has := rank[name]; {
+			case need == login && has >= show:
+				want = "forbidden"
 			case has >= need && slices.Contains(namesNothing, pattern):
 				want = "not found"
 			case has >= need:

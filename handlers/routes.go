@@ -51,6 +51,7 @@ func (h *Handlers) routes() http.Handler {
 	h.notificationRoutes(user)
 	h.securityRoutes(user)
 	h.auditRoutes(user)
+	h.shellRoutes(user)
 
 	if h.Dev {
 		user.HandleFunc("GET /gallery", h.showGallery)

@@ -113,6 +113,7 @@ func instanceTabs(i models.Instance, current string) []ui.TabProps {
 	return []ui.TabProps{
 		{Href: templ.SafeURL(InstanceHref(i.ID)), Label: "Overview", Current: current == "overview"},
 		{Href: templ.SafeURL(MonitoringHref(i.ID)), Label: "Monitoring", Current: current == "monitoring"},
+		{Href: templ.SafeURL(ShellHref(i.ID)), Label: "Shell", Current: current == "shell"},
 	}
 }
 

@@ -32,6 +32,8 @@ type Page struct {
 	Dot bool
 	// Scripts are further modules of static/js that this page needs.
 	Scripts []string
+	// Sheets are further style sheets of static that this page needs.
+	Sheets []string
 }
 
 // Flash is the result of what was just done, shown once.

@@ -146,8 +146,17 @@ func (c *Conn) offer(m message) error {
 // SendWait queues a text message and waits for room: for feeders that read
 // their source at the reader's pace.
 func (c *Conn) SendWait(ctx context.Context, text []byte) error {
+	return c.await(ctx, message{websocket.TextMessage, text})
+}
+
+// SendBinaryWait queues a binary message and waits for room.
+func (c *Conn) SendBinaryWait(ctx context.Context, data []byte) error {
+	return c.await(ctx, message{websocket.BinaryMessage, data})
+}
+
+func (c *Conn) await(ctx context.Context, m message) error {
 	select {
-	case c.queue <- message{websocket.TextMessage, text}:
+	case c.queue <- m:
 		return nil
 	case <-c.ctx.Done():
 		return ErrClosed
