@@ -190,7 +190,7 @@ func TestShellIsCarriedAndRecorded(t *testing.T) {
 	if shown != "hö <b>last words" || strings.Contains(text, "typed secret") || !strings.Contains(text, `"r","500x1"`) {
 		t.Errorf("the recording is %s", text)
 	}
-	entries := must(w.store.Audit.Page(t.Context(), store.AuditFilter{Limit: 20}))(t)
+	entries := must(w.store.Audit.Page(t.Context(), models.AuditFilter{}, store.AuditCursor{Limit: 20}))(t)
 	var actions []string
 	for _, e := range entries {
 		if strings.Contains(e.Action, "Shell") {
