@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -112,7 +113,7 @@ func (e *Engine) MayKeepShell(ctx context.Context, id models.InstanceID) error {
 }
 
 // shellFor is the instance, and the account that the asker has there.
-func (e *Engine) shellFor(ctx context.Context, id models.InstanceID) (*models.Instance, *shellAccount, error) {
+func (e *Engine) shellFor(ctx context.Context, id models.InstanceID) (*models.Instance, *models.Login, error) {
 	i, err := e.instanceFor(ctx, id, models.ActionOpenShell)
 	if err != nil {
 		return nil, nil, err
@@ -124,27 +125,18 @@ func (e *Engine) shellFor(ctx context.Context, id models.InstanceID) (*models.In
 	return i, account, err
 }
 
-// shellAccount is whom a person is on an instance.
-type shellAccount struct {
-	user *models.User
-	sudo bool
-}
-
-func (e *Engine) shellAccount(ctx context.Context, i *models.Instance) (*shellAccount, error) {
-	actor := models.ActorFrom(ctx)
-	if actor.Kind != models.ActorUser {
-		return nil, errNoLogin(i)
-	}
-	grants, err := e.store.Permissions.Grants(ctx, i.StackID, actor.UserID)
+// shellAccount is whom the asker is on an instance.
+func (e *Engine) shellAccount(ctx context.Context, i *models.Instance) (*models.Login, error) {
+	logins, err := e.store.Logins(ctx, i.StackID)
 	if err != nil {
 		return nil, err
 	}
-	ssh, sudo := models.Rights{Grants: grants}.MayLogIn()
-	if !ssh {
+	actor := models.ActorFrom(ctx)
+	n := slices.IndexFunc(logins, func(l models.Login) bool { return l.UserID == actor.UserID })
+	if n < 0 || actor.Kind != models.ActorUser {
 		return nil, errNoLogin(i)
 	}
-	u, err := e.store.Users.Get(ctx, actor.UserID)
-	return &shellAccount{user: u, sudo: sudo}, err
+	return &logins[n], nil
 }
 
 func errNoLogin(i *models.Instance) error {
@@ -167,10 +159,10 @@ func (e *Engine) OpenShell(ctx context.Context, id models.InstanceID, size model
 		return nil, err
 	}
 	if err := e.tx(ctx, func(t *tx) error {
-		if _, err := t.Users.GetForUpdate(ctx, account.user.ID); err != nil { // of two shells the second sees the first
+		if _, err := t.Users.GetForUpdate(ctx, account.UserID); err != nil { // of two shells the second sees the first
 			return err
 		}
-		n, err := t.Shells.OpenOf(ctx, i.ID, account.user.ID)
+		n, err := t.Shells.OpenOf(ctx, i.ID, account.UserID)
 		if err != nil {
 			return err
 		}
@@ -207,16 +199,16 @@ func (e *Engine) noShell(i *models.Instance) error {
 }
 
 // newShell is a shell that nobody knows of yet.
-func (e *Engine) newShell(ctx context.Context, i *models.Instance, account *shellAccount, link dispatch.Link, size models.ShellSize) (*Shell, error) {
+func (e *Engine) newShell(ctx context.Context, i *models.Instance, account *models.Login, link dispatch.Link, size models.ShellSize) (*Shell, error) {
 	stack, err := e.store.Stacks.Get(ctx, i.StackID)
 	if err != nil {
 		return nil, err
 	}
-	size, now, u := size.Bounded(), e.Clock(), account.user
+	size, now, u := size.Bounded(), e.Clock(), account
 	own := e.sharesHost(stack, i)
 	row := models.ShellSession{
 		ID: models.NewID[models.ShellID](), StackID: i.StackID, InstanceID: i.ID, Hostname: i.Hostname,
-		UserID: u.ID, UserName: u.Name, Account: u.SSHUsername, StartedAt: now, SeenAt: now,
+		UserID: u.UserID, UserName: u.Name, Account: u.SSHUsername, StartedAt: now, SeenAt: now,
 	}
 	if own {
 		row.Account = "the agent's own user"
@@ -226,7 +218,7 @@ func (e *Engine) newShell(ctx context.Context, i *models.Instance, account *shel
 	return &Shell{
 		ID: row.ID, e: e, instance: i.ID, link: link, row: row, began: now, active: now, seen: now,
 		request: protocol.ShellOpen{
-			ID: string(row.ID), User: u.SSHUsername, UID: u.UnixUID, Sudo: account.sudo, Own: own,
+			ID: string(row.ID), User: u.SSHUsername, UID: u.UnixUID, Sudo: u.Sudo, Own: own,
 			Columns: size.Columns, Rows: size.Rows, Term: shellTerm,
 		},
 		window: protocol.ShellWindow, typable: ShellTypable, nudge: make(chan struct{}, 1),
