@@ -66,7 +66,7 @@ func TestMe(t *testing.T) {
 	b := c.as("ana")
 	b.get("/me").want(t, 200, "You administer this installation.", "Public key")
 	b.get("/me/security").want(t, 200, "Change password")
-	b.get("/me/access").want(t, 200, "You are an administrator")
+	b.get("/me/access").want(t, 200, "You see no stack yet.")
 	b.post("/me/password", "Current", "wrong", "Password", goodPassword).want(t, 422, "Current password: is not right.", `aria-describedby="Current-error"`)
 	b.post("/me/password", "Current", goodPassword, "Password", "short").want(t, 422, "use at least 12 characters")
 	b.post("/me/password", "Current", goodPassword, "Password", goodPassword).wantLocation(t, "/me/security")
@@ -75,7 +75,7 @@ func TestMe(t *testing.T) {
 	}
 	leo, shop := c.user("leo", false), c.stack("shop")
 	c.permit(leo, shop, models.LevelDeploy)
-	c.as("leo").get("/me/access").want(t, 200, "shop", "deploy")
+	c.as("leo").get("/me/access").want(t, 200, "You may see and deploy to shop, but not manage it.")
 }
 
 func TestTheme(t *testing.T) {

@@ -23,6 +23,7 @@ type Engine interface {
 	healingEngine
 	auditEngine
 	shellEngine
+	teamEngine
 }
 
 // stackEngine is what finding and making stacks needs.

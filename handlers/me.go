@@ -38,22 +38,16 @@ func (h *Handlers) showMyKeys(w http.ResponseWriter, r *http.Request) {
 // drawMyKeys completes the page: p holds what is wrong, or what was just made.
 func (h *Handlers) drawMyKeys(w http.ResponseWriter, r *http.Request, status int, p views.MeKeysPage) {
 	var err error
-	if p.Keys, err = h.keyRows(r.Context(), auth.User(r.Context()).ID); err != nil {
+	user := auth.User(r.Context())
+	if p.Keys, err = h.keyRows(r.Context(), user.ID); err == nil {
+		p.Tokens, err = h.tokenRows(r.Context(), user.ID)
+	}
+	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
 	p.Page, p.Server = h.myPage(w, r), h.address(r)
 	h.render(w, r, status, views.MeKeys(p))
-}
-
-// showMyAccess is what one may do.
-func (h *Handlers) showMyAccess(w http.ResponseWriter, r *http.Request) {
-	levels, err := h.levelsOf(r, auth.User(r.Context()))
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
-	h.render(w, r, http.StatusOK, views.MeAccess(views.MeAccessPage{Page: h.myPage(w, r), Levels: levels}))
 }
 
 func (h *Handlers) sessionRows(r *http.Request, sessions []models.Session) []views.SessionRow {
@@ -69,31 +63,6 @@ func (h *Handlers) sessionRows(r *http.Request, sessions []models.Session) []vie
 		})
 	}
 	return rows
-}
-
-// levelsOf lists the person's levels on the stacks they may see; an
-// administrator needs none.
-func (h *Handlers) levelsOf(r *http.Request, user *models.User) ([]views.LevelRow, error) {
-	if user.Admin {
-		return nil, nil
-	}
-	stacks, err := h.Engine.VisibleStacks(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	permissions, err := h.Store.Permissions.OfUser(r.Context(), user.ID)
-	if err != nil {
-		return nil, err
-	}
-	levels := map[models.StackID]models.Level{}
-	for _, p := range permissions {
-		levels[p.StackID] = p.Level
-	}
-	rows := make([]views.LevelRow, len(stacks))
-	for i, s := range stacks {
-		rows[i] = views.LevelRow{StackID: s.ID, Stack: s.Name, Level: levels[s.ID]}
-	}
-	return rows, nil
 }
 
 // showSession tells a page whose live connection fails whether it is signed in.

@@ -213,7 +213,7 @@ func (c *realConsole) path(f *fleet, pattern string) string {
 	commands, err := c.store.Commands.OfDeployment(c.t.Context(), f.running.ID)
 	f.must(err)
 	return strings.NewReplacer(
-		"{channel}", c.channel(f, pattern), "{alarm}", c.alarm(f, pattern),
+		"{channel}", c.channel(f, pattern), "{group}", c.group(pattern), "{policy}", c.policy(pattern), "{alarm}", c.alarm(f, pattern),
 		"{$}", "", "{stack}", string(f.stack.ID), "{layer}", string(f.layers[0].ID), "{instance}", string(f.instances[0].ID), "{app}", string(f.app.ID),
 		"{user}", string(c.subject), "{deployment}", string(f.running.ID), "{plan}", string(f.plan.ID), "{command}", string(commands[0].ID), "{token}", "wrong", "{healing}", string(f.healed.ID),
 		"/ws/live", "/ws/live?view=stack/"+string(f.stack.ID), "/ws/shell", "/ws/shell?instance="+string(f.instances[0].ID),

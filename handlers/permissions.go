@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ func (h *Handlers) permissionsPage(ctx context.Context, stack *models.Stack, q u
 	if p.Frame, _, err = h.frame(ctx, stack); err != nil {
 		return p, err
 	}
-	users, err := h.Store.Users.List(ctx)
+	t, err := h.teamOn(ctx, stack)
 	if err != nil {
 		return p, err
 	}
@@ -58,31 +59,19 @@ func (h *Handlers) permissionsPage(ctx context.Context, stack *models.Stack, q u
 		return p, err
 	}
 	p.Now, p.Logins = h.Now(), len(logins)
-	var shown []models.User
+	var shown []views.PermissionRow
 	actor := models.ActorFrom(ctx)
-	for _, u := range users {
+	for _, u := range t.users {
 		addLogin(&p, u, of[u.ID], actor)
-		switch s := of[u.ID]; {
-		case u.Admin:
-			p.Admins++
-		case s.Level.Allows(models.ActionShow):
-			p.Levels++
-		}
+		row := personRow(actor, u, of[u.ID], t.through(u.ID, stack.ID))
+		row.Why = views.StackAccessHref(stack.ID, u.ID)
+		p.Add(row)
 		if strings.Contains(strings.ToLower(u.Name), strings.ToLower(p.Query)) {
-			shown = append(shown, u)
+			shown = append(shown, row)
 		}
 	}
-	p.Pager = views.Pager{Path: p.Frame.Href("/permissions"), Query: known(q, "q"), Offset: offsetOf(q), Limit: perPage, Total: len(shown), Overall: len(users)}
-	for _, u := range part(shown, p.Pager) {
-		row := views.PermissionRow{ID: string(u.ID), Name: u.Name, About: u.SSHUsername, Permission: of[u.ID], Admin: u.Admin, Own: u.ID == actor.UserID}
-		if u.Admin {
-			row.About = strings.TrimPrefix(row.About+", administrator", ", ")
-		}
-		if actor.Admin {
-			row.Href = views.UserHref(u.ID)
-		}
-		p.Rows = append(p.Rows, row)
-	}
+	p.Pager = views.Pager{Path: p.Frame.Href("/permissions"), Query: known(q, "q"), Offset: offsetOf(q), Limit: perPage, Total: len(shown), Overall: len(t.users)}
+	p.Rows, p.Groups = part(shown, p.Pager), t.groupRows(actor, stack.ID)
 	return p, nil
 }
 
@@ -97,6 +86,35 @@ func addLogin(p *views.PermissionsPage, u models.User, s models.Permission, acto
 	}
 }
 
+// personRow is what a person has in a stack, to look at and change. Links lead
+// to the team's pages for those who may open them.
+func personRow(actor models.Actor, u models.User, set models.Permission, through []views.GrantRow) views.PermissionRow {
+	row := views.PermissionRow{ID: string(u.ID), Name: u.Name, About: u.SSHUsername, Permission: set, Admin: u.Admin, Own: u.ID == actor.UserID, Through: through}
+	if u.Admin {
+		row.About = strings.TrimPrefix(row.About+", administrator", ", ")
+	}
+	if actor.Admin {
+		row.Href = views.UserHref(u.ID)
+	}
+	return row
+}
+
+// groupRows are what the groups have in a stack. Nobody but an administrator
+// changes a group that they are in: it would be their own level.
+func (t *team) groupRows(actor models.Actor, stack models.StackID) []views.PermissionRow {
+	rows := make([]views.PermissionRow, len(t.groups))
+	for n, g := range t.groups {
+		href := ""
+		if actor.Admin {
+			href = views.GroupHref(g.ID)
+		}
+		rows[n] = groupRow(t.levels[g.ID][stack], string(g.ID), g.Name, href)
+		rows[n].About = views.People(len(t.members[g.ID]))
+		rows[n].Own = !actor.Admin && slices.Contains(t.members[g.ID], actor.UserID)
+	}
+	return rows
+}
+
 // part is what one page shows of a list.
 func part[T any](all []T, p views.Pager) []T {
 	from := min(p.Offset, len(all))
@@ -105,11 +123,17 @@ func part[T any](all []T, p views.Pager) []T {
 
 // setPermissions writes what was changed in the rows of a stack.
 func (h *Handlers) setPermissions(w http.ResponseWriter, r *http.Request, stack *models.Stack) {
-	back := views.StackHref(stack.ID) + "/permissions"
-	n, err := savePermissions(r.PostForm, func(user string, change func(*models.Permission) error) error {
-		return h.Engine.SetPermission(r.Context(), stack.ID, models.UserID(user), change)
+	n, err := savePermissions(r.PostForm, func(user string, to models.Permission) error {
+		return h.Engine.SetPermission(r.Context(), stack.ID, models.UserID(user), personTo(to))
 	})
-	h.permitted(w, r, n, err, back)
+	h.permitted(w, r, n, err, views.StackHref(stack.ID)+"/permissions")
+}
+
+func personTo(to models.Permission) func(*models.Permission) error {
+	return func(p *models.Permission) error {
+		p.Level, p.AllowSSH, p.AllowSudo = to.Level, to.AllowSSH, to.AllowSudo
+		return nil
+	}
 }
 
 // grantSSH lets somebody log in for some time.
@@ -157,22 +181,19 @@ func permissionsChanged(n int) string {
 
 // savePermissions hands on the rows that differ from how they were drawn, so
 // that what somebody else changed meanwhile stays.
-func savePermissions(form url.Values, set func(id string, change func(*models.Permission) error) error) (int, error) {
+func savePermissions(form url.Values, set func(id string, to models.Permission) error) (int, error) {
 	n := 0
 	for _, id := range form["row"] {
-		level, ssh, sudo := form.Get("level-"+id), form.Get("ssh-"+id) != "", form.Get("sudo-"+id) != ""
+		to := models.Permission{Level: models.Level(form.Get("level-" + id)), AllowSSH: form.Get("ssh-"+id) != "", AllowSudo: form.Get("sudo-"+id) != ""}
 		was := strings.Fields(form.Get("was-" + id))
-		if level == "" && len(was) > 0 {
-			level = was[0] // an administrator's level is not offered
+		if to.Level == "" && len(was) > 0 {
+			to.Level = models.Level(was[0]) // an administrator's level is not offered
 		}
-		if len(was) == 3 && was[0] == level && was[1] == strconv.FormatBool(ssh) && was[2] == strconv.FormatBool(sudo) {
+		if len(was) == 3 && was[0] == string(to.Level) && was[1] == strconv.FormatBool(to.AllowSSH) && was[2] == strconv.FormatBool(to.AllowSudo) {
 			continue
 		}
-		err := set(id, func(p *models.Permission) error {
-			p.Level, p.AllowSSH, p.AllowSudo = models.Level(level), ssh, sudo && ssh
-			return nil
-		})
-		if err != nil {
+		to.AllowSudo = to.AllowSudo && to.AllowSSH
+		if err := set(id, to); err != nil {
 			return n, err
 		}
 		n++

@@ -52,6 +52,7 @@ func (h *Handlers) routes() http.Handler {
 	h.securityRoutes(user)
 	h.auditRoutes(user)
 	h.shellRoutes(user)
+	h.teamRoutes(user)
 
 	if h.Dev {
 		user.HandleFunc("GET /gallery", h.showGallery)

@@ -57,6 +57,7 @@ func (f *fleet) makeStack() {
 		CustomCookbooksSource: models.Source{Type: models.SourceGit, URL: "git@git.example:shop/cookbooks.git", Revision: "main", SSHKey: "-----BEGIN SECRET-----"},
 		CreatedAt:             f.now.Add(-41 * 24 * time.Hour), UpdatedAt: f.now,
 	}
+	f.stack.Arn = "arn:aws:opsworks:us-east-1:123456789012:stack/" + string(f.stack.ID) + "/"
 	f.stack.Normalize()
 	f.must(f.store.Stacks.Create(f.ctx, &f.stack))
 }

@@ -42,17 +42,12 @@ func (h *Handlers) showTeam(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handlers) teamPage(ctx context.Context, q url.Values) (views.TeamPage, error) {
 	p := views.TeamPage{Query: strings.TrimSpace(q.Get("q"))}
-	query := known(q, "q", "offset", "stacks")
-	stacks, err := h.Engine.VisibleStacks(ctx)
-	if err != nil {
-		return p, err
-	}
-	users, err := h.Store.Users.List(ctx)
+	t, err := h.team(ctx)
 	if err != nil {
 		return p, err
 	}
 	var shown []models.User
-	for _, u := range users {
+	for _, u := range t.users {
 		if u.Admin {
 			p.Admins++
 		}
@@ -60,18 +55,25 @@ func (h *Handlers) teamPage(ctx context.Context, q url.Values) (views.TeamPage, 
 			shown = append(shown, u)
 		}
 	}
-	p.Pager = views.Pager{Path: "/team", Query: query, Offset: offsetOf(q), Limit: perPage, Total: len(shown), Overall: len(users)}
-	p.Column = views.Pager{Path: "/team", Query: query, Key: "stacks", Offset: offsetOf(url.Values{"offset": q["stacks"]}), Limit: stackColumns, Total: len(stacks), Overall: len(stacks)}
-	p.Stacks = part(stacks, p.Column)
-	p.Users, err = h.userRows(ctx, part(shown, p.Pager), p.Stacks)
+	query := known(q, "q", "offset", "stacks")
+	p.Pager = views.Pager{Path: "/team", Query: query, Offset: offsetOf(q), Limit: perPage, Total: len(shown), Overall: len(t.users)}
+	p.Column = views.Pager{Path: "/team", Query: query, Key: "stacks", Offset: offsetOf(url.Values{"offset": q["stacks"]}), Limit: stackColumns, Total: len(t.stacks), Overall: len(t.stacks)}
+	p.Tabs, p.Stacks = t.tabs(), part(t.stacks, p.Column)
+	p.Users, err = h.userRows(ctx, t, part(shown, p.Pager), p.Stacks)
 	return p, err
 }
 
-// userRows reads what people may do in some stacks.
-func (h *Handlers) userRows(ctx context.Context, users []models.User, stacks []models.Stack) ([]views.UserRow, error) {
+// userRows reads what people may do in some stacks, and when they were seen.
+func (h *Handlers) userRows(ctx context.Context, t *team, users []models.User, stacks []models.Stack) ([]views.UserRow, error) {
 	rows := make([]views.UserRow, len(users))
 	for n, u := range users {
-		rows[n] = views.UserRow{User: u, Permissions: map[models.StackID]models.Permission{}}
+		rows[n] = views.UserRow{User: u, Permissions: map[models.StackID]models.Permission{}, Through: map[models.StackID][]views.GrantRow{}}
+		for _, g := range t.groupsOf(u.ID) {
+			rows[n].Groups = append(rows[n].Groups, g.Name)
+		}
+		for _, s := range stacks {
+			rows[n].Through[s.ID] = t.through(u.ID, s.ID)
+		}
 	}
 	for _, s := range stacks {
 		permissions, err := h.Store.Permissions.OfStack(ctx, s.ID)
@@ -84,7 +86,11 @@ func (h *Handlers) userRows(ctx context.Context, users []models.User, stacks []m
 			}
 		}
 	}
-	return rows, nil
+	seen, err := h.Store.Sessions.LastSeen(ctx)
+	for n, u := range users {
+		rows[n].Seen = seen[u.ID]
+	}
+	return rows, err
 }
 
 // showNewUser is the form for one more person.
@@ -160,29 +166,21 @@ func (h *Handlers) showUser(w http.ResponseWriter, r *http.Request, u *models.Us
 func (h *Handlers) personPage(w http.ResponseWriter, r *http.Request, u *models.User, form views.Form) (views.PersonPage, error) {
 	ctx := r.Context()
 	p := views.PersonPage{User: *u, Form: form, Own: u.ID == models.ActorFrom(ctx).UserID}
-	stacks, err := h.Engine.VisibleStacks(ctx)
+	t, err := h.team(ctx)
 	if err != nil {
 		return p, err
 	}
-	set, err := h.Store.Permissions.OfUser(ctx, u.ID)
-	if err != nil {
+	for _, g := range t.groups {
+		p.Groups = append(p.Groups, views.PersonGroup{Group: g, Levels: t.levelsOf(g.ID), In: slices.Contains(t.members[g.ID], u.ID)})
+	}
+	p.Policies, p.Others = t.policyRows(models.Principal{UserID: u.ID})
+	if err := h.personLevels(ctx, t, r.URL.Query(), &p); err != nil {
 		return p, err
-	}
-	of := make(map[models.StackID]models.Permission, len(set))
-	for _, s := range set {
-		of[s.StackID] = s
-		if s.Level.Allows(models.ActionShow) {
-			p.Levels++
-		}
-	}
-	p.Stacks = len(stacks)
-	p.Pager = views.Pager{Path: views.UserHref(u.ID), Offset: offsetOf(r.URL.Query()), Limit: perPage, Total: len(stacks), Overall: len(stacks)}
-	for _, s := range part(stacks, p.Pager) {
-		p.Permissions = append(p.Permissions, views.PermissionRow{
-			ID: string(s.ID), Name: s.Name, Href: views.StackHref(s.ID) + "/permissions", Permission: of[s.ID], Admin: u.Admin, Own: p.Own,
-		})
 	}
 	if p.Keys, err = h.keyRows(ctx, u.ID); err != nil {
+		return p, err
+	}
+	if p.Tokens, err = h.tokenRows(ctx, u.ID); err != nil {
 		return p, err
 	}
 	sessions, err := h.Store.Sessions.OfUser(ctx, u.ID)
@@ -194,6 +192,31 @@ func (h *Handlers) personPage(w http.ResponseWriter, r *http.Request, u *models.
 	}
 	p.Page = h.page(w, r, u.Name, "team", crumb("Team", "/team"), crumb(u.Name, ""))
 	return p, nil
+}
+
+// personLevels are what a person has on each stack, a part of them at a time.
+func (h *Handlers) personLevels(ctx context.Context, t *team, q url.Values, p *views.PersonPage) error {
+	set, err := h.Store.Permissions.OfUser(ctx, p.User.ID)
+	if err != nil {
+		return err
+	}
+	of := make(map[models.StackID]models.Permission, len(set))
+	for _, s := range set {
+		of[s.StackID] = s
+	}
+	var all []views.PermissionRow
+	for _, s := range t.stacks {
+		row := views.PermissionRow{
+			ID: string(s.ID), Name: s.Name, Href: views.StackHref(s.ID) + "/permissions", Permission: of[s.ID], Admin: p.User.Admin, Own: p.Own,
+			Through: t.through(p.User.ID, s.ID), Why: views.UserAccessHref(p.User.ID) + "?stack=" + url.QueryEscape(string(s.ID)),
+		}
+		p.Add(row)
+		all = append(all, row)
+	}
+	p.Stacks = len(t.stacks)
+	p.Pager = views.Pager{Path: views.UserHref(p.User.ID), Offset: offsetOf(q), Limit: perPage, Total: len(all), Overall: len(all)}
+	p.Permissions = part(all, p.Pager)
+	return nil
 }
 
 func (h *Handlers) keyRows(ctx context.Context, id models.UserID) ([]views.AccessKeyRow, error) {
@@ -228,8 +251,8 @@ func (h *Handlers) updateUser(w http.ResponseWriter, r *http.Request, u *models.
 
 // setUserPermissions writes what was changed in the rows of a person.
 func (h *Handlers) setUserPermissions(w http.ResponseWriter, r *http.Request, u *models.User) {
-	n, err := savePermissions(r.PostForm, func(stack string, change func(*models.Permission) error) error {
-		return h.Engine.SetPermission(r.Context(), models.StackID(stack), u.ID, change)
+	n, err := savePermissions(r.PostForm, func(stack string, to models.Permission) error {
+		return h.Engine.SetPermission(r.Context(), models.StackID(stack), u.ID, personTo(to))
 	})
 	h.permitted(w, r, n, err, views.UserHref(u.ID))
 }

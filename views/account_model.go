@@ -4,7 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"opsyard/models"
 	"opsyard/views/ui"
 )
 
@@ -20,18 +19,21 @@ type MePage struct {
 	Email        string
 }
 
-// MeKeysPage are a person's keys for programs.
+// MeKeysPage are a person's tokens and keys for programs. What was just made
+// is shown with its secret now and never again.
 type MeKeysPage struct {
-	Page   Page
-	Keys   []AccessKeyRow
-	Fresh  *FreshKey // just made: its secret is shown now and never again
-	Server string    // how API clients reach this server
+	Page       Page
+	Tokens     []TokenRow
+	FreshToken *FreshToken
+	Keys       []AccessKeyRow
+	Fresh      *FreshKey
+	Server     string // how API clients reach this server
 }
 
-// MeAccessPage is what a person may do.
+// MeAccessPage is what a person may do themselves.
 type MeAccessPage struct {
 	Page   Page
-	Levels []LevelRow
+	Access Access
 }
 
 // AccessKeyRow is one key for API clients.
@@ -58,13 +60,6 @@ type SessionRow struct {
 	Current bool
 }
 
-// LevelRow is the level in one stack.
-type LevelRow struct {
-	StackID models.StackID
-	Stack   string
-	Level   models.Level
-}
-
 func (p MePage) lede() string {
 	if p.Page.Admin {
 		return "You administer this installation."
@@ -89,17 +84,24 @@ func (p MePage) sshKey() ui.FieldProps {
 }
 
 func (p MeKeysPage) lede() string {
-	if len(p.Keys) == 0 {
+	if len(p.Keys)+len(p.Tokens) == 0 {
 		return "No program acts for you."
 	}
-	return ui.Plural(len(p.Keys), "key") + " for programs that act for you."
+	var parts []string
+	if n := len(p.Tokens); n > 0 {
+		parts = append(parts, ui.Plural(n, "token"))
+	}
+	if n := len(p.Keys); n > 0 {
+		parts = append(parts, ui.Plural(n, "access key"))
+	}
+	return And(parts) + " for programs that act for you."
 }
 
-func (p MeAccessPage) lede() string {
-	if p.Page.Admin {
-		return "You may do everything in every stack."
+func (p MeAccessPage) sentence() Sentence {
+	if len(p.Access.Stacks) == 0 {
+		return Sentence{Lead: "You see no stack yet."}
 	}
-	return "You may see " + ui.Plural(len(p.Levels), "stack") + "."
+	return p.Access.Sentence()
 }
 
 // configure is how the AWS command line learns of the fresh key.

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,7 +18,64 @@ type PermissionRow struct {
 	Href  string // empty: nowhere to go
 	models.Permission
 	Admin bool // an administrator needs no level
-	Own   bool // nobody sets their own level
+	Own   bool // nobody sets their own level, nor that of a group that they are in
+	// Through is what the person has here by groups, nil for a group's own row.
+	Through []GrantRow
+	// Why is where the explainer tells what the person may do here.
+	Why string
+}
+
+// effect is the level that counts and what it comes from: deny beats all, else
+// the highest; of equals one's own.
+func (r PermissionRow) effect() (level models.Level, by string) {
+	level = r.level()
+	for _, g := range r.Through {
+		if level == models.LevelDeny {
+			break
+		}
+		if g.Level == models.LevelDeny || slices.Index(models.Levels, g.Level) > slices.Index(models.Levels, level) {
+			level, by = g.Level, g.Group
+		}
+	}
+	return level, by
+}
+
+// ownNote says why a row of one's own cannot be changed.
+func (r PermissionRow) ownNote() string {
+	if r.Why == "" {
+		return "you are in it, set by others"
+	}
+	return "your own, set by others"
+}
+
+// effectBy says where the level that counts comes from.
+func (r PermissionRow) effectBy() string {
+	level, by := r.effect()
+	switch {
+	case r.Admin:
+		return "administrator"
+	case by != "":
+		return "by " + by
+	case level == models.LevelIAMOnly:
+		return "no level"
+	}
+	return "own level"
+}
+
+// loginBy says what the groups add on the instances.
+func (r PermissionRow) loginBy() string {
+	ssh, sudo := r.AllowSSH, r.AllowSudo
+	var by []string
+	for _, g := range r.Through {
+		if g.SSH && !ssh || g.Sudo && !sudo {
+			by = append(by, g.Group)
+		}
+		ssh, sudo = ssh || g.SSH, sudo || g.Sudo
+	}
+	if level, _ := r.effect(); by == nil || level == models.LevelDeny && !r.Admin {
+		return ""
+	}
+	return loginWords(ssh, sudo) + " by " + And(by)
 }
 
 func (r PermissionRow) level() models.Level {
@@ -35,12 +93,23 @@ func (r PermissionRow) was() string {
 
 func (r PermissionRow) field(what string) string { return what + "-" + r.ID }
 
-// login says what the person may do on the instances.
+// login says what the person may do on the instances, groups included.
 func (r PermissionRow) login() string {
+	ssh, sudo := r.AllowSSH, r.AllowSudo
+	for _, g := range r.Through {
+		ssh, sudo = ssh || g.SSH, sudo || g.Sudo
+	}
+	if level, _ := r.effect(); level == models.LevelDeny && !r.Admin {
+		return ""
+	}
+	return loginWords(ssh, sudo)
+}
+
+func loginWords(ssh, sudo bool) string {
 	switch {
-	case r.AllowSudo:
+	case ssh && sudo:
 		return "ssh, sudo"
-	case r.AllowSSH:
+	case ssh:
 		return "ssh"
 	}
 	return ""
@@ -50,8 +119,10 @@ func (r PermissionRow) login() string {
 type PermissionsPage struct {
 	Frame StackFrame
 	Rows  []PermissionRow
-	Query string
-	Pager Pager
+	// Groups are what whole groups have here.
+	Groups []PermissionRow
+	Query  string
+	Pager  Pager
 	// How many of all people have a level here, and how many an account on the
 	// instances.
 	Levels, Logins, Admins int
@@ -100,6 +171,20 @@ func (p PermissionsPage) Sentence() Sentence {
 	return s
 }
 
+// Add counts a person into the sentence.
+func (p *PermissionsPage) Add(r PermissionRow) {
+	level, _ := r.effect()
+	switch {
+	case r.Admin:
+		p.Admins++
+	case level.Allows(models.ActionShow):
+		p.Levels++
+	}
+}
+
+// People is a number of people in words.
+func People(n int) string { return people(n) }
+
 func people(n int) string {
 	if n == 1 {
 		return "1 person"
@@ -115,3 +200,9 @@ func administrators(n int) string {
 }
 
 func levelOptions(r PermissionRow) []ui.Option { return ui.Options(models.Levels, r.level()) }
+
+// showsEffect tells whether rows say which level counts: rows of groups have
+// only the one.
+func showsEffect(rows []PermissionRow) bool {
+	return slices.ContainsFunc(rows, func(r PermissionRow) bool { return r.Why != "" })
+}

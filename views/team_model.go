@@ -12,6 +12,7 @@ import (
 // TeamPage is the people and their levels, a part of the stacks at a time.
 type TeamPage struct {
 	Page   Page
+	Tabs   TeamTabs
 	Stacks []models.Stack // the columns
 	Users  []UserRow
 	Admins int
@@ -24,6 +25,9 @@ type TeamPage struct {
 type UserRow struct {
 	User        models.User
 	Permissions map[models.StackID]models.Permission
+	Groups      []string                      // names
+	Through     map[models.StackID][]GrantRow // what the groups give
+	Seen        time.Time                     // last; zero: never
 }
 
 func (u UserRow) about() string {
@@ -31,7 +35,8 @@ func (u UserRow) about() string {
 	if u.User.Admin {
 		parts = append(parts, "administrator")
 	}
-	if u.User.Email != "" {
+	parts = append(parts, u.Groups...)
+	if len(parts) == 0 && u.User.Email != "" {
 		parts = append(parts, u.User.Email)
 	}
 	return strings.Join(parts, ", ")
@@ -40,7 +45,7 @@ func (u UserRow) about() string {
 func (p TeamPage) head() HeadProps {
 	return HeadProps{
 		Title: "Team", Bold: people(p.Pager.Overall) + ", " + administrators(p.Admins) + ".",
-		Rest: "Administrators may do everything; everybody else has a level on each stack.",
+		Rest: "Administrators may do everything; everybody else has a level on each stack, their own or by a group.",
 	}
 }
 
@@ -61,77 +66,20 @@ type PersonForm struct {
 	Form Form
 }
 
-// PersonPage is one person: profile, permissions, keys.
-type PersonPage struct {
-	Page        Page
-	User        models.User
-	Form        Form // of the profile, as typed
-	Permissions []PermissionRow
-	Pager       Pager // of the stacks
-	Levels      int   // stacks they have a level on
-	Stacks      int
-	Keys        []AccessKeyRow
-	Sessions    int
-	Seen        time.Time // of the last session; zero: none
-	Own         bool
-}
-
-func (p PersonPage) head() HeadProps {
-	h := HeadProps{Title: p.User.Name}
-	switch {
-	case p.User.Admin:
-		h.Bold = "Administrator: may do everything in every stack."
-	case p.Levels == 0:
-		h.Bold = "Has no level on any stack, and so sees none."
-	default:
-		h.Bold = "Has a level on " + fmt.Sprintf("%s of %s.", Thousands(p.Levels), ui.Plural(p.Stacks, "stack"))
-	}
-	switch {
-	case p.User.PasswordHash == "":
-		h.Rest = "Has no password, so cannot sign in here; access keys work all the same."
-	case p.Sessions == 0:
-		h.Rest = "Not signed in."
-	case p.Sessions == 1:
-		h.Rest = "Signed in with 1 browser, last seen " + ui.Ago(p.Seen, p.Page.Now) + "."
-	default:
-		h.Rest = "Signed in with " + ui.Plural(p.Sessions, "browser") + ", last seen " + ui.Ago(p.Seen, p.Page.Now) + "."
-	}
-	return h
-}
-
-// input is a field of the profile; what was typed stands, else what is stored.
-func (p PersonPage) input(name, label, hint, stored string) ui.FieldProps {
-	f := p.Form.input(name, label, hint)
-	if _, typed := p.Form.Values["profile"]; !typed {
-		f.Value = stored
-	}
-	f.Attrs = map[string]any{"autocapitalize": "none", "spellcheck": "false"}
-	return f
-}
-
-func (p PersonPage) on(name string, stored bool) bool {
-	if _, typed := p.Form.Values["profile"]; typed {
-		return p.Form.On(name)
-	}
-	return stored
-}
-
 // row is the cell of one person on one stack.
 func (u UserRow) row(id models.StackID) PermissionRow {
-	return PermissionRow{Permission: u.Permissions[id], Admin: u.User.Admin}
+	return PermissionRow{Permission: u.Permissions[id], Admin: u.User.Admin, Through: u.Through[id]}
 }
 
-func sshKeyHint(set bool) string {
-	if set {
-		return "One line as in authorized_keys. Emptied, the account loses its key."
+// cellNote is what stands under a level in the table: the group it comes by,
+// and what the person may do on the instances.
+func (r PermissionRow) cellNote() string {
+	var parts []string
+	if _, by := r.effect(); by != "" && !r.Admin {
+		parts = append(parts, "by "+by)
 	}
-	return "One line as in authorized_keys, such as ssh-ed25519 AAAA… ana@laptop."
-}
-
-func personFactList(u models.User) []Fact {
-	return facts(
-		Fact{Name: "ARN", Value: u.IamUserArn, Code: true},
-		Fact{Name: "Unix user id", Value: fmt.Sprint(u.UnixUID), Code: true},
-		Fact{Name: "Added", Value: ui.Stamp(u.CreatedAt)},
-	)
+	if l := r.login(); l != "" {
+		parts = append(parts, l)
+	}
+	return strings.Join(parts, ", ")
 }
