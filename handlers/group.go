@@ -98,7 +98,7 @@ func (h *Handlers) groupPage(w http.ResponseWriter, r *http.Request, g *models.G
 // groupRow is a level of a group to look at and change.
 func groupRow(set models.GroupPermission, id, name, href string) views.PermissionRow {
 	return views.PermissionRow{
-		ID: id, Name: name, Href: href,
+		ID: id, Name: name, Href: href, Group: true,
 		Permission: models.Permission{Level: set.Level, AllowSSH: set.AllowSSH, AllowSudo: set.AllowSudo},
 	}
 }

@@ -19,6 +19,7 @@ type PermissionRow struct {
 	models.Permission
 	Admin bool // an administrator needs no level
 	Own   bool // nobody sets their own level, nor that of a group that they are in
+	Group bool // the row is of a group, not of a person
 	// Through is what the person has here by groups, nil for a group's own row.
 	Through []GrantRow
 	// Why is where the explainer tells what the person may do here.
@@ -42,7 +43,7 @@ func (r PermissionRow) effect() (level models.Level, by string) {
 
 // ownNote says why a row of one's own cannot be changed.
 func (r PermissionRow) ownNote() string {
-	if r.Why == "" {
+	if r.Group {
 		return "you are in it, set by others"
 	}
 	return "your own, set by others"
