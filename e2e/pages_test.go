@@ -32,6 +32,9 @@ type sample struct {
 	plan        string
 	lost        models.StackID // whose healing is frozen
 	channel     string
+	person      string
+	group       string
+	policy      string
 }
 
 // newSample makes the sample on process instances.
@@ -48,7 +51,16 @@ func newSample(t *testing.T, s *server, c *console) sample {
 	c.made(in+"/instances", url.Values{"LayerIds": {string(p.layer)}}) // stays stopped
 	p.timed = models.InstanceID(c.made(in+"/instances", url.Values{"LayerIds": {string(p.layer)}, "AutoScalingType": {models.ScalingTimer}}))
 	p.app = c.newApp(p.stack, "Shop front", site)
-	c.post("/team/users", url.Values{"Name": {"ben"}, "Password": {password}})
+	p.person = c.made("/team/users", url.Values{"Name": {"ben"}, "Password": {password}})
+	p.group = c.made("/team/groups", url.Values{"Name": {"ops"}})
+	c.post("/team/groups/"+p.group+"/members", url.Values{"Add": {"ben"}})
+	row := string(p.stack)
+	c.post("/team/groups/"+p.group+"/permissions", url.Values{"row": {row}, "level-" + row: {string(models.LevelManage)}, "ssh-" + row: {"on"}})
+	p.policy = c.made("/team/policies", url.Values{"Name": {"no-deletes"}, "do": {"save"},
+		"Document": {`{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "opsworks:Delete*", "Resource": "*"}]}`}})
+	c.post("/team/policies/"+p.policy+"/attach", url.Values{"group": {p.group}})
+	c.send("/team/invitations", url.Values{"Name": {"mira"}, "GroupId": {p.group}})
+	c.send("/me/tokens", url.Values{"Name": {"nightly-report"}, "Days": {"90"}, "Level": {string(models.LevelShow)}, "Stacks": {row}})
 	s.becomes(models.InstanceOnline, 2*time.Minute, ids...)
 	p.successful = c.deploy(p.stack, p.app)
 	s.successful(p.successful, time.Minute)
@@ -91,6 +103,10 @@ func (p sample) pages() [][2]string {
 		{"register", in + "/register"}, {"schedule", "/instances/" + string(p.timed) + "/schedule"}, {"permissions", in + "/permissions"},
 		{"elastic-ips", in + "/resources"}, {"volumes", in + "/resources?tab=volumes"}, {"databases", in + "/resources?tab=rds"},
 		{"load-balancers", in + "/resources?tab=load-balancers"}, {"team-new", "/team/new"}, {"audit", "/audit"}, {"audit-entry", "/audit?entry=12"}, {"stack-audit", in + "/audit?action=CreateApp"}, {"alarms", in + "/alarms"},
+		{"team-person", "/team/users/" + p.person}, {"team-access", "/team/users/" + p.person + "/access?stack=" + string(p.stack)}, {"team-invite", "/team/invite"},
+		{"team-groups", "/team/groups"}, {"team-group-new", "/team/groups/new"}, {"team-group", "/team/groups/" + p.group},
+		{"team-policies", "/team/policies"}, {"team-policy-new", "/team/policies/new?from=start-stop"}, {"team-policy", "/team/policies/" + p.policy},
+		{"stack-access", in + "/access/" + p.person}, {"me-token-new", "/me/tokens/new"},
 		{"monitoring", in + "/monitoring"}, {"monitoring-layer", in + "/layers/" + string(p.layer) + "/monitoring?range=8h"},
 		{"monitoring-instance", "/instances/" + string(p.online) + "/monitoring"}, {"shell", "/instances/" + string(p.online) + "/shell"}, {"monitoring-none", "/instances/" + string(p.timed) + "/monitoring"},
 		{"apps", in + "/apps"}, {"app-new", in + "/apps/new"}, {"app", in + "/apps/" + p.app}, {"app-edit", in + "/apps/" + p.app + "/edit"},

@@ -107,8 +107,17 @@ func groupRow(set models.GroupPermission, id, name, href string) views.Permissio
 // any name can be typed.
 const offeredNames = 300
 
+// renameGroup stores the group's name and what the sign-in provider calls it,
+// where they were changed.
 func (h *Handlers) renameGroup(w http.ResponseWriter, r *http.Request, g *models.Group) {
-	if err := h.Engine.RenameGroup(r.Context(), g.ID, trimmed(r.PostForm, "Name")); err != nil {
+	var err error
+	if name := trimmed(r.PostForm, "Name"); name != g.Name {
+		err = h.Engine.RenameGroup(r.Context(), g.ID, name)
+	}
+	if claim := trimmed(r.PostForm, "OIDCClaim"); err == nil && claim != g.OIDCClaim {
+		err = h.Engine.SetGroupClaim(r.Context(), g.ID, claim)
+	}
+	if err != nil {
 		h.groupAgain(w, r, g, err)
 		return
 	}

@@ -59,7 +59,10 @@ func (h *Handlers) teamPage(ctx context.Context, q url.Values) (views.TeamPage, 
 	p.Pager = views.Pager{Path: "/team", Query: query, Offset: offsetOf(q), Limit: perPage, Total: len(shown), Overall: len(t.users)}
 	p.Column = views.Pager{Path: "/team", Query: query, Key: "stacks", Offset: offsetOf(url.Values{"offset": q["stacks"]}), Limit: stackColumns, Total: len(t.stacks), Overall: len(t.stacks)}
 	p.Tabs, p.Stacks = t.tabs(), part(t.stacks, p.Column)
-	p.Users, err = h.userRows(ctx, t, part(shown, p.Pager), p.Stacks)
+	if p.Users, err = h.userRows(ctx, t, part(shown, p.Pager), p.Stacks); err != nil {
+		return p, err
+	}
+	p.Invitations, err = h.invitationRows(ctx, t)
 	return p, err
 }
 
@@ -183,13 +186,18 @@ func (h *Handlers) personPage(w http.ResponseWriter, r *http.Request, u *models.
 	if p.Tokens, err = h.tokenRows(ctx, u.ID); err != nil {
 		return p, err
 	}
-	sessions, err := h.Store.Sessions.OfUser(ctx, u.ID)
+	sessions, err := h.Engine.SessionsOf(ctx, u.ID)
 	if err != nil {
 		return p, err
 	}
-	if open := h.sessionRows(r, sessions); len(open) > 0 {
-		p.Sessions, p.Seen = len(open), open[0].Seen
+	if p.Open = h.sessionRows(r, sessions); len(p.Open) > 0 {
+		p.Sessions, p.Seen = len(p.Open), p.Open[0].Seen
 	}
+	factors, err := h.Engine.FactorsOf(ctx, u.ID)
+	if err != nil {
+		return p, err
+	}
+	p.App, p.Passkeys, p.Elsewhere = factors.TOTP, len(factors.Passkeys), len(factors.Identities) > 0
 	p.Page = h.page(w, r, u.Name, "team", crumb("Team", "/team"), crumb(u.Name, ""))
 	return p, nil
 }

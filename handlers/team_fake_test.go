@@ -6,6 +6,9 @@ import (
 	"opsyard/models"
 )
 
+// Invitations: there is none.
+func (f *fakeEngine) Invitations(context.Context) ([]models.Invitation, error) { return nil, nil }
+
 // Explain is the engine's, by levels alone.
 func (f *fakeEngine) Explain(ctx context.Context, id models.UserID, stack models.StackID) ([]models.Explained, error) {
 	u, err := f.store.Users.Get(ctx, id)

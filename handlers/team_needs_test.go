@@ -10,6 +10,7 @@ import (
 // Groups, policies, tokens and the explainer, in the table of who may use what.
 func init() {
 	maps.Copy(needs, map[string]need{
+		"GET /team/invite": admin, "POST /team/invitations": admin, "POST /team/invitations/revoke": admin,
 		"GET /team/groups": admin, "GET /team/groups/new": admin, "POST /team/groups": admin,
 		"GET /team/groups/{group}": admin, "POST /team/groups/{group}": admin,
 		"GET /team/policies": admin, "GET /team/policies/new": admin, "POST /team/policies": admin,
@@ -24,7 +25,7 @@ func init() {
 	for _, deed := range []string{"/attach", "/detach", "/delete"} {
 		needs["POST /team/policies/{policy}"+deed] = admin
 	}
-	namesNothing = append(namesNothing, "POST /me/tokens/delete", "POST /team/users/{user}/tokens/delete",
+	namesNothing = append(namesNothing, "POST /team/invitations/revoke", "POST /me/tokens/delete", "POST /team/users/{user}/tokens/delete",
 		"POST /team/users/{user}/policies", "POST /team/groups/{group}/policies")
 }
 

@@ -11,6 +11,8 @@ import (
 type groupEngine interface {
 	CreateGroup(ctx context.Context, name string) (*models.Group, error)
 	RenameGroup(ctx context.Context, id models.GroupID, name string) error
+	// SetGroupClaim ties a group to what the sign-in provider calls it.
+	SetGroupClaim(ctx context.Context, id models.GroupID, claim string) error
 	DeleteGroup(ctx context.Context, id models.GroupID) error
 	SetGroupMembers(ctx context.Context, id models.GroupID, members []models.UserID) error
 	SetGroupPermission(ctx context.Context, stack models.StackID, id models.GroupID, change func(*models.GroupPermission) error) error
@@ -48,6 +50,10 @@ type teamEngine interface {
 
 // teamRoutes are the pages of groups, policies, tokens and the explainer.
 func (h *Handlers) teamRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /team/invite", h.teamOnly(h.showInvite))
+	mux.HandleFunc("POST /team/invitations", h.teamOnly(h.invite))
+	mux.HandleFunc("POST /team/invitations/revoke", h.teamOnly(h.revokeInvitation))
+
 	mux.HandleFunc("GET /team/groups", h.teamOnly(h.showGroups))
 	mux.HandleFunc("GET /team/groups/new", h.teamOnly(h.showNewGroup))
 	mux.HandleFunc("POST /team/groups", h.teamOnly(h.createGroup))

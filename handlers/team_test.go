@@ -39,7 +39,8 @@ func TestGroupsByForms(t *testing.T) {
 
 	b.post(page+"/members", "remove", string(c.userID("nobody"))).wantLocation(t, page)
 	c.as("nobody").get(f.at("")).want(t, 404)
-	b.post(page, "profile", "1", "Name", "operations").wantLocation(t, page)
+	b.post(page, "profile", "1", "Name", "operations", "OIDCClaim", "opsyard-ops").wantLocation(t, page)
+	b.get("/team/groups").want(t, 200, "operations", "opsyard-ops")
 	b.post(page, "profile", "1", "Name", strings.Repeat("x", 65)).want(t, 422, `id="Name-error"`, strings.Repeat("x", 65))
 	b.post(page+"/delete", "confirm", "ops").wantLocation(t, page)
 	b.get(page).want(t, 200, "Nothing was deleted", "operations")
@@ -136,6 +137,31 @@ func TestExplainer(t *testing.T) {
 	c.as("show").get("/me/access?stack="+string(c.other.stack.ID)).want(t, 404)
 	c.as("nobody").get("/me/access").want(t, 200, "You see no stack yet.")
 	b.get("/me/access").want(t, 200, "You may do everything on ")
+}
+
+// The link of an invitation is shown once, and makes a user with what was given.
+func TestInvitationsByForms(t *testing.T) {
+	t.Parallel()
+	c := quietConsole(t)
+	f, b, ops := c.fleet, c.as("root"), c.newGroup("ops")
+	b.get("/team/invite").want(t, 200, "They choose their own password.", "ops", f.stack.Name)
+	b.post("/team/invitations", "Name", "l e o", "GroupId", ops).want(t, 422, `id="Name-error"`, `value="l e o"`, `<option value="`+ops+`" selected>`)
+	made := b.post("/team/invitations", "Name", "leo", "GroupId", ops, "StackId", string(f.stack.ID), "Level", "show")
+	made.want(t, 200, "Send this link to leo now.")
+	link := regexp.MustCompile(`/invitation/[A-Z0-9]+`).FindString(made.body)
+	team := b.get("/team")
+	team.want(t, 200, "Open invitations", "Group ops and show on "+f.stack.Name, "Take back")
+	if link == "" || strings.Contains(team.body, link) {
+		t.Errorf("the link %q is not shown, or shown again", link)
+	}
+	c.browser().post(link, "password", goodPassword, "again", goodPassword).wantLocation(t, "/stacks")
+	b.get("/team/groups/"+ops).want(t, 200, "leo", "1 person")
+	b.post("/team/invitations", "Email", "mira@example.org")
+	id := regexp.MustCompile(`name="invitation" value="([^"]+)"`).FindStringSubmatch(b.get("/team").body)
+	b.post("/team/invitations/revoke", "invitation", id[1]).wantLocation(t, "/team")
+	if strings.Contains(b.get("/team").body, "mira@example.org") {
+		t.Error("an invitation that was taken back is listed")
+	}
 }
 
 // A token's text is shown once; what was typed wrong stays.

@@ -23,6 +23,10 @@ type PersonPage struct {
 	Tokens      []TokenRow
 	Keys        []AccessKeyRow
 	Sessions    int
+	Open        []SessionRow // the sessions
+	App         bool         // an authenticator app is set up
+	Passkeys    int
+	Elsewhere   bool      // an account at the sign-in provider is tied to them
 	Seen        time.Time // of the last session; zero: none
 	Own         bool
 }
@@ -32,6 +36,27 @@ func (p *PersonPage) Add(r PermissionRow) {
 	if level, _ := r.effect(); level.Allows(models.ActionShow) {
 		p.Levels++
 	}
+}
+
+// factorWords says what the person proves with who they are.
+func (p PersonPage) factorWords() string {
+	var with []string
+	if p.User.PasswordHash != "" {
+		with = append(with, "a password")
+	}
+	if p.App {
+		with = append(with, "codes of an authenticator app")
+	}
+	if p.Passkeys > 0 {
+		with = append(with, ui.Plural(p.Passkeys, "passkey"))
+	}
+	if p.Elsewhere {
+		with = append(with, "the sign-in provider")
+	}
+	if with == nil {
+		return "Nothing: they cannot sign in here."
+	}
+	return Capital(And(with)) + "."
 }
 
 // PersonGroup is a group, and whether the person is in it.

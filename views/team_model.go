@@ -16,9 +16,11 @@ type TeamPage struct {
 	Stacks []models.Stack // the columns
 	Users  []UserRow
 	Admins int
-	Query  string
-	Pager  Pager // of the people
-	Column Pager // of the stacks
+	// Invitations are the open ones.
+	Invitations []InvitationRow
+	Query       string
+	Pager       Pager // of the people
+	Column      Pager // of the stacks
 }
 
 // UserRow is one person with their permission in each stack of the page.
