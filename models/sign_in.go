@@ -13,11 +13,11 @@ const (
 	SignInRecovery SignInMethod = "recovery" // an account's recovery code in place of the password
 )
 
-// InvitationID and PasskeyID name what belongs to signing in.
-type (
-	InvitationID string
-	PasskeyID    string
-)
+// InvitationID names an invitation.
+type InvitationID string
+
+// PasskeyID names a passkey.
+type PasskeyID string
 
 // SignInStepLimit is how long a half-made sign-in waits for its other half.
 const SignInStepLimit = 10 * time.Minute

@@ -57,13 +57,13 @@ func ownerOf(fi fs.FileInfo) int {
 }
 
 // openHome opens the account's own home directory; a missing one is made.
-func (h Host) openHome(a protocol.Account, gid int, make bool) (*os.Root, error) {
+func (h Host) openHome(a protocol.Account, gid int, create bool) (*os.Root, error) {
 	all, err := os.OpenRoot(h.path(homes))
 	if err != nil {
 		return nil, err
 	}
 	defer all.Close()
-	if _, err := all.Lstat(a.Name); make && errors.Is(err, fs.ErrNotExist) {
+	if _, err := all.Lstat(a.Name); create && errors.Is(err, fs.ErrNotExist) {
 		if err := h.makeDir(all, a.Name, a.UID, gid); err != nil {
 			return nil, err
 		}
