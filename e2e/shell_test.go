@@ -225,7 +225,9 @@ func TestShellSocket(t *testing.T) {
 	sh.send("i", "stty -echo; stty size; echo re''ady\r")
 	sh.says("ready")
 	sh.says("30 100")
-	sh.send("i", "read secret; sleep 1000 & echo pid=$!=; yes | head -c 3000000 >/dev/tty; echo do''ne\rtyped secret\r")
+	sh.send("i", "echo wa''iting; read secret; sleep 1000 & echo pid=$!=; yes | head -c 3000000 >/dev/tty; echo do''ne\r")
+	sh.says("waiting") // bash reads lines no more: from here on the terminal makes them
+	sh.send("i", "typed secret\r")
 	sh.says("done")
 	pid := regexp.MustCompile(`pid=(\d+)=`).FindStringSubmatch(sh.output.String())
 	if pid == nil {
