@@ -96,6 +96,13 @@ func (s *server) text(id string) string {
 	return s.output[id].String()
 }
 
+// shown is text for whoever does not hold mu.
+func (s *server) shown() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text(id)
+}
+
 func (s *server) says(text string) {
 	s.t.Helper()
 	s.until(fmt.Sprintf("output %q", text), func() bool { return strings.Contains(s.text(id), text) })
@@ -144,11 +151,11 @@ func TestCleanEnvironment(t *testing.T) {
 	s.types("env; echo do''ne\r")
 	s.says("done")
 	for _, want := range []string{"TERM=xterm-256color", "HOME=" + s.shells.home} {
-		if !strings.Contains(s.text(id), want) {
+		if !strings.Contains(s.shown(), want) {
 			t.Errorf("%s is missing", want)
 		}
 	}
-	if strings.Contains(s.text(id), "canary") {
+	if strings.Contains(s.shown(), "canary") {
 		t.Error("the shell has the agent's environment")
 	}
 }
@@ -163,7 +170,7 @@ func TestNothingIsLeft(t *testing.T) {
 	pids := make([]int, 0, 3)
 	for _, name := range []string{"first=", "second=", "third="} {
 		s.until(name, func() bool { _, ok := number(s.text(id), name); return ok })
-		pid, _ := number(s.text(id), name)
+		pid, _ := number(s.shown(), name)
 		pids = append(pids, pid)
 	}
 	s.shells.Handle(protocol.ShellClose{ID: id})

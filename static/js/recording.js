@@ -30,7 +30,7 @@ function show(until) {
   for (; next < events.length && events[next][0] <= until; next++) {
     const [, kind, data] = events[next];
     if (kind === 'o') text += data;
-    if (kind === 'm') text += `\r\n\x1b[0m\x1b[?1049l\x1b[7m ${data} \x1b[0m`;
+    if (kind === 'm') text += `\r\n\x1b[0m\x1b[?1047l\x1b[7m ${data} \x1b[0m`;
     if (kind === 'r') {
       terminal.write(text);
       text = '';

@@ -72,7 +72,7 @@ function end(why) {
   over = true;
   clearTimeout(watchdog);
   say('ended', 'Ended');
-  terminal.write(`\r\n\x1b[0m\x1b[?1049l\x1b[?25h\x1b[7m ${why} \x1b[0m\r\n`);
+  terminal.write(`\r\n\x1b[0m\x1b[?1047l\x1b[?25h\x1b[7m ${why} \x1b[0m\r\n`);
   terminal.options.disableStdin = true;
   const note = root.querySelector('[data-term-ended]');
   root.querySelector('[data-term-why]').textContent = why;
