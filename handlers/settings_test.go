@@ -104,7 +104,7 @@ func TestCloneStack(t *testing.T) {
 	c, f, root := shopReal(t)
 	root.get(f.at("")).want(t, http.StatusOK, f.at("/clone"))
 	root.get("/stacks").want(t, http.StatusOK, `aria-label="Clone shop-prod"`)
-	root.get(f.at("/clone")).want(t, http.StatusOK, `value="shop-prod copy"`, "7 layers with recipes", "storefront", "The 4 people with a level")
+	root.get(f.at("/clone")).want(t, http.StatusOK, `value="shop-prod copy"`, "7 layers with recipes", "storefront", "The 5 people with a level")
 	root.post(f.at("/clone"), "Name", strings.Repeat("x", 65), "CloneAppIds", string(f.app.ID)).want(t, http.StatusUnprocessableEntity, "is too long", `value="`+string(f.app.ID)+`" checked`)
 	made := root.post(f.at("/clone"), "Name", "shop-two", "CloneAppIds", string(f.app.ID), "ClonePermissions", "on")
 	id := models.StackID(strings.TrimPrefix(made.location, "/stacks/"))

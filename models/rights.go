@@ -199,8 +199,16 @@ type Scope struct {
 	Stacks []StackID // where it holds; none for all stacks
 }
 
+// Limits is the scope, or nil if it takes nothing.
+func (s *Scope) Limits() *Scope {
+	if s == nil || s.Level == "" && len(s.Stacks) == 0 {
+		return nil
+	}
+	return s
+}
+
 func (s *Scope) decide(a Action, stack *Stack) Decision {
-	if s == nil || s.Level == "" && len(s.Stacks) == 0 || least[a] == needsSignIn {
+	if s.Limits() == nil || least[a] == needsSignIn {
 		return allow("")
 	}
 	switch {

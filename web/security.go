@@ -32,7 +32,7 @@ func SecurityHeaders(secure bool) Middleware {
 			h.Set("Referrer-Policy", "same-origin")
 			h.Set("Cross-Origin-Opener-Policy", "same-origin")
 			h.Set("Cross-Origin-Resource-Policy", "same-origin")
-			h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), bluetooth=(), display-capture=()")
+			h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), display-capture=()")
 			h.Set("Cache-Control", "no-store") // the static files say otherwise themselves
 			if secure {
 				h.Set("Strict-Transport-Security", "max-age=31536000")

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +42,7 @@ type fakeEngine struct {
 	metrics  []protocol.Metrics
 	accepted []string
 	done     []string
+	shells   []string // types of what came from shells
 	fail     error
 }
 
@@ -62,6 +65,18 @@ func (e *fakeEngine) ConnectAgent(_ context.Context, _ models.InstanceID, hello 
 	defer e.mu.Unlock()
 	e.link, e.facts = l, hello.Facts
 	return e.fail
+}
+
+func (e *fakeEngine) ShellOutput(_ models.InstanceID, m protocol.ShellOutput) { e.shell(m) }
+
+func (e *fakeEngine) ShellTaken(_ models.InstanceID, m protocol.ShellTaken) { e.shell(m) }
+
+func (e *fakeEngine) ShellEnded(_ models.InstanceID, m protocol.ShellEnded) { e.shell(m) }
+
+func (e *fakeEngine) shell(message any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.shells = append(e.shells, fmt.Sprintf("%T", message))
 }
 
 func (e *fakeEngine) session() *session {
@@ -289,6 +304,21 @@ func TestQuietLineIsAnswered(t *testing.T) {
 	beat(10)
 	if pongs != 1 {
 		t.Errorf("%d heartbeats were answered, want the one on a quiet line", pongs)
+	}
+}
+
+func TestShellFramesReachTheEngine(t *testing.T) {
+	b := setup(t)
+	socket, _ := b.open()
+	send(t, socket, protocol.ShellOutput{ID: "s1", Data: []byte("$ ")})
+	send(t, socket, protocol.ShellTaken{ID: "s1"})
+	send(t, socket, protocol.ShellEnded{ID: "s1"})
+	send(t, socket, protocol.LogChunk{CommandID: "mine", Seq: 8, Data: []byte("x")})
+	receive[protocol.LogStored](t, socket) // what came before it has been read
+	b.engine.mu.Lock()
+	defer b.engine.mu.Unlock()
+	if want := []string{"protocol.ShellOutput", "protocol.ShellTaken", "protocol.ShellEnded"}; !slices.Equal(b.engine.shells, want) {
+		t.Errorf("the engine heard %v", b.engine.shells)
 	}
 }
 

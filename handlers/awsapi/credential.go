@@ -43,7 +43,7 @@ func (a *API) authenticate(r *http.Request, body []byte, service string) (*crede
 	if err != nil {
 		return nil, err
 	}
-	return &credential{id: key.ID, user: key.UserID, scope: &key.Scope, used: func() { a.Engine.KeyUsed(key.ID) }}, nil
+	return &credential{id: key.ID, user: key.UserID, scope: key.Scope.Limits(), used: func() { a.Engine.KeyUsed(key.ID) }}, nil
 }
 
 // bearer is the token of the request; the name of the scheme has no case (RFC
@@ -58,7 +58,7 @@ func (a *API) byToken(ctx context.Context, text string) (*credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &credential{id: string(t.ID), user: t.UserID, scope: &t.Scope, used: func() { a.Engine.TokenUsed(t.ID) }}, nil
+	return &credential{id: string(t.ID), user: t.UserID, scope: t.Scope.Limits(), used: func() { a.Engine.TokenUsed(t.ID) }}, nil
 }
 
 // actAs makes the owner of a key or token the actor, within its scope.

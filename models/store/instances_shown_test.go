@@ -16,7 +16,7 @@ import (
 // notShown are members that clients of the API do not see.
 var notShown = []string{
 	"StatusSince", "StatusCause", "StatusReason", "StatusDeadline", "ForceStop", "WasOnline", "SetupAt", "Schedule", "ScheduleZone", "ScheduleRevision", "AgentKey",
-	"AgentSeenAt", "BootID", "UpdatedAt", "RSAPublicKey", "RSAPublicKeyFingerprint",
+	"AgentSeenAt", "AgentServer", "BootID", "UpdatedAt", "RSAPublicKey", "RSAPublicKeyFingerprint",
 }
 
 // Shown reads the same as Get, in each member that is not of the engine alone.
