@@ -63,6 +63,14 @@ func (r PermissionRow) effectBy() string {
 	return "own level"
 }
 
+// effectNote is what stands under the level that counts.
+func (r PermissionRow) effectNote() string {
+	if l := r.loginBy(); l != "" {
+		return r.effectBy() + ", " + l
+	}
+	return r.effectBy()
+}
+
 // loginBy says what the groups add on the instances.
 func (r PermissionRow) loginBy() string {
 	ssh, sudo := r.AllowSSH, r.AllowSudo
