@@ -221,12 +221,11 @@ func (h *Handlers) setGroupPolicies(w http.ResponseWriter, r *http.Request, g *m
 // changePolicies does what a form of attached policies asks.
 func (h *Handlers) changePolicies(w http.ResponseWriter, r *http.Request, of models.Principal, back string) {
 	attach, detach := models.PolicyID(r.PostForm.Get("attach")), models.PolicyID(r.PostForm.Get("detach"))
-	said, err := "The policy is attached, and counts at once.", error(nil)
+	said, do, id := "The policy is attached, and counts at once.", h.Engine.AttachPolicy, attach
 	if detach != "" {
-		said, err = "The policy is detached.", h.Engine.DetachPolicy(r.Context(), detach, of)
-	} else {
-		err = h.Engine.AttachPolicy(r.Context(), attach, of)
+		said, do, id = "The policy is detached.", h.Engine.DetachPolicy, detach
 	}
+	err := do(r.Context(), id, of)
 	if err != nil {
 		h.refused(w, r, err, back)
 		return
