@@ -188,7 +188,7 @@ func TestPacer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // begins at midnight
 		measured := 0
 		p := NewPacer(windows(&measured))
-		p.delay = 0.5
+		p.turn = turns / 2
 		if sent, _ := pace(p, time.Minute, always); len(sent) > 0 || measured > 0 {
 			t.Error("it measures before anybody wants it")
 		}
@@ -215,7 +215,7 @@ func TestPacerWatchedAndAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		measured := 0
 		p := NewPacer(windows(&measured))
-		p.delay = 0
+		p.turn = 0
 		p.Welcome(time.Now(), time.Now(), 60)
 		p.Watch(time.Now(), 10)
 		p.Watch(time.Now(), 60) // no more often than usual

@@ -13,7 +13,7 @@ const keepUnsent = 15
 
 // Pacer says when to measure and when to send. All agents measure the same
 // minutes, by the server's clock, so that averages over them mean something; but
-// each sends its figures a little later, at a moment of its own.
+// each sends its figures a little later, in its turn.
 //
 // It has no clock and no goroutine: Step is called when Step said, and after
 // Welcome and Watch.
@@ -21,7 +21,7 @@ type Pacer struct {
 	window func() func() protocol.Figures
 
 	mu     sync.Mutex
-	delay  float64       // of the time in which all agents send, see wait
+	turn   int           // when this agent sends, of the turns
 	skew   time.Duration // from our clock to the server's
 	usual  period
 	live   period
@@ -44,13 +44,15 @@ type unsent struct {
 
 // NewPacer paces measurements by windows, such as Reader.Window.
 func NewPacer(window func() func() protocol.Figures) *Pacer {
-	return &Pacer{window: window, delay: rand.Float64()}
+	return &Pacer{window: window, turn: rand.N(turns)}
 }
 
 // spread is the part of a period in which agents send what they have measured.
 const spread = 6
 
-// turns are the moments within it.
+// turns are the moments within it. Agents do not send one by one: a server that is
+// woken for a hundred messages has far less to do than one that is woken a
+// hundred times.
 const turns = 10
 
 // Welcome takes what a server says at the beginning of a session: its time,
@@ -116,7 +118,7 @@ func (p *Pacer) Step(now time.Time, session bool) (send []protocol.Metrics, next
 		p.live = period{}
 	}
 	if m, ok := p.measure(&p.usual, now); ok {
-		due := now.Add(p.wait())
+		due := now.Add(p.usual.every / spread * time.Duration(p.turn) / turns)
 		if len(p.unsent) == keepUnsent {
 			p.unsent = append(p.unsent[:0], p.unsent[1:]...)
 		}
@@ -137,13 +139,6 @@ func (p *Pacer) Step(now time.Time, session bool) (send []protocol.Metrics, next
 		next = p.unsent[0].due
 	}
 	return send, next
-}
-
-// wait is how long these figures wait. Agents send in turns, not one by one: a
-// server that is woken for a hundred messages has far less to do than one that
-// is woken a hundred times.
-func (p *Pacer) wait() time.Duration {
-	return p.usual.every / spread / turns * time.Duration(p.delay*turns)
 }
 
 // measure ends a period that is over and begins the next. One that was seen for

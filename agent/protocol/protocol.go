@@ -195,8 +195,8 @@ type Welcome struct {
 }
 
 // Heartbeat says that the agent lives; sent HeartbeatEvery after the last one,
-// or after the last Metrics, which say so too. The server answers with a pong of
-// the websocket if it has said nothing else for about a minute.
+// or after the last Metrics, which say so too. The server answers both with a
+// pong of the websocket.
 type Heartbeat struct {
 	At      time.Time `json:"at"`
 	Running string    `json:"running,omitempty"` // command id

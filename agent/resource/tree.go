@@ -67,22 +67,9 @@ func (t releaseTree) check() error {
 	return nil
 }
 
-// withoutMissing leaves a file that the release brings where it is as long as
-// shared has nothing to put in its place: an app without a database keeps its
-// own config/database.yml.
-func (t releaseTree) withoutMissing(release *os.Root, shared string) {
-	maps.DeleteFunc(t.links, func(from, in string) bool {
-		if !t.late[from] {
-			return false
-		}
-		_, missing := os.Lstat(filepath.Join(shared, from))
-		_, none := release.Lstat(in)
-		return missing != nil && none == nil
-	})
-}
-
-// apply purges, makes directories and links, in this order.
-func (t releaseTree) apply(root *os.Root) error {
+// apply purges, makes directories and links to what is in the directory shared,
+// in this order.
+func (t releaseTree) apply(root *os.Root, shared string) error {
 	for _, path := range t.purge {
 		if err := root.RemoveAll(path); err != nil {
 			return err
@@ -94,12 +81,25 @@ func (t releaseTree) apply(root *os.Root) error {
 		}
 	}
 	shortestFirst := slices.SortedFunc(maps.Keys(t.links), func(a, b string) int { return cmp.Compare(t.links[a], t.links[b]) })
-	for _, shared := range shortestFirst {
-		if err := t.link(root, filepath.Clean(shared), filepath.Clean(t.links[shared])); err != nil {
+	for _, from := range shortestFirst {
+		in := filepath.Clean(t.links[from])
+		if t.late[from] && stays(root, in, filepath.Join(shared, from)) {
+			continue
+		}
+		if err := t.link(root, filepath.Clean(from), in); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// stays tells whether a file that the release brings is left where it is, for
+// there is nothing to put in its place: an app without a database keeps its own
+// config/database.yml.
+func stays(release *os.Root, in, shared string) bool {
+	_, none := release.Lstat(in)
+	_, missing := os.Lstat(shared)
+	return none == nil && missing != nil
 }
 
 func (t releaseTree) link(root *os.Root, shared, in string) error {
@@ -125,8 +125,7 @@ func (d *deployed) prepare(dir string, info releaseInfo, owner *owner) error {
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	tree.withoutMissing(root, filepath.Join(d.root, "shared"))
-	if err := tree.apply(root); err != nil {
+	if err := tree.apply(root, filepath.Join(d.root, "shared")); err != nil {
 		return err
 	}
 	if err := info.write(root); err != nil {

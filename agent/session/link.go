@@ -20,15 +20,13 @@ import (
 )
 
 // A dead line is noticed when nothing has come for readTimeout: the server
-// answers every other heartbeat, and pings when there are none to answer. The
-// agent pings only when all that is late, for the pings and answers of thousands
-// are most of what an idle server does. A host or network that is gone is noticed
-// sooner, by heartbeats that nobody takes; see noticeLoss. A write may take
-// longer, since a server whose store is slow does not read.
+// answers heartbeats, and pings when there are none to answer. The agent pings
+// only when all that is late, for the pings of thousands are most of what an
+// idle server does. A write may take longer, since a server whose store is slow
+// does not read.
 const (
-	pingAfter      = 2*protocol.HeartbeatEvery + 6*time.Second
-	readTimeout    = 2*protocol.HeartbeatEvery + 15*time.Second
-	lossTimeout    = protocol.HeartbeatEvery + 15*time.Second
+	pingAfter      = protocol.HeartbeatEvery + 6*time.Second
+	readTimeout    = protocol.HeartbeatEvery + 15*time.Second
 	writeTimeout   = time.Minute
 	controlTimeout = time.Second
 	dialTimeout    = 20 * time.Second
@@ -98,7 +96,6 @@ func Dial(ctx context.Context, server string, transport *http.Transport) (*Link,
 	if err != nil {
 		return nil, err
 	}
-	noticeLoss(conn.NetConn())
 	l := &Link{conn: conn}
 	conn.SetReadLimit(protocol.MaxFrame)
 	l.heard()

@@ -25,8 +25,8 @@ func TestDeadLine(t *testing.T) {
 		pings           int
 		atLeast, atMost time.Duration
 	}{
-		"Silent": {0, 70 * time.Second, 76 * time.Second},
-		"Pinged": {4, 130 * time.Second, 136 * time.Second},
+		"Silent": {0, 40 * time.Second, 46 * time.Second},
+		"Pinged": {4, 100 * time.Second, 106 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -22,11 +22,9 @@ import (
 const (
 	handshakeLimit = 15 * time.Second
 	writeLimit     = 10 * time.Second
-	// pongAfter is how long the agent hears nothing when there is nothing to
-	// say: with two heartbeats each minute, the second is answered. pingAfter is
-	// when it is told something even without a heartbeat.
-	pongAfter    = 2*protocol.HeartbeatEvery - 10*time.Second
-	pingAfter    = 2*protocol.HeartbeatEvery + 3*time.Second
+	// pingAfter is how long the agent may hear nothing: a little longer than
+	// between two heartbeats, which are answered.
+	pingAfter    = protocol.HeartbeatEvery + 3*time.Second
 	pongLimit    = time.Second
 	silenceLimit = 60 * time.Second // a line that says nothing, not even pong, is dead
 	queueLength  = 64
@@ -316,7 +314,7 @@ func (s *session) pump() {
 				return
 			}
 		case <-timer.C:
-			wait := pingAfter - s.quiet(time.Now())
+			wait := pingAfter - time.Since(time.Unix(0, s.wrote.Load()))
 			if wait <= 0 {
 				if err := s.control(websocket.PingMessage, writeLimit); err != nil {
 					s.cancel(err)
@@ -329,18 +327,10 @@ func (s *session) pump() {
 	}
 }
 
-// pong answers a heartbeat, unless something was said not long ago: the agent
-// hears that the line and the server are there, and the server needs no ping and
-// no answer to it. Where it cannot be written, the line is broken or busy, and
-// either is noticed elsewhere.
-func (s *session) pong() {
-	if s.quiet(time.Now()) >= pongAfter {
-		_ = s.control(websocket.PongMessage, pongLimit)
-	}
-}
-
-// quiet is how long the agent has heard nothing.
-func (s *session) quiet(now time.Time) time.Duration { return now.Sub(time.Unix(0, s.wrote.Load())) }
+// pong answers a heartbeat: the agent hears that the line and the server are
+// there, and the server needs no ping and no answer to it. Where it cannot be
+// written, the line is broken or busy, and either is noticed elsewhere.
+func (s *session) pong() { _ = s.control(websocket.PongMessage, pongLimit) }
 
 func (s *session) control(kind int, limit time.Duration) error {
 	now := time.Now()

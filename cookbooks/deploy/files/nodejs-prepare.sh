@@ -12,7 +12,7 @@ if [ "$(opsyard-agent attr "deploy.$app.ssl_support" --default false)" = true ];
   fi
 fi
 # The link is the user's own doing: a release is of unknown origin.
-opsyard-agent exec --creates "$release/opsworks.js" --user "$user" --cwd "$release" -- ln -s ../../shared/config/opsworks.js opsworks.js
+opsyard-agent exec --unless "[ '$release/opsworks.js' -ef '$shared/config/opsworks.js' ]" --user "$user" --cwd "$release" -- ln -sfn ../../shared/config/opsworks.js opsworks.js
 if [ -f "$release/package.json" ]; then
   how=install
   if [ -f "$release/package-lock.json" ] || [ -f "$release/npm-shrinkwrap.json" ]; then

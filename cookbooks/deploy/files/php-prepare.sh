@@ -17,7 +17,7 @@ user=$(opsyard-agent release user "$app")
 place=$(opsyard-agent attr "deploy.$app.deploy_to" --default "/srv/www/$app")
 opsyard-agent template opsworks.php.tmpl "$place/shared/config/opsworks.php" --private --set "app=$app" --owner "$user" --mode 0640
 # The link is the user's own doing: a release is of unknown origin.
-opsyard-agent exec --creates "$place/releases/$release/opsworks.php" --user "$user" --cwd "$place/releases/$release" -- \
-  ln -s ../../shared/config/opsworks.php opsworks.php
+opsyard-agent exec --unless "[ '$place/releases/$release/opsworks.php' -ef '$place/shared/config/opsworks.php' ]" --user "$user" --cwd "$place/releases/$release" -- \
+  ln -sfn ../../shared/config/opsworks.php opsworks.php
 opsyard-agent template app-logrotate.tmpl "/etc/logrotate.d/opsyard-app-$app" --set "app=$app"
 opsyard-agent template php-pool.conf.tmpl "$fpm_pools/opsyard-app-$app.conf" --set "app=$app" --notify "$fpm_reload"

@@ -1,0 +1,1 @@
+<?php // What a release brings under this name gives way to the server's.
