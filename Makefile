@@ -41,15 +41,17 @@ generate: ## make the generated code anew (templ, wire types)
 	go tool templ generate
 	go run ./tools/awswire
 
+# Most tests wait for something rather than compute: more of them run at once
+# than there are processors.
 .PHONY: test
 test: ## everything that CI runs; installs what it needs
 	@tools/require test
 	$(MAKE) --no-print-directory check-generated check-format vet lint
 	$(MAKE) --no-print-directory build
 	tools/leftovers remember
-	go test -timeout 20m $$(go list ./... | grep -v -x -F "$$ALONE")
-	go test -p 1 -timeout 20m $$ALONE
-	go test -race -short -timeout 15m $$(go list ./engine/... ./agent/... ./web/... ./handlers/agentapi | grep -v -e compute/local -e recipe/ansible -e recipe/chef -e recipe/puppet)
+	go test -parallel 6 -timeout 20m $$(go list ./... | grep -v -x -F "$$ALONE")
+	go test -p 1 -parallel 3 -timeout 20m $$ALONE
+	go test -race -short -parallel 6 -timeout 15m $$(go list ./engine/... ./agent/... ./web/... ./handlers/agentapi | grep -v -e compute/local -e recipe/ansible -e recipe/chef -e recipe/puppet)
 	tools/leftovers check
 
 .PHONY: check

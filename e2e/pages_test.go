@@ -122,44 +122,51 @@ func (p sample) pages() [][2]string {
 
 // Every page of the console, wide and narrow, light and dark: nothing sticks
 // out, nothing complains, and whoever cannot see or point can use it.
-// OPSYARD_SHOTS names a directory for the pictures.
+// OPSYARD_SHOTS names a directory for pictures, which are of all four ways.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	chromium(t)
 	s, c := serve(t, "--provider", "process", "--allow-internal-webhooks")
 	sample := newSample(t, s, c)
+	ways := []way{{"light", 1440}, {"dark", 390}}
 	shots := os.Getenv("OPSYARD_SHOTS")
-	if shots == "" {
-		shots = t.TempDir()
-	} else if err := os.MkdirAll(shots, 0o755); err != nil {
-		t.Fatal(err)
+	if shots != "" {
+		if err := os.MkdirAll(shots, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		ways = append(ways, way{"light", 390}, way{"dark", 1440})
 	}
 	b := openTab(t, s.url, 9*time.Minute)
 	t.Run("keyboard only", func(t *testing.T) { b.in(t).keyboardOnly(sample) })
 	for _, page := range sample.pages() {
-		t.Run(page[0], func(t *testing.T) { b.in(t).inspect(page[0], page[1], shots) })
+		t.Run(page[0], func(t *testing.T) { b.in(t).inspect(page[0], page[1], ways, shots) })
 	}
+}
+
+// way is one of the ways in which somebody looks at a page.
+type way struct {
+	scheme string
+	width  int64 // in CSS pixels
 }
 
 // in lets a part of a test fail by itself.
 func (b *tab) in(t *testing.T) *tab { return &tab{t, b.ctx, b.url} }
 
-// inspect looks at a page in four ways.
-func (b *tab) inspect(name, path, shots string) {
+func (b *tab) inspect(name, path string, ways []way, shots string) {
 	b.t.Helper()
-	for _, scheme := range []string{"light", "dark"} {
-		for _, width := range []int64{1440, 390} {
-			b.do(chromedp.EmulateViewport(width, 900), prefer(scheme))
-			b.open(path)
-			if eval[bool](b, `location.pathname === '/sign-in'`) {
-				b.t.Fatal("nobody is signed in: the part \"keyboard only\" does that")
-			}
-			b.until("its fonts are here", "document.readyState === 'complete' && document.fonts.status === 'loaded'", 10*time.Second)
-			if over := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
-				b.t.Errorf("%s at %d: the page is %d px too wide because of %s", name, width, over, b.ask(widest))
-			}
-			b.audit(fmt.Sprintf("%s at %d, %s", name, width, scheme))
-			b.shoot(filepath.Join(shots, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)))
+	for _, w := range ways {
+		b.do(chromedp.EmulateViewport(w.width, 900), prefer(w.scheme))
+		b.open(path)
+		if eval[bool](b, `location.pathname === '/sign-in'`) {
+			b.t.Fatal("nobody is signed in: the part \"keyboard only\" does that")
+		}
+		b.until("its fonts are here", "document.readyState === 'complete' && document.fonts.status === 'loaded'", 10*time.Second)
+		if over := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
+			b.t.Errorf("%s at %d: the page is %d px too wide because of %s", name, w.width, over, b.ask(widest))
+		}
+		b.audit(fmt.Sprintf("%s at %d, %s", name, w.width, w.scheme))
+		if shots != "" {
+			b.shoot(filepath.Join(shots, fmt.Sprintf("%s-%d-%s.png", name, w.width, w.scheme)))
 		}
 	}
 }
