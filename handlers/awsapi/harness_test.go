@@ -319,6 +319,10 @@ func (w *world) online(t testing.TB, layer *models.Layer, n int) []*models.Insta
 }
 
 // becomes waits until an instance has a status.
+// awayHour is far from the present one, by UTC: an instance whose schedule has
+// only this hour is not started while tests run, whenever that is.
+var awayHour = (time.Now().UTC().Hour() + 12) % 24
+
 func (w *world) becomes(t testing.TB, id models.InstanceID, want models.InstanceStatus) {
 	t.Helper()
 	eventually(t, "instance "+string(id)+" is "+string(want), func() bool {

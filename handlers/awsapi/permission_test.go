@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -90,7 +91,7 @@ var grades = map[string]struct {
 	"RegisterVolume":                      {needManage, with(`{"StackId":"STACK","Ec2VolumeId":"vol-HEX"}`)},
 	"SetLoadBasedAutoScaling":             {needManage, with(`{"LayerId":"LAYER","Enable":false}`)},
 	"SetPermission":                       {needManage, with(`{"StackId":"STACK","IamUserArn":"USER","Level":"show"}`)},
-	"SetTimeBasedAutoScaling":             {needManage, with(`{"InstanceId":"INSTANCE","AutoScalingSchedule":{"Monday":{"9":"on"}}}`)},
+	"SetTimeBasedAutoScaling":             {needManage, with(`{"InstanceId":"INSTANCE","AutoScalingSchedule":{"Monday":{"` + strconv.Itoa(awayHour) + `":"on"}}}`)},
 	"StartInstance":                       {needManage, with(`{"InstanceId":"INSTANCE"}`)},
 	"StartStack":                          {needManage, with(`{"StackId":"STACK"}`)},
 	"StopInstance":                        {needManage, with(`{"InstanceId":"INSTANCE"}`)},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"testing"
 
 	"opsyard/models"
@@ -66,7 +67,7 @@ func (w *world) full(t *testing.T) []written {
 	try("RegisterRdsDbInstance", `{"StackId":"`+stack+`","RdsDbInstanceArn":"`+database+`","DbUser":"u","DbPassword":"pa55"}`, "")
 	try("SetLoadBasedAutoScaling", `{"LayerId":"`+layer+`","Enable":true,"UpScaling":{"InstanceCount":2,"ThresholdsWaitTime":3,"IgnoreMetricsTime":4,"CpuThreshold":70.5,
 		"MemoryThreshold":60,"LoadThreshold":5,"Alarms":["x"]},"DownScaling":{"InstanceCount":1,"ThresholdsWaitTime":9,"IgnoreMetricsTime":8,"CpuThreshold":10}}`, "")
-	try("SetTimeBasedAutoScaling", `{"InstanceId":"`+instance+`","AutoScalingSchedule":{"Monday":{"9":"on","10":"on"},"Sunday":{"0":"on"}}}`, "")
+	try("SetTimeBasedAutoScaling", `{"InstanceId":"`+instance+`","AutoScalingSchedule":{"Monday":{"`+strconv.Itoa(awayHour)+`":"on"},"Sunday":{"`+strconv.Itoa(awayHour)+`":"on"}}}`, "")
 	user := must(w.engine.CreateUser(w.ctx, models.User{Name: "ben"}, ""))(t).IamUserArn
 	try("SetPermission", `{"StackId":"`+stack+`","IamUserArn":"`+user+`","Level":"deploy","AllowSsh":true,"AllowSudo":true}`, "")
 	try("UpdateUserProfile", `{"IamUserArn":"`+user+`","SshUsername":"benny","AllowSelfManagement":true}`, "")

@@ -77,12 +77,14 @@ func TestPitfall13Schedules(t *testing.T) {
 	}
 
 	// A later change of the instance does not bring an old schedule back.
-	check(t, set(&opsworks.WeeklyAutoScalingSchedule{Monday: hours("5", "on")}))
+	away := models.WeeklySchedule{1 << awayHour}
+	check(t, w.engine.SetTimeBasedAutoScaling(w.ctx, timer.ID, away))
+	w.becomes(t, timer.ID, models.InstanceStopped) // the first schedule may have begun at this hour
 	must(w.engine.UpdateInstance(w.ctx, timer.ID, func(i *models.Instance) error {
 		i.Hostname, i.Schedule = "renamed", models.WeeklySchedule{}
 		return nil
 	}))(t)
-	if len(described().AutoScalingSchedule.Monday) != 1 {
+	if must(w.store.Instances.Get(w.ctx, timer.ID))(t).Schedule != away {
 		t.Error("renaming the instance has changed its schedule")
 	}
 }
