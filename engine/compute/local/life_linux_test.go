@@ -208,10 +208,27 @@ func TestGuards(t *testing.T) {
 
 const serverWord = "local-test-server"
 
+// ownSubnet is one that no other test takes while the server in this directory,
+// which has the test's name, is dead.
+func ownSubnet(dir string) string {
+	for n, test := range []string{"TestServerKilled", "TestAdoptedFromInside", "TestAbandoned"} {
+		if strings.Contains(dir, test) {
+			return fmt.Sprintf("192.168.%d.0/24", 221+n)
+		}
+	}
+	panic("no subnet for " + dir)
+}
+
+// mortal opens the directory of a server that is killed.
+func mortal(t *testing.T, dir string, ephemeral bool) *Provider {
+	t.Helper()
+	return open(t, dir, func(c *Config) { c.Subnet, c.Ephemeral = ownSubnet(dir), ephemeral })
+}
+
 // serveAndDie is a server for tests that kill it: machine m0 goes on running,
 // the others come and go.
 func serveAndDie(dir, url string, agent []string) {
-	p, err := New(Config{Dir: dir, AgentCommand: agent, Ephemeral: strings.HasSuffix(dir, "-ephemeral")})
+	p, err := New(Config{Dir: dir, AgentCommand: agent, Subnet: ownSubnet(dir), Ephemeral: strings.HasSuffix(dir, "-ephemeral")})
 	if err == nil {
 		_, err = p.Start(context.Background(), specOf("m0", url))
 	}
@@ -260,7 +277,7 @@ func TestServerKilled(t *testing.T) {
 	t.Parallel()
 	server := computetest.NewServer(t)
 	dir := t.TempDir()
-	p := open(t, dir, nil)
+	p := mortal(t, dir, false)
 	if err := p.Prepare(t.Context()); err != nil { // the image is not what is being tested
 		t.Fatal(err)
 	}
@@ -272,7 +289,7 @@ func TestServerKilled(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	for round := range 6 {
 		killedServer(t, dir, server.URL, time.Duration(random.IntN(700))*time.Millisecond)
-		p := open(t, dir, nil)
+		p := mortal(t, dir, false)
 		known := []string{"m0", "m1", "m2", "m3"}
 		if round%2 == 1 {
 			known = known[:1]
@@ -306,9 +323,9 @@ func TestAdoptedFromInside(t *testing.T) {
 	t.Parallel()
 	server := computetest.NewServer(t)
 	dir := t.TempDir()
-	open(t, dir, nil)
+	mortal(t, dir, false)
 	killedServer(t, dir, server.URL, 0)
-	p := open(t, dir, func(c *Config) { c.Ephemeral = true })
+	p := mortal(t, dir, true)
 	if err := p.Reconcile(t.Context(), []string{"m0"}); err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +342,7 @@ func TestAbandoned(t *testing.T) {
 	t.Parallel()
 	server := computetest.NewServer(t)
 	dir := t.TempDir() + "-ephemeral"
-	dead := open(t, dir, nil)
+	dead := mortal(t, dir, false)
 	killedServer(t, dir, server.URL, 100*time.Millisecond)
 	p := ephemeral(t, nil)
 	if _, err := p.Describe(t.Context()); err != nil {
