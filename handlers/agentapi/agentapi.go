@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"opsyard/agent/protocol"
 	"opsyard/engine"
@@ -60,19 +61,25 @@ type API struct {
 	downloads string
 	mux       *http.ServeMux
 
+	began  time.Time
 	ctx    context.Context // ends with Stop
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
 	mu     sync.Mutex                   // also between begin and Stop
 	tokens map[string]models.InstanceID // of open sessions, for Content
+	lines  map[*session]bool            // that watch looks at
 }
 
-// New makes the surface. downloads is the directory with agent programs, named
+// New makes the surface, which Stop ends. downloads is the directory with agent programs, named
 // opsyard-agent or opsyard-agent-OS-ARCH.
 func New(verbs Engine, logs Logs, log *slog.Logger, downloads string) *API {
-	a := &API{engine: verbs, logs: logs, log: log, downloads: downloads, tokens: map[string]models.InstanceID{}, mux: http.NewServeMux()}
+	a := &API{
+		engine: verbs, logs: logs, log: log, downloads: downloads, mux: http.NewServeMux(), began: time.Now(),
+		tokens: map[string]models.InstanceID{}, lines: map[*session]bool{},
+	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
+	a.done.Go(a.watch)
 	a.mux.HandleFunc("POST "+protocol.PathEnroll, a.enroll)
 	a.mux.HandleFunc("GET "+protocol.PathSession, a.session)
 	a.mux.HandleFunc("GET "+protocol.PathContent+"/{digest}", a.content)

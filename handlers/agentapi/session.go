@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -21,15 +20,9 @@ import (
 // Times and sizes of a session.
 const (
 	handshakeLimit = 15 * time.Second
-	writeLimit     = 10 * time.Second
-	// pingAfter is how long the agent may hear nothing: a little longer than
-	// between two heartbeats, which are answered.
-	pingAfter    = protocol.HeartbeatEvery + 3*time.Second
-	pongLimit    = time.Second
-	silenceLimit = 60 * time.Second // a line that says nothing, not even pong, is dead
-	queueLength  = 64
-	maxHello     = 256 << 10
-	closeRefused = 4400 // the close text is "code: sentence"
+	queueLength    = 64
+	maxHello       = 256 << 10
+	closeRefused   = 4400 // the close text is "code: sentence"
 )
 
 // lean: thousands of sessions are idle most of the time, so that buffers are
@@ -51,7 +44,7 @@ type session struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	owned  map[string]bool // commands whose owner has been checked
-	wrote  atomic.Int64    // Unix nanoseconds of the last write
+	signs
 }
 
 func (a *API) session(w http.ResponseWriter, r *http.Request) {
@@ -88,7 +81,7 @@ func (s *session) run() {
 	defer s.api.closeToken(token)
 	welcome, err := s.welcome(hello, token)
 	if err == nil {
-		err = s.write(welcome)
+		err = s.say(welcome)
 	}
 	if err == nil {
 		err = s.api.engine.ConnectAgent(s.ctx, s.id, hello, s)
@@ -98,6 +91,7 @@ func (s *session) run() {
 		return
 	}
 	defer s.api.engine.DisconnectAgent(s.id, s)
+	defer s.api.keepWatch(s)()
 	var writer sync.WaitGroup
 	writer.Go(s.pump)
 	err = s.read()
@@ -113,7 +107,7 @@ func (s *session) greet() (protocol.Hello, error) {
 	defer context.AfterFunc(s.ctx, func() { _ = s.socket.SetReadDeadline(time.Now()) })()
 	nonce := make([]byte, 32)
 	rand.Read(nonce) // never fails, see crypto/rand
-	if err := s.write(protocol.Challenge{Nonce: nonce, ServerTime: time.Now().UTC()}); err != nil {
+	if err := s.say(protocol.Challenge{Nonce: nonce, ServerTime: time.Now().UTC()}); err != nil {
 		return protocol.Hello{}, err
 	}
 	message, err := s.receive()
@@ -175,17 +169,15 @@ func (s *session) owns(command string) (bool, error) {
 
 // read takes the agent's messages until the line breaks or ctx ends.
 func (s *session) read() error {
-	alive := func(string) error {
-		return s.socket.SetReadDeadline(time.Now().Add(silenceLimit))
+	if err := s.socket.SetReadDeadline(time.Time{}); err != nil { // watch does it from now on
+		return err
 	}
-	s.socket.SetPongHandler(alive)
-	ping := s.socket.PingHandler()
-	s.socket.SetPingHandler(func(text string) error { return errors.Join(alive(""), ping(text)) })
+	s.socket.SetPongHandler(func(string) error { s.hear(); return nil })
+	pong := s.socket.PingHandler()
+	s.socket.SetPingHandler(func(text string) error { s.hear(); return pong(text) })
 	for {
-		if err := alive(""); err != nil {
-			return err
-		}
 		message, err := s.receive()
+		s.hear()
 		if err == nil {
 			err = s.handle(message)
 		}
@@ -194,6 +186,8 @@ func (s *session) read() error {
 		}
 	}
 }
+
+func (s *session) hear() { s.heard.Store(int64(s.api.elapsed())) }
 
 func (s *session) receive() (any, error) {
 	_, wire, err := s.socket.ReadMessage()
@@ -298,10 +292,11 @@ func (s *session) Send(message any) error {
 // Close ends the session with a reason for the agent.
 func (s *session) Close(code, reason string) { s.cancel(&refusal{code, reason}) }
 
-// pump writes what is queued, and pings, until the session ends.
+// ping, in the queue, has the agent asked for a sign of life.
+type ping struct{}
+
+// pump writes what is queued until the session ends.
 func (s *session) pump() {
-	timer := time.NewTimer(pingAfter)
-	defer timer.Stop()
 	defer s.socket.Close() // wakes the reader
 	for {
 		select {
@@ -313,42 +308,44 @@ func (s *session) pump() {
 				s.cancel(err)
 				return
 			}
-		case <-timer.C:
-			wait := pingAfter - time.Since(time.Unix(0, s.wrote.Load()))
-			if wait <= 0 {
-				if err := s.control(websocket.PingMessage, writeLimit); err != nil {
-					s.cancel(err)
-					return
-				}
-				wait = pingAfter
-			}
-			timer.Reset(wait)
 		}
 	}
 }
 
 // pong answers a heartbeat: the agent hears that the line and the server are
 // there, and the server needs no ping and no answer to it. Where it cannot be
-// written, the line is broken or busy, and either is noticed elsewhere.
-func (s *session) pong() { _ = s.control(websocket.PongMessage, pongLimit) }
-
-func (s *session) control(kind int, limit time.Duration) error {
-	now := time.Now()
-	s.wrote.Store(now.UnixNano())
-	return s.socket.WriteControl(kind, nil, now.Add(limit))
+// written, the line is broken, which is noticed elsewhere.
+func (s *session) pong() {
+	defer s.writes()()
+	_ = s.socket.WriteControl(websocket.PongMessage, nil, time.Time{})
 }
 
 func (s *session) write(message any) error {
+	if _, ok := message.(ping); ok {
+		defer s.writes()()
+		return s.socket.WriteControl(websocket.PingMessage, nil, time.Time{})
+	}
 	wire, err := protocol.Encode(message)
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	s.wrote.Store(now.UnixNano())
-	if err := s.socket.SetWriteDeadline(now.Add(writeLimit)); err != nil {
+	defer s.writes()()
+	return s.socket.WriteMessage(websocket.BinaryMessage, wire)
+}
+
+// say writes a message of the handshake, during which nobody watches.
+func (s *session) say(message any) error {
+	if err := s.socket.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
 		return err
 	}
-	return s.socket.WriteMessage(websocket.BinaryMessage, wire)
+	return errors.Join(s.write(message), s.socket.SetWriteDeadline(time.Time{}))
+}
+
+// writes notes that a write begins, for watch to see when it does not end.
+func (s *session) writes() (end func()) {
+	s.wrote.Store(int64(s.api.elapsed()))
+	s.writing.Add(1)
+	return func() { s.writing.Add(-1) }
 }
 
 // bye tells the agent why the session ends, and logs what is our own fault.
