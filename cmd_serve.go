@@ -17,6 +17,7 @@ type serveFlags struct {
 	Provider         string        `help:"What makes the machines of new stacks: ${enum}." enum:"auto,local,process,sim" default:"auto"`
 	Image            string        `help:"Root file system of local machines: auto, host, debootstrap:SUITE or dir:PATH." default:"auto"`
 	PublicURL        string        `help:"Address that people use, when a proxy stands in front."`
+	TrustedProxies   []string      `help:"Addresses or networks of proxies whose X-Forwarded-For is believed."`
 	LogStore         string        `help:"Directory for the logs of finished commands. Default: logs in the data directory."`
 	Ephemeral        bool          `help:"Terminate all machines of this host when the server stops."`
 	MetricsRetention time.Duration `help:"How long each minute of metrics is kept; hours are kept for 15 days." default:"192h"`

@@ -180,6 +180,10 @@ func (s *server) serve(ctx context.Context) error {
 // serveWith is serve with more routes.
 func (s *server) serveWith(ctx context.Context, more func(context.Context, *http.ServeMux) error) error {
 	defer s.close()
+	proxies, err := web.ParseProxies(s.flags.TrustedProxies)
+	if err != nil {
+		return fmt.Errorf("--trusted-proxies: %w", err)
+	}
 	mux := s.routes()
 	if err := more(ctx, mux); err != nil {
 		return err
@@ -200,7 +204,7 @@ func (s *server) serveWith(ctx context.Context, more func(context.Context, *http
 			errs <- (&web.Server{Handler: handler, Log: s.log, OnStop: onStop}).Serve(ctx, listener)
 		})
 	}
-	run(s.listener, mux, func() { s.console.Stop(); s.agents.Stop() })
+	run(s.listener, proxies.Believe(mux), func() { s.console.Stop(); s.agents.Stop() })
 	if s.admin != nil {
 		run(s.admin, s.adminHandler(), nil)
 	}
