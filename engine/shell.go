@@ -101,14 +101,31 @@ func (e *Engine) MayOpenShell(ctx context.Context, id models.InstanceID) error {
 // MayKeepShell is MayOpenShell for who has one already, and for pages that show
 // what is refused anyway: it asks for no proof.
 func (e *Engine) MayKeepShell(ctx context.Context, id models.InstanceID) error {
+	_, err := e.keptAccount(ctx, id)
+	return err
+}
+
+// keptAccount is the account that the asker has on the instance, if they may
+// still have a shell of it.
+func (e *Engine) keptAccount(ctx context.Context, id models.InstanceID) (*models.Login, error) {
 	i, err := e.instanceFor(ctx, id, models.ActionShow)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if may, err := e.May(ctx, models.ActionOpenShell, i.StackID); err != nil || !may {
-		return cmp.Or(err, errNoLogin(i))
+		return nil, cmp.Or(err, errNoLogin(i))
 	}
-	_, err = e.shellAccount(ctx, i)
+	return e.shellAccount(ctx, i)
+}
+
+// MayGoOn refuses who may not have the shell any more. Who loses sudo loses it,
+// too: it may be behind sudo already, and where machines have no accounts it is
+// the agent's own.
+func (s *Shell) MayGoOn(ctx context.Context) error {
+	account, err := s.e.keptAccount(ctx, s.instance)
+	if err == nil && s.request.Sudo && !account.Sudo {
+		return ShellEnd("You may not use sudo on this instance any more.")
+	}
 	return err
 }
 

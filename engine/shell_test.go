@@ -404,3 +404,21 @@ func (l *fakeLink) messages() []any {
 	defer l.mu.Unlock()
 	return append([]any(nil), l.sent...)
 }
+
+// A shell may be behind sudo already when sudo is taken back.
+func TestAShellEndsWithSudo(t *testing.T) {
+	t.Parallel()
+	w := setupShell(t, storetest.Open(t), nil)
+	permit := func(sudo bool) {
+		ok(t, w.engine.Permit(w.ctx, models.Permission{StackID: w.stack.ID, UserID: w.user.ID, Level: models.LevelShow, AllowSSH: true, AllowSudo: sudo}))
+	}
+	without := must(w.engine.OpenShell(w.ben, w.i.ID, models.ShellSize{}))(t)
+	permit(true)
+	with := must(w.engine.OpenShell(w.ben, w.i.ID, models.ShellSize{}))(t)
+	ok(t, with.MayGoOn(w.ben))
+	permit(false)
+	if err := with.MayGoOn(w.ben); err == nil || !strings.Contains(err.Error(), "sudo") {
+		t.Errorf("with sudo taken back: %v", err)
+	}
+	ok(t, without.MayGoOn(w.ben))
+}

@@ -206,10 +206,13 @@ func (s *shellView) watch(ctx context.Context, cut context.CancelCauseFunc) {
 func (s *shellView) check(ctx context.Context) string {
 	user, err := s.h.Engine.SessionUser(ctx, s.cookie)
 	if err == nil {
-		err = s.h.Engine.MayKeepShell(auth.WithUser(ctx, user), s.instance)
+		err = s.shell.MayGoOn(auth.WithUser(ctx, user))
 	}
 	if err == nil {
 		return ""
+	}
+	if why, ok := errors.AsType[engine.ShellEnd](err); ok {
+		return string(why)
 	}
 	switch models.CodeOf(err) {
 	case models.CodeUnauthenticated:

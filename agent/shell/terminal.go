@@ -122,16 +122,16 @@ func give(slave *os.File, a *account) error {
 	if a.own {
 		return nil
 	}
-	gid := a.gid
+	gid, mode := a.gid, os.FileMode(0o600) // the account's group is that of all others
 	if g, err := user.LookupGroup("tty"); err == nil {
 		if n, err := strconv.Atoi(g.Gid); err == nil {
-			gid = n
+			gid, mode = n, 0o620
 		}
 	}
 	if err := slave.Chown(a.uid, gid); err != nil {
 		return fmt.Errorf("give the terminal to %s: %w", a.name, err)
 	}
-	if err := slave.Chmod(0o620); err != nil {
+	if err := slave.Chmod(mode); err != nil {
 		return fmt.Errorf("give the terminal to %s: %w", a.name, err)
 	}
 	return nil
