@@ -181,6 +181,8 @@ func cloneDataSource(d models.DataSource, source *models.Stack, layers map[model
 	return d
 }
 
+// clonePermissions copies what users and groups have in the source: without the
+// deny of a group, its members would have more in the copy.
 func (t *tx) clonePermissions(ctx context.Context, source, s *models.Stack) error {
 	all, err := t.Permissions.OfStack(ctx, source.ID)
 	if err != nil {
@@ -192,6 +194,21 @@ func (t *tx) clonePermissions(ctx context.Context, source, s *models.Stack) erro
 			return err
 		}
 		t.tell("user:"+string(p.UserID), "permission", string(s.ID))
+	}
+	groups, err := t.Groups.PermissionsIn(ctx, source.ID)
+	if err != nil {
+		return err
+	}
+	for _, p := range groups {
+		p.StackID = s.ID
+		if err := t.Groups.SetPermission(ctx, p); err != nil {
+			return err
+		}
+		members, err := t.Groups.Members(ctx, p.GroupID)
+		if err != nil {
+			return err
+		}
+		t.tellUsers(members, "permission", string(s.ID))
 	}
 	return nil
 }

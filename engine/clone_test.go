@@ -95,3 +95,18 @@ func TestCloneRefuses(t *testing.T) {
 		}
 	})
 }
+
+// Without the deny of a group, a clone would give its members more than the
+// source.
+func TestCloneKeepsWhatGroupsHave(t *testing.T) {
+	t.Parallel()
+	m := newTeam(t, storetest.Open(t))
+	ben, eve := m.person("ben", models.LevelManage), m.person("eve", "")
+	m.group("Suspended", models.LevelDeny, ben)
+	m.group("Operators", models.LevelDeploy, eve)
+	made := must(m.engine.CloneStack(m.ctx, CloneRequest{SourceID: m.stack.ID, ClonePermissions: true}))(t)
+	m.want("who is denied in the source", m.can(ben, models.ActionShow, made), false)
+	m.want("who deploys by a group", m.can(eve, "CreateDeployment", made), true)
+	made = must(m.engine.CloneStack(m.ctx, CloneRequest{SourceID: m.stack.ID}))(t)
+	m.want("a clone without permissions", m.can(eve, models.ActionShow, made), false)
+}
