@@ -251,6 +251,9 @@ func checkResource(resource string) error {
 	if parts[0] != "arn" || len(parts) < 6 || len(resource) > 512 {
 		return policyError(`"Resource" %q must be "*" or the ARN of a stack`, shorten(resource, 64))
 	}
+	if strings.EqualFold(parts[2], "opsworks") && strings.ToLower(resource) != resource {
+		return policyError(`"Resource" %q: the ARN of a stack has small letters only, so this would never be one`, shorten(resource, 64))
+	}
 	if strings.EqualFold(parts[2], "opsworks") && !strings.HasPrefix(parts[5], "stack/") && !strings.HasPrefix(parts[5], "*") {
 		return policyError(`"Resource" %q: of OpsWorks only stacks can be named, as arn:aws:opsworks:*:*:stack/ID/`, shorten(resource, 64))
 	}

@@ -39,6 +39,8 @@ func TestParsePolicy(t *testing.T) {
 		{"ErrService", doc(`{"Effect":"Allow","Action":"StartInstance","Resource":"*"}`), `must be opsworks: and the name of an operation`},
 		{"ErrAnyService", doc(`{"Effect":"Allow","Action":"*:Start*","Resource":"*"}`), `must be opsworks: and the name of an operation`},
 		{"ErrResource", doc(`{"Effect":"Allow","Action":"*","Resource":"my stack"}`), `must be "*" or the ARN of a stack`},
+		{"ErrCapitals", doc(`{"Effect":"Deny","Action":"*","Resource":"arn:aws:OpsWorks:*:*:stack/x"}`), `small letters only`},
+		{"ErrCapitalID", doc(`{"Effect":"Deny","Action":"*","Resource":"arn:aws:opsworks:*:*:stack/5C6A2A4E-0000"}`), `small letters only`},
 		{"ErrLayer", doc(`{"Effect":"Allow","Action":"*","Resource":"arn:aws:opsworks:*:*:layer/x"}`), `of OpsWorks only stacks can be named`},
 		{"ErrLong", doc(good) + strings.Repeat(" ", MaxPolicy), "the most is 6144"},
 	} {

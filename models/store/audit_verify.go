@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,9 +32,16 @@ type BrokenAuditError struct {
 	Why    string
 }
 
-// Error is for people.
+// Error is for people, at a terminal: what somebody has put into the database
+// must not speak to it.
 func (e *BrokenAuditError) Error() string {
-	return fmt.Sprintf("audit entry %d (%s, %s) %s", e.ID, e.Action, e.At, e.Why)
+	return fmt.Sprintf("audit entry %d (%s, %s) %s", e.ID, tame(e.Action), tame(e.At), e.Why)
+}
+
+// tame is a text that may hold anything, short and without control characters.
+func tame(text string) string {
+	quoted := strconv.QuoteToASCII(clip(text, 64))
+	return quoted[1 : len(quoted)-1]
 }
 
 // rawAudit is an entry as it lies in the database: a form that means the same
