@@ -16,8 +16,11 @@ func (e *Engine) ConfirmSession(ctx context.Context, p models.Proof) error {
 	if err != nil {
 		return err
 	}
-	key := "confirm " + strings.ToLower(u.Name)
-	if !e.signIns.allow(key, actor.SourceAddr, true) {
+	tries, key := e.signIns, "confirm "+strings.ToLower(u.Name)
+	if p.Code != "" {
+		tries, key = e.codes, codeKey(u.Name)
+	}
+	if !tries.allow(key, actor.SourceAddr, true) {
 		return errTooManyTries()
 	}
 	err = e.tx(ctx, func(t *tx) error {
@@ -36,7 +39,7 @@ func (e *Engine) ConfirmSession(ctx context.Context, p models.Proof) error {
 		return err
 	}
 	if err == nil {
-		e.signIns.forgive(key, actor.SourceAddr)
+		tries.forgive(key, actor.SourceAddr)
 	}
 	return err
 }

@@ -30,11 +30,14 @@ const (
 	OIDCConnect OIDCPurpose = "connect" // ties the provider's account to the asker
 )
 
+// askProviderKey is the throttle's key of ways to the provider.
+const askProviderKey = "ask the provider"
+
 // BeginOIDC remembers a step; its name goes into a cookie of the browser, which
 // alone can end it.
 func (e *Engine) BeginOIDC(ctx context.Context, s OIDCStep) (name string, err error) {
 	actor := models.ActorFrom(ctx)
-	if !e.signIns.allow("provider from "+actor.SourceAddr, actor.SourceAddr, true) {
+	if !e.signIns.allow(askProviderKey, actor.SourceAddr, true) {
 		return "", errTooManyTries()
 	}
 	if s.For == OIDCConnect {
@@ -71,12 +74,14 @@ func (e *Engine) SignInOIDC(ctx context.Context, c models.Claims, from models.Br
 		if err := t.SignIns.IdentityUsed(ctx, &i, e.Clock()); err != nil {
 			return how{}, err
 		}
-		return how{method: models.SignInOIDC}, t.joinGroups(ctx, u, c)
+		// Whoever the provider knew already has proved nothing now: what needs a
+		// proof asks for one.
+		return how{method: models.SignInOIDC, at: c.AuthenticatedAt}, t.joinGroups(ctx, u, c)
 	})
 	if err != nil {
 		return nil, err
 	}
-	e.signIns.forgive("provider from "+from.Addr, from.Addr)
+	e.signIns.forgive(askProviderKey, from.Addr)
 	return &models.SignedIn{User: user, Cookie: cookie}, nil
 }
 
@@ -132,12 +137,9 @@ func (t *tx) freeName(ctx context.Context, c models.Claims) (string, error) {
 		if (&models.User{Name: candidate}).Validate() != nil {
 			continue
 		}
-		_, err := t.Users.ByName(ctx, candidate)
-		if models.CodeOf(err) == models.CodeNotFound {
-			return candidate, nil
-		}
-		if err != nil {
-			return "", err
+		err := t.nameIsFree(ctx, candidate)
+		if err == nil || models.CodeOf(err) != models.CodeInvalid {
+			return candidate, err
 		}
 	}
 	return "", models.Forbidden("There is already a user %s here. If that is you, sign in with your password and connect this account under Security in your settings.", name)
@@ -174,6 +176,49 @@ func (e *Engine) ConnectOIDC(ctx context.Context, c models.Claims) error {
 		}
 		return t.audit(ctx, "ConnectIdentity", onUser(u), nil, map[string]string{"Issuer": c.Issuer, "Subject": c.Subject}, models.Cause{})
 	})
+}
+
+// DisconnectOIDC unties an account at the provider from the asker, or as an
+// administrator from anybody, who loses the groups that the provider gave them.
+// Their other sessions end. Nobody takes their own last way in.
+func (e *Engine) DisconnectOIDC(ctx context.Context, i models.Identity) error {
+	own := models.ActorFrom(ctx).UserID == i.UserID
+	if own {
+		if err := e.confirmed(ctx, models.ActionChangeFactors); err != nil {
+			return err
+		}
+	} else if err := e.administer(ctx, models.ActionResetFactors, target{kind: "user", id: string(i.UserID)}); err != nil {
+		return err
+	}
+	return e.tx(ctx, func(t *tx) error {
+		u, err := t.Users.GetForUpdate(ctx, i.UserID)
+		if err != nil {
+			return err
+		}
+		if err := t.SignIns.DeleteIdentity(ctx, u.ID, i.Issuer, i.Subject); err != nil {
+			return err
+		}
+		if err := t.withoutIdentity(ctx, u, own); err != nil {
+			return err
+		}
+		return t.factorChanged(ctx, u, "DisconnectIdentity")
+	})
+}
+
+// withoutIdentity looks at who is no account's of the provider any more.
+func (t *tx) withoutIdentity(ctx context.Context, u *models.User, own bool) error {
+	left, err := t.SignIns.Identities(ctx, u.ID)
+	if err != nil || len(left) > 0 {
+		return err
+	}
+	passkeys, err := t.SignIns.Passkeys(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	if own && u.PasswordHash == "" && len(passkeys) == 0 {
+		return models.Invalid("You could not sign in any more. Set a password or register a passkey first.")
+	}
+	return t.joinGroups(ctx, u, models.Claims{HasGroups: true})
 }
 
 // ConfirmOIDC takes a fresh sign-in at the provider as proof of who the asker
@@ -246,20 +291,11 @@ func (t *tx) leaveGroup(ctx context.Context, g *models.Group, u *models.User) er
 // membersChanged tells open pages and instances that a user's rights are others
 // now.
 func (t *tx) membersChanged(ctx context.Context, g *models.Group, u *models.User, before, after any) error {
-	permissions, err := t.Groups.Permissions(ctx, g.ID)
-	if err != nil {
+	if err := t.noteGroupLogin(ctx, g); err != nil {
 		return err
 	}
-	for _, p := range permissions {
-		if !p.AllowSSH {
-			continue
-		}
-		if err := t.noteChange(ctx, p.StackID, "SSH access of "+u.Name+" was changed"); err != nil {
-			return err
-		}
-	}
-	t.tell("user:"+string(u.ID), "user", string(u.ID))
-	return t.audit(ctx, "SetGroupMembers", target{kind: "group", id: string(g.ID), name: g.Name}, before, after, models.Cause{})
+	t.tellUsers([]models.UserID{u.ID}, "group", string(g.ID))
+	return t.audit(ctx, "SetGroupMembers", onGroup(g), before, after, models.Cause{})
 }
 
 // SetGroupClaim ties a group to what the provider calls it; empty unties it.
@@ -282,6 +318,6 @@ func (e *Engine) SetGroupClaim(ctx context.Context, id models.GroupID, claim str
 		if err := t.Groups.Save(ctx, g); err != nil {
 			return err
 		}
-		return t.audit(ctx, "SetGroupClaim", target{kind: "group", id: string(g.ID), name: g.Name}, &before, g, models.Cause{})
+		return t.audit(ctx, "SetGroupClaim", onGroup(g), &before, g, models.Cause{})
 	})
 }

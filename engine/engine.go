@@ -155,6 +155,7 @@ type Engine struct {
 	courier    *courier
 	hearers    subscriptions // of events
 	signIns    *throttle
+	codes      *throttle // six digits are guessed sooner than a password
 	// relyingParty is for passkeys; nil where browsers offer none.
 	relyingParty *webauthn.WebAuthn
 	passwords    passwordHash
@@ -182,7 +183,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 		agentURL: c.AgentURL, publicURL: cmp.Or(c.PublicURL, c.AgentURL), version: cmp.Or(c.Version, "dev"), limits: c.Limits, times: c.Times.WithDefaults(), passwords: newPasswordHash(c.FastPasswords), keyUse: newKeyUse(), schedules: newSchedules(),
 	}
 	e.prometheus = c.Prometheus
-	e.signIns = newThrottle(e.Clock)
+	e.signIns, e.codes = newThrottle(e.Clock, tryEvery), newThrottle(e.Clock, codeEvery)
 	e.relyingParty = newRelyingParty(e.publicURL, c.Log)
 	e.refusals = newRefusals()
 	e.auditFeed = newAuditFeed(e, c.AuditSyslog)

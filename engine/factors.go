@@ -83,7 +83,7 @@ func (e *Engine) EnableTOTP(ctx context.Context, code string) (codes []string, e
 	if err := e.confirmed(ctx, models.ActionChangeFactors); err != nil {
 		return nil, err
 	}
-	if !e.signIns.allow("code of "+strings.ToLower(actor.Name), actor.SourceAddr, true) {
+	if !e.codes.allow(codeKey(actor.Name), actor.SourceAddr, true) {
 		return nil, errTooManyTries()
 	}
 	err = e.tx(ctx, func(t *tx) error {
@@ -117,11 +117,20 @@ func (t *tx) factorChanged(ctx context.Context, u *models.User, action string) e
 	if actor := models.ActorFrom(ctx); actor.UserID == u.ID {
 		keep = actor.Session
 	}
-	if err := t.Sessions.DeleteOfUser(ctx, u.ID, keep); err != nil {
+	if err := t.endSignIns(ctx, u.ID, keep); err != nil {
 		return err
 	}
 	t.tell("user:"+string(u.ID), "user", string(u.ID))
 	return t.audit(ctx, action, onUser(u), nil, nil, models.Cause{})
+}
+
+// endSignIns ends a user's sessions but one (empty: all), and sign-ins that are
+// half made: what was proved so far proves nothing any more.
+func (t *tx) endSignIns(ctx context.Context, id models.UserID, keep string) error {
+	if err := t.Sessions.DeleteOfUser(ctx, id, keep); err != nil {
+		return err
+	}
+	return t.SignIns.DropChallenges(ctx, challengeFactor, id)
 }
 
 // DisableTOTP removes the asker's authenticator app. Recovery codes go with the

@@ -46,9 +46,7 @@ func onInvitation(i *models.Invitation) target {
 // taken.
 func (t *tx) canKeep(ctx context.Context, i *models.Invitation) error {
 	if i.Name != "" {
-		if _, err := t.Users.ByName(ctx, i.Name); err == nil {
-			return models.InvalidField("Name", "There is already a user named %q", i.Name)
-		} else if models.CodeOf(err) != models.CodeNotFound {
+		if err := t.nameIsFree(ctx, i.Name); err != nil {
 			return err
 		}
 	}

@@ -185,6 +185,9 @@ func (e *Engine) DeletePasskey(ctx context.Context, id models.PasskeyID) error {
 	})
 }
 
+// askPasskeyKey is the throttle's key of questions that anybody may ask for.
+const askPasskeyKey = "ask for a passkey"
+
 // AskPasskey begins a proof by passkey, of whoever it may be: for signing in
 // without a password, for a second factor, and for confirming.
 func (e *Engine) AskPasskey(ctx context.Context) (challenge string, options []byte, err error) {
@@ -192,7 +195,7 @@ func (e *Engine) AskPasskey(ctx context.Context) (challenge string, options []by
 		return "", nil, errNoPasskeys()
 	}
 	actor := models.ActorFrom(ctx)
-	if !e.signIns.allow("passkey from "+actor.SourceAddr, actor.SourceAddr, true) {
+	if !e.signIns.allow(askPasskeyKey, actor.SourceAddr, true) {
 		return "", nil, errTooManyTries()
 	}
 	assertion, session, err := e.relyingParty.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
@@ -221,7 +224,7 @@ func (e *Engine) SignInPasskey(ctx context.Context, p models.Proof, from models.
 	if err != nil {
 		return nil, err
 	}
-	e.signIns.forgive("passkey from "+from.Addr, from.Addr)
+	e.signIns.forgive(askPasskeyKey, from.Addr)
 	return &models.SignedIn{User: user, Cookie: cookie}, nil
 }
 

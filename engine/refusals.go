@@ -15,8 +15,9 @@ import (
 // script that does not give up, would otherwise fill the audit. The first ones
 // of a kind in a minute are written, the rest is counted and the count written.
 type refusals struct {
-	mu sync.Mutex
-	by map[refusedKind]*refusedCount
+	mu    sync.Mutex
+	by    map[refusedKind]*refusedCount
+	kinds map[string]int // in by, of each actor
 }
 
 // refusedKind is what makes two refused attempts the same.
@@ -33,10 +34,15 @@ const (
 	refusedPeriod = time.Minute
 	refusedReads  = 1  // written of one read in that time
 	refusedDeeds  = 10 // and of one change
-	maxRefusals   = 10_000
+	// Somebody who is refused more kinds than that, of things whose names they
+	// make up, has the rest counted as one.
+	kindsOfActor = 100
+	maxRefusals  = 10_000
 )
 
-func newRefusals() *refusals { return &refusals{by: map[refusedKind]*refusedCount{}} }
+func newRefusals() *refusals {
+	return &refusals{by: map[refusedKind]*refusedCount{}, kinds: map[string]int{}}
+}
 
 // isRead tells operations that only look from those that change something.
 func isRead(action string) bool {
@@ -54,7 +60,7 @@ func isRead(action string) bool {
 func kindOf(e *models.AuditEntry) refusedKind {
 	actor := string(e.ActorKind) + " " + e.ActorID
 	if e.ActorID == "" {
-		actor += e.ActorName + " " + e.SourceAddr
+		actor += e.ActorName + " " + network(e.SourceAddr)
 	}
 	return refusedKind{actor, e.Action, e.TargetKind + " " + e.TargetID + " " + e.TargetName}
 }
@@ -63,14 +69,12 @@ func kindOf(e *models.AuditEntry) refusedKind {
 func (r *refusals) admit(e *models.AuditEntry) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	kind := kindOf(e)
+	kind := r.countedAs(kindOf(e))
 	c := r.by[kind]
 	if c == nil {
-		if len(r.by) >= maxRefusals {
-			return true // so many kinds cannot be counted
-		}
 		c = &refusedCount{since: e.At}
 		r.by[kind] = c
+		r.kinds[kind.actor]++
 	}
 	most := refusedDeeds
 	if isRead(e.Action) {
@@ -85,6 +89,17 @@ func (r *refusals) admit(e *models.AuditEntry) bool {
 	return false
 }
 
+// countedAs is the kind that one counts as: so many cannot all be told apart.
+func (r *refusals) countedAs(kind refusedKind) refusedKind {
+	if r.by[kind] == nil && r.kinds[kind.actor] >= kindsOfActor {
+		kind = refusedKind{actor: kind.actor}
+	}
+	if r.by[kind] == nil && len(r.by) >= maxRefusals {
+		kind = refusedKind{}
+	}
+	return kind
+}
+
 // over takes the kinds whose time has ended by now, and gives those of which
 // something was left out.
 func (r *refusals) over(now time.Time) []*refusedCount {
@@ -96,6 +111,9 @@ func (r *refusals) over(now time.Time) []*refusedCount {
 			continue
 		}
 		delete(r.by, kind)
+		if r.kinds[kind.actor]--; r.kinds[kind.actor] <= 0 {
+			delete(r.kinds, kind.actor)
+		}
 		if c.leftOut > 0 {
 			list = append(list, c)
 		}

@@ -65,16 +65,29 @@ func TestRepeatedRefusalsAreCounted(t *testing.T) {
 func TestRefusalsForgetWhatIsOver(t *testing.T) {
 	t.Parallel()
 	r, now := newRefusals(), time.Unix(1000, 0)
-	for n := range maxRefusals + 10 {
-		e := models.AuditEntry{At: now, Action: "DescribeStacks", ActorID: fmt.Sprint(n)}
-		if !r.admit(&e) {
-			t.Fatal("the first of its kind is not written")
+	written := 0
+	for n := range maxRefusals + 50 {
+		e := models.AuditEntry{At: now, Action: "DeleteStack", ActorID: fmt.Sprint(n)}
+		if r.admit(&e) {
+			written++
 		}
 	}
-	if len(r.by) != maxRefusals {
+	if written != maxRefusals+refusedDeeds {
+		t.Errorf("%d were written: those beyond what can be told apart are not counted together", written)
+	}
+	if len(r.by) != maxRefusals+1 {
 		t.Errorf("%d kinds are remembered", len(r.by))
 	}
-	if list := r.over(now.Add(refusedPeriod)); len(list) != 0 || len(r.by) != 0 {
-		t.Errorf("%d counts of nothing, %d kinds remembered", len(list), len(r.by))
+	if list := r.over(now.Add(refusedPeriod)); len(list) != 1 || list[0].leftOut != 40 || len(r.by) != 0 || len(r.kinds) != 0 {
+		t.Errorf("got the counts %+v, %d kinds remembered", list, len(r.by))
+	}
+	written = 0
+	for n := range 1000 { // of somebody who makes names up
+		if r.admit(&models.AuditEntry{At: now, Action: "CreateGroup", ActorID: "eve", TargetName: fmt.Sprint(n)}) {
+			written++
+		}
+	}
+	if written != kindsOfActor+refusedDeeds {
+		t.Errorf("%d of 1000 refusals of one person were written", written)
 	}
 }

@@ -19,9 +19,23 @@ func clip(s string, n int) string {
 // seenEvery is how exactly a session's last use is known.
 const seenEvery = time.Minute
 
-// Session is the session of a cookie and whose it is; idle and old sessions
-// have ended.
+// Session is the session of a cookie and whose it is, for a request: it is used
+// by that. Idle and old sessions have ended.
 func (e *Engine) Session(ctx context.Context, cookie string) (*models.Session, *models.User, error) {
+	s, u, err := e.openSessionOf(ctx, cookie)
+	if err != nil {
+		return nil, nil, err
+	}
+	if now := e.Clock(); now.Sub(s.SeenAt) > seenEvery {
+		if err := e.store.Sessions.Touch(ctx, s.Hash, now); err != nil {
+			return nil, nil, err
+		}
+	}
+	return s, u, nil
+}
+
+// openSessionOf reads the session of a cookie, if it has not ended.
+func (e *Engine) openSessionOf(ctx context.Context, cookie string) (*models.Session, *models.User, error) {
 	ended := &models.Error{Code: models.CodeUnauthenticated, Message: "Sign in to go on."}
 	s, err := e.store.Sessions.Get(ctx, hashOf(cookie))
 	if err != nil {
@@ -34,11 +48,6 @@ func (e *Engine) Session(ctx context.Context, cookie string) (*models.Session, *
 	if now.After(s.ExpiresAt) || now.Sub(s.SeenAt) > models.SessionIdle {
 		return nil, nil, ended
 	}
-	if now.Sub(s.SeenAt) > seenEvery {
-		if err := e.store.Sessions.Touch(ctx, s.Hash, now); err != nil {
-			return nil, nil, err
-		}
-	}
 	u, err := e.store.Users.Get(ctx, s.UserID)
 	if err != nil {
 		return nil, nil, err
@@ -46,9 +55,11 @@ func (e *Engine) Session(ctx context.Context, cookie string) (*models.Session, *
 	return s, u, nil
 }
 
-// SessionUser is the user of a cookie; idle and old sessions have ended.
+// SessionUser is the user of a cookie, for connections that look again and
+// again whether they may go on: a page that was left open is no use of its
+// session, which ends all the same.
 func (e *Engine) SessionUser(ctx context.Context, cookie string) (*models.User, error) {
-	_, u, err := e.Session(ctx, cookie)
+	_, u, err := e.openSessionOf(ctx, cookie)
 	return u, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"opsyard/models"
 )
@@ -27,6 +28,9 @@ func (e *Engine) SignIn(ctx context.Context, name, password string, from models.
 		return nil, err
 	}
 	if !e.signIns.allow(strings.ToLower(name), from.Addr, known) {
+		if u == nil {
+			name = "" // names that nobody has are without number: they are counted together
+		}
 		e.refusedSignIn(ctx, u, name, from.Addr)
 		return nil, errTooManyTries()
 	}
@@ -44,6 +48,10 @@ func (e *Engine) SignIn(ctx context.Context, name, password string, from models.
 	}
 	return done, err
 }
+
+// codeKey is the throttle's key of a person's codes. They have a throttle of
+// their own, so that nobody uses them up by what they type as a name.
+func codeKey(name string) string { return "code of " + strings.ToLower(name) }
 
 // knows tells whether the user has signed in from the address before.
 func (e *Engine) knows(ctx context.Context, u *models.User, addr string) (bool, error) {
@@ -195,7 +203,7 @@ func (e *Engine) SignInCode(ctx context.Context, step, code string, from models.
 	if err != nil {
 		return nil, err
 	}
-	if !e.signIns.allow("code of "+strings.ToLower(u.Name), from.Addr, known) {
+	if !e.codes.allow(codeKey(u.Name), from.Addr, known) {
 		e.refusedSignIn(ctx, u, u.Name, from.Addr)
 		return nil, errTooManyTries()
 	}
@@ -207,7 +215,7 @@ func (e *Engine) SignInCode(ctx context.Context, step, code string, from models.
 		}
 		var first half
 		_, err = t.take(ctx, challengeFactor, step, &first)
-		return how{first.Method, kind}, err
+		return how{method: first.Method, second: kind}, err
 	})
 	if err != nil && !right && models.CodeOf(err) == models.CodeUnauthenticated {
 		e.wrongTry(ctx, u, u.Name, from.Addr)
@@ -216,7 +224,7 @@ func (e *Engine) SignInCode(ctx context.Context, step, code string, from models.
 	if err != nil {
 		return nil, err
 	}
-	e.signIns.forgive("code of "+strings.ToLower(u.Name), from.Addr)
+	e.codes.forgive(codeKey(u.Name), from.Addr)
 	return &models.SignedIn{User: u, Cookie: cookie}, nil
 }
 
@@ -228,6 +236,8 @@ func errWrongCode() error {
 type how struct {
 	method models.SignInMethod
 	second string // the second factor; empty for none
+	// at is when a provider asked them, if it was not now; zero when it does not say.
+	at time.Time
 }
 
 // openSession opens a session for who proves in its transaction who they are,
@@ -247,6 +257,9 @@ func (e *Engine) openSession(ctx context.Context, id models.UserID, from models.
 		session := models.Session{
 			Hash: hashOf(cookie), UserID: u.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(models.SessionAbsolute),
 			Addr: from.Addr, UserAgent: clip(from.UserAgent, 255), Method: by.method, Notice: wrongTries(u.WrongTries),
+		}
+		if !by.at.IsZero() && by.at.Before(now) {
+			session.ConfirmedAt = &by.at
 		}
 		if err := t.Sessions.Create(ctx, &session); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -16,9 +17,10 @@ func errTooManyTries() error {
 // throttle slows guessing: per name and per address a few tries at once, then
 // one each few seconds. Nobody is locked out for good.
 type throttle struct {
-	now func() time.Time
-	mu  sync.Mutex
-	by  map[string]*limiter
+	now   func() time.Time
+	every time.Duration // between two tries, once those at once are used up
+	mu    sync.Mutex
+	by    map[string]*limiter
 }
 
 type limiter struct {
@@ -29,11 +31,15 @@ type limiter struct {
 const (
 	triesAtOnce = 10
 	tryEvery    = 6 * time.Second
+	// codeEvery is for the six digits of an authenticator app. Three of a million
+	// are right at any time, so whoever knows the password has, in a day, one
+	// chance in two hundred.
+	codeEvery   = time.Minute
 	maxLimiters = 10_000
 )
 
-func newThrottle(now func() time.Time) *throttle {
-	return &throttle{now: now, by: map[string]*limiter{}}
+func newThrottle(now func() time.Time, every time.Duration) *throttle {
+	return &throttle{now: now, every: every, by: map[string]*limiter{}}
 }
 
 // allow takes a try for a name from an address. known says that the person of
@@ -45,7 +51,7 @@ func (t *throttle) allow(name, addr string, known bool) bool {
 	now := t.now()
 	if len(t.by) > maxLimiters {
 		for key, l := range t.by {
-			if now.Sub(l.used) > triesAtOnce*tryEvery {
+			if now.Sub(l.used) > triesAtOnce*t.every {
 				delete(t.by, key)
 			}
 		}
@@ -54,14 +60,14 @@ func (t *throttle) allow(name, addr string, known bool) bool {
 		return t.one(pair(name, addr), now)
 	}
 	// both are asked, so that neither refills while the other refuses
-	byName, byAddr := t.one("n:"+clip(name, 64), now), t.one("a:"+addr, now)
+	byName, byAddr := t.one("n:"+clip(name, longestKey), now), t.one("a:"+network(addr), now)
 	return byName && byAddr
 }
 
 func (t *throttle) one(key string, now time.Time) bool {
 	l := t.by[key]
 	if l == nil {
-		l = &limiter{Limiter: rate.NewLimiter(rate.Every(tryEvery), triesAtOnce)}
+		l = &limiter{Limiter: rate.NewLimiter(rate.Every(t.every), triesAtOnce)}
 		t.by[key] = l
 	}
 	l.used = now
@@ -73,9 +79,26 @@ func (t *throttle) one(key string, now time.Time) bool {
 func (t *throttle) forgive(name, addr string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.by, "n:"+clip(name, 64))
-	delete(t.by, "a:"+addr)
+	delete(t.by, "n:"+clip(name, longestKey))
+	delete(t.by, "a:"+network(addr))
 	delete(t.by, pair(name, addr))
 }
 
-func pair(name, addr string) string { return "p:" + clip(name, 64) + " " + addr }
+// longestKey bounds what a stranger can have remembered.
+const longestKey = 96
+
+func pair(name, addr string) string { return "p:" + clip(name, longestKey) + " " + network(addr) }
+
+// network is whose an address is, for counting: whoever has one address of IPv6
+// has the 2^64 that begin alike.
+func network(addr string) string {
+	ip, err := netip.ParseAddr(addr)
+	if err != nil || ip.Unmap().Is4() {
+		return addr
+	}
+	beginning, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return addr
+	}
+	return beginning.String()
+}

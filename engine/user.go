@@ -49,6 +49,9 @@ func (e *Engine) prepareUser(u *models.User, password string) error {
 }
 
 func (t *tx) createUser(ctx context.Context, u *models.User) error {
+	if err := t.nameIsFree(ctx, u.Name); err != nil {
+		return err
+	}
 	if err := t.nameOnInstances(ctx, u); err != nil {
 		return err
 	}
@@ -56,6 +59,19 @@ func (t *tx) createUser(ctx context.Context, u *models.User) error {
 		return err
 	}
 	return t.audit(ctx, "CreateUserProfile", onUser(u), nil, u, models.Cause{})
+}
+
+// nameIsFree refuses a sign-in name that somebody has, in capitals or not: Ana
+// must not pass for ana in a list, in the audit, or when a group is filled.
+func (t *tx) nameIsFree(ctx context.Context, name string) error {
+	u, err := t.Users.Alike(ctx, name)
+	switch {
+	case err == nil:
+		return models.InvalidField("Name", "There is already a user named %q", u.Name)
+	case models.CodeOf(err) == models.CodeNotFound:
+		return nil
+	}
+	return err
 }
 
 // ChangePassword changes the asker's own password, who must know the present
@@ -76,6 +92,7 @@ func (e *Engine) ChangePassword(ctx context.Context, current, password, cookie s
 		return errTooManyTries()
 	}
 	if !e.passwords.matches(current, u.PasswordHash) {
+		e.wrongTry(ctx, u, u.Name, s.Addr)
 		return models.InvalidField("Current", "The present password is wrong.")
 	}
 	return e.setPassword(ctx, u.ID, password, cookie)
@@ -107,7 +124,7 @@ func (e *Engine) setPassword(ctx context.Context, id models.UserID, password, ke
 		if err := t.Users.Save(ctx, u); err != nil {
 			return err
 		}
-		if err := t.Sessions.DeleteOfUser(ctx, id, hashOf(keepCookie)); err != nil {
+		if err := t.endSignIns(ctx, id, hashOf(keepCookie)); err != nil {
 			return err
 		}
 		t.tell("user:"+string(id), "user", string(id))

@@ -30,11 +30,11 @@ func (e *Engine) CreateUserProfile(ctx context.Context, u models.User) (*models.
 	}
 	u.CreatedAt, u.UpdatedAt = e.Clock(), e.Clock()
 	err = e.tx(ctx, func(t *tx) error {
-		if _, err := t.Users.ByName(ctx, u.Name); err == nil {
+		if err := t.nameIsFree(ctx, u.Name); models.CodeOf(err) == models.CodeInvalid && err != nil {
 			// Of several users, roles and accounts with one name, those that come
 			// later are told apart by their account.
 			u.Name = clip(u.Name, 64-1-len(account)) + "@" + account
-		} else if models.CodeOf(err) != models.CodeNotFound {
+		} else if err != nil {
 			return err
 		}
 		if err := u.Validate(); err != nil {
@@ -180,18 +180,8 @@ func (t *tx) updateUser(ctx context.Context, id models.UserID, action string, ch
 			return err
 		}
 	}
-	if action == "UpdateUserProfile" && (before.Admin || u.Admin) && !mayOnAdmins(ctx) {
-		return errNotOnAdmins
-	}
-	if before.Admin != u.Admin {
-		if err := t.e.confirmed(ctx, "PromoteAdmin"); err != nil {
-			return err
-		}
-	}
-	if before.Admin && !u.Admin {
-		if err := t.keepAnAdmin(ctx, before); err != nil {
-			return err
-		}
+	if err := t.mayBecome(ctx, action, before, &u); err != nil {
+		return err
 	}
 	if err := t.Users.Save(ctx, &u); err != nil {
 		return err
@@ -203,6 +193,26 @@ func (t *tx) updateUser(ctx context.Context, id models.UserID, action string, ch
 	}
 	t.tell("user:"+string(id), "user", string(id))
 	return t.audit(ctx, action, onUser(&u), before, &u, models.Cause{})
+}
+
+// mayBecome refuses changes of a user that need more than the right to change
+// users: of administrators, without a fresh proof, and of the last one.
+func (t *tx) mayBecome(ctx context.Context, action string, before, u *models.User) error {
+	if action == "UpdateUserProfile" && (before.Admin || u.Admin) && !mayOnAdmins(ctx) {
+		return errNotOnAdmins
+	}
+	if u.SSHPublicKey != before.SSHPublicKey && u.SSHPublicKey != "" {
+		if err := t.e.confirmed(ctx, models.ActionChangeSSHKey); err != nil {
+			return err
+		}
+	}
+	if before.Admin == u.Admin {
+		return nil
+	}
+	if err := t.e.confirmed(ctx, "PromoteAdmin"); err != nil || u.Admin {
+		return err
+	}
+	return t.keepAnAdmin(ctx, before)
 }
 
 // keepAnAdmin refuses to take away the asker's own rights, and those of the

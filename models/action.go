@@ -29,6 +29,10 @@ const (
 	ActionResetFactors  Action = "ResetFactors"  // of others
 	ActionEndSessions   Action = "EndSessions"   // of others
 	ActionInviteUser    Action = "InviteUser"
+
+	// ActionChangeSSHKey is giving an account, one's own or another's, a key that
+	// opens it on instances.
+	ActionChangeSSHKey Action = "UpdateMyUserProfile"
 )
 
 // What an action needs when no level allows it. These are not levels that
@@ -130,6 +134,7 @@ const ConfirmFor = 15 * time.Minute
 var confirmed = map[Action]bool{
 	"DeleteStack": true, "DeleteLayer": true, "DeleteApp": true, "DeleteInstance": true,
 	"DeleteUserProfile": true, "SetPassword": true, "PromoteAdmin": true,
+	"CreateUser": true, ActionChangeSSHKey: true,
 	"CreateAccessKey": true, "CreateToken": true,
 	"AttachPolicy": true, "CreatePolicy": true, "UpdatePolicy": true, "DetachPolicy": true, "DeletePolicy": true,
 	"DeleteGroup": true, "OpenShell": true, "SetGroupMembers": true, "SetPermission": true, "GrantSSH": true,

@@ -98,7 +98,7 @@ type Claims struct {
 	Email           string
 	Groups          []string
 	HasGroups       bool      // the claim was there; a provider that does not send it changes no group
-	AuthenticatedAt time.Time // auth_time; zero when the provider does not say
+	AuthenticatedAt time.Time // auth_time; zero when the provider does not say, though it was asked
 }
 
 // SignInAddress is an address that a user has signed in from.

@@ -65,7 +65,7 @@ type Session struct {
 	UserAgent string    `gorm:"size:255"`
 
 	Method      SignInMethod `gorm:"size:16"`
-	ConfirmedAt *time.Time   // when the person last proved who they are, after the sign-in
+	ConfirmedAt *time.Time   // when the person last proved who they are, if it was not at the sign-in
 	Notice      string       // a sentence for the next page
 }
 

@@ -34,6 +34,11 @@ func (s SignIns) Spend(ctx context.Context, hash string) error {
 	return affected(s.w(ctx).Exec("DELETE FROM challenges WHERE hash = ?", hash), "spend", "challenge", "given")
 }
 
+// DropChallenges removes a user's challenges of a kind.
+func (s SignIns) DropChallenges(ctx context.Context, kind string, id models.UserID) error {
+	return wrap(s.w(ctx).Exec("DELETE FROM challenges WHERE kind = ? AND user_id = ?", kind, id).Error, "drop challenges of user %s", id)
+}
+
 // Tried counts a wrong answer to a challenge.
 func (s SignIns) Tried(ctx context.Context, hash string) error {
 	return wrap(s.w(ctx).Exec("UPDATE challenges SET tries = tries + 1 WHERE hash = ?", hash).Error, "count a wrong answer")
@@ -133,6 +138,12 @@ func (s SignIns) NewIdentity(ctx context.Context, i *models.Identity) error {
 		return models.Conflict("This account at the provider is tied to a user already.").Because(err)
 	}
 	return wrap(err, "store an identity")
+}
+
+// DeleteIdentity unties a user from an identity.
+func (s SignIns) DeleteIdentity(ctx context.Context, id models.UserID, issuer, subject string) error {
+	result := s.w(ctx).Exec("DELETE FROM identities WHERE user_id = ? AND issuer = ? AND subject = ?", id, issuer, subject)
+	return affected(result, "delete", "identity", subject)
 }
 
 // IdentityUsed notes a sign-in with an identity.

@@ -46,6 +46,16 @@ func (s Users) ByName(ctx context.Context, name string) (*models.User, error) {
 	return &u, nil
 }
 
+// Alike reads the user whose sign-in name differs from this one in capitals at
+// most. People take such names for one, and IAM does.
+func (s Users) Alike(ctx context.Context, name string) (*models.User, error) {
+	var u models.User
+	if err := s.r(ctx).Where("lower(name) = ?", strings.ToLower(name)).Order("name").Take(&u).Error; err != nil {
+		return nil, found(err, kindUser, name)
+	}
+	return &u, nil
+}
+
 // ByARN reads the user with an IAM user ARN.
 func (s Users) ByARN(ctx context.Context, arn string) (*models.User, error) {
 	var u models.User

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -143,15 +144,20 @@ func (p *Provider) client(meta *gooidc.Provider) *oauth2.Config {
 
 // Address is where the person goes to sign in. fresh asks the provider to
 // prove again who they are, whatever session they have there.
+//
+// max_age is always asked for, because a provider that is asked for it has to
+// say when it last saw the proof (OpenID Connect Core 3.1.2.1, auth_time).
 func (p *Provider) Address(state, nonce, verifier string, fresh bool) (string, error) {
 	meta, err := p.discover()
 	if err != nil {
 		return "", err
 	}
 	options := []oauth2.AuthCodeOption{gooidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier)}
+	age := models.SessionAbsolute
 	if fresh {
-		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
+		age, options = 0, append(options, oauth2.SetAuthURLParam("prompt", "login"))
 	}
+	options = append(options, oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(age.Seconds()))))
 	return p.client(meta).AuthCodeURL(state, options...), nil
 }
 

@@ -73,7 +73,7 @@ func TestRoundTrip(t *testing.T) {
 		strings.Join(c.Groups, " ") != "ops dev" || !c.HasGroups || time.Since(c.AuthenticatedAt) > time.Minute {
 		t.Errorf("got %+v", c)
 	}
-	if q := other.Asked(); q.Get("code_challenge_method") != "S256" || q.Get("nonce") != nonce || q.Get("prompt") != "" || strings.Contains(q.Encode(), verifier) {
+	if q := other.Asked(); q.Get("code_challenge_method") != "S256" || q.Get("nonce") != nonce || q.Get("prompt") != "" || q.Get("max_age") != "604800" || strings.Contains(q.Encode(), verifier) {
 		t.Errorf("asked with %v", q)
 	}
 	trip(t, p, true)
