@@ -49,10 +49,12 @@ func (h *Handlers) securityRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /me/security/passkeys/ask", h.newPasskey)
 	mux.HandleFunc("POST /me/security/passkeys", h.addPasskey)
 	mux.HandleFunc("POST /me/security/passkeys/delete", h.deletePasskey)
+	mux.HandleFunc("POST /me/security/identities/delete", h.disconnect)
 	mux.HandleFunc("POST /me/sessions/end", h.endSession)
 	mux.HandleFunc("POST /me/sessions/end-others", h.endOtherSessions)
 	mux.HandleFunc("POST /team/users/{user}/sessions/end", h.withUser(h.endSessionsOf))
 	mux.HandleFunc("POST /team/users/{user}/factors/reset", h.withUser(h.resetFactors))
+	mux.HandleFunc("POST /team/users/{user}/identities/delete", h.withUser(h.disconnectUser))
 }
 
 func (h *Handlers) showSecurity(w http.ResponseWriter, r *http.Request) {

@@ -13,7 +13,8 @@ func init() {
 		"POST /me/security/codes": signedIn, "POST /me/security/passkeys": signedIn, "POST /me/security/passkeys/ask": signedIn, "POST /me/security/passkeys/delete": signedIn,
 
 		"GET /welcome": admin, "POST /welcome/code": admin, "POST /welcome/invite": admin,
-		"POST /team/users/{user}/sessions/end": admin, "POST /team/users/{user}/factors/reset": admin,
+		"POST /team/users/{user}/sessions/end": admin, "POST /team/users/{user}/factors/reset": admin, "POST /team/users/{user}/identities/delete": admin,
+		"POST /me/security/identities/delete": signedIn,
 	})
-	namesNothing = append(namesNothing, "POST /me/security/passkeys/delete")
+	namesNothing = append(namesNothing, "POST /me/security/passkeys/delete", "POST /me/security/identities/delete", "POST /team/users/{user}/identities/delete")
 }

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"opsyard/engine"
 	"opsyard/models"
+	"opsyard/views"
 	"opsyard/web"
 	"opsyard/web/auth"
 )
@@ -31,6 +33,8 @@ type providerEngine interface {
 	TakeOIDC(ctx context.Context, name string) (engine.OIDCStep, error)
 	SignInOIDC(ctx context.Context, c models.Claims, from models.Browser) (*models.SignedIn, error)
 	ConnectOIDC(ctx context.Context, c models.Claims) error
+	// DisconnectOIDC is for oneself, and for administrators.
+	DisconnectOIDC(ctx context.Context, i models.Identity) error
 	ConfirmOIDC(ctx context.Context, c models.Claims, since time.Time) error
 }
 
@@ -55,6 +59,11 @@ func (h *Handlers) goToProvider(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.For = engine.OIDCSignIn
 	}
+	if s.For == engine.OIDCConnect && !fromSecurity(r) {
+		web.SetFlash(w, web.Flash{Tone: "bad", Text: "Connect your account here, by the button."})
+		web.SeeOther(w, r, securityPath)
+		return
+	}
 	address, err := h.OIDC.Address(s.State, s.Nonce, s.Verifier, s.For == engine.OIDCConfirm)
 	var name string
 	if err == nil {
@@ -68,11 +77,27 @@ func (h *Handlers) goToProvider(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, address, http.StatusSeeOther)
 }
 
+// fromSecurity tells whether a request comes from the button on the page of
+// one's own security. Another site could send people along this link after it
+// has signed them in at the provider as somebody else, who would be connected.
+// Pages of other sites cannot say that they are this one; a browser that tells
+// no page tells at least whose it was.
+func fromSecurity(r *http.Request) bool {
+	if page := refererPath(r); page != "" {
+		path, _, _ := strings.Cut(page, "?")
+		return path == securityPath
+	}
+	return r.Header.Get("Sec-Fetch-Site") == "same-origin"
+}
+
 // noProvider leads back with a sentence about why the provider did not help.
 func (h *Handlers) noProvider(w http.ResponseWriter, r *http.Request, err error, s engine.OIDCStep) {
-	code := models.CodeOf(err)
-	if code == models.CodeInternal || code == models.CodeConfirm {
+	switch models.CodeOf(err) {
+	case models.CodeInternal:
 		h.fail(w, r, err)
+		return
+	case models.CodeConfirm: // and then the button again
+		web.SeeOther(w, r, "/confirm"+queryNext(h.backFrom(r, s)))
 		return
 	}
 	h.Log.InfoContext(r.Context(), "sign in at the provider", slog.Any("error", err), slog.Any("cause", unwrapped(err)), slog.String("request_id", web.RequestID(r.Context())))
@@ -95,7 +120,7 @@ func (h *Handlers) backFrom(r *http.Request, s engine.OIDCStep) string {
 	case s.For == engine.OIDCConfirm:
 		return "/confirm" + queryNext(s.Next)
 	}
-	return "/me/security"
+	return securityPath
 }
 
 // providerCode is what a provider may call its refusal; anything else is not
@@ -152,7 +177,7 @@ func (h *Handlers) useClaims(w http.ResponseWriter, r *http.Request, s engine.OI
 		if err := h.Engine.ConnectOIDC(ctx, c); err != nil {
 			return err
 		}
-		h.done(w, r, "/me/security", "Your account at "+h.OIDC.Name()+" is connected.")
+		h.done(w, r, securityPath, "Your account at "+h.OIDC.Name()+" is connected.")
 	default:
 		done, err := h.Engine.SignInOIDC(ctx, c, browserOf(r))
 		if err != nil {
@@ -161,4 +186,26 @@ func (h *Handlers) useClaims(w http.ResponseWriter, r *http.Request, s engine.OI
 		h.signedIn(w, r, done, s.Next)
 	}
 	return nil
+}
+
+// disconnect unties one's own account at the provider.
+func (h *Handlers) disconnect(w http.ResponseWriter, r *http.Request) {
+	if err := h.Engine.DisconnectOIDC(r.Context(), identityIn(r, auth.User(r.Context()).ID)); err != nil {
+		h.refusedSecurity(w, r, err)
+		return
+	}
+	h.done(w, r, securityPath, "The account elsewhere is disconnected. All other sessions have ended.")
+}
+
+// disconnectUser unties a person's account at the provider.
+func (h *Handlers) disconnectUser(w http.ResponseWriter, r *http.Request, u *models.User) {
+	if err := h.Engine.DisconnectOIDC(r.Context(), identityIn(r, u.ID)); err != nil {
+		h.refused(w, r, err, views.UserHref(u.ID))
+		return
+	}
+	h.done(w, r, views.UserHref(u.ID), "The account elsewhere is disconnected. All sessions of "+u.Name+" have ended.")
+}
+
+func identityIn(r *http.Request, id models.UserID) models.Identity {
+	return models.Identity{UserID: id, Issuer: r.PostForm.Get("issuer"), Subject: r.PostForm.Get("subject")}
 }

@@ -37,7 +37,7 @@ func withProvider(t *testing.T) (*realConsole, *oidctest.Provider) {
 func (b *browser) atProvider(query string) string {
 	t := b.c.t
 	t.Helper()
-	there := b.get("/sign-in/oidc" + query)
+	there := b.do("GET", "/sign-in/oidc"+query, nil, "Referer", b.c.url+"/me/security")
 	if there.status != http.StatusSeeOther || !strings.Contains(there.location, "/authorize?") {
 		t.Fatalf("got %d to %q", there.status, there.location)
 	}
@@ -170,6 +170,35 @@ func TestProviderConnect(t *testing.T) {
 	in.post("/me/security/codes").want(t, 200, "never shown again")
 	if q := other.Asked(); q.Get("prompt") != "login" {
 		t.Errorf("asked with %v", q)
+	}
+}
+
+// Another site signs somebody in at the provider as its own user and sends them
+// along the link that connects: they would be tied to a stranger.
+func TestNobodyIsConnectedFromElsewhere(t *testing.T) {
+	t.Parallel()
+	c, other := withProvider(t)
+	other.SignIn(map[string]any{"sub": "stranger"})
+	b := c.as("root")
+	for _, header := range [][]string{
+		nil, {"Referer", "https://evil.example/me/security"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "none"},
+		{"Referer", c.url + "/confirm?next=%2Fsign-in%2Foidc%3Ffor%3Dconnect", "Sec-Fetch-Site", "same-origin"},
+		{"Referer", c.url + "/sign-in?next=%2Fsign-in%2Foidc%3Ffor%3Dconnect", "Sec-Fetch-Site", "same-origin"},
+	} {
+		b.do("GET", "/sign-in/oidc?for=connect", nil, header...).wantLocation(t, "/me/security")
+	}
+	if a := b.do("GET", "/sign-in/oidc?for=connect", nil, "Sec-Fetch-Site", "same-origin"); !strings.Contains(a.location, "/authorize?") {
+		t.Errorf("from our own page, by a browser that names none: got %d to %q", a.status, a.location)
+	}
+	other.SignIn(map[string]any{"sub": "own"})
+	b.get(b.atProvider("?for=connect")).wantLocation(t, "/me/security")
+	b.get("/me/security").want(t, 200, ">own<", "/me/security/identities/delete")
+	b.post("/me/security/identities/delete", "issuer", other.URL, "subject", "own").wantLocation(t, "/me/security")
+	b.get("/me/security").want(t, 200, "is disconnected")
+	if b := c.browser(); b.get(b.atProvider("")).location == "/stacks" {
+		if team := b.get("/team"); team.status != http.StatusForbidden {
+			t.Errorf("the account that was disconnected sees the team: %d", team.status)
+		}
 	}
 }
 

@@ -197,7 +197,7 @@ func (h *Handlers) personPage(w http.ResponseWriter, r *http.Request, u *models.
 	if err != nil {
 		return p, err
 	}
-	p.App, p.Passkeys, p.Elsewhere = factors.TOTP, len(factors.Passkeys), len(factors.Identities) > 0
+	p.App, p.Passkeys, p.Identities = factors.TOTP, len(factors.Passkeys), factors.Identities
 	p.Page = h.page(w, r, u.Name, "team", crumb("Team", "/team"), crumb(u.Name, ""))
 	return p, nil
 }

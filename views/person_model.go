@@ -26,8 +26,8 @@ type PersonPage struct {
 	Open        []SessionRow // the sessions
 	App         bool         // an authenticator app is set up
 	Passkeys    int
-	Elsewhere   bool      // an account at the sign-in provider is tied to them
-	Seen        time.Time // of the last session; zero: none
+	Identities  []models.Identity // their accounts at the sign-in provider
+	Seen        time.Time         // of the last session; zero: none
 	Own         bool
 }
 
@@ -50,7 +50,7 @@ func (p PersonPage) factorWords() string {
 	if p.Passkeys > 0 {
 		with = append(with, ui.Plural(p.Passkeys, "passkey"))
 	}
-	if p.Elsewhere {
+	if len(p.Identities) > 0 {
 		with = append(with, "the sign-in provider")
 	}
 	if with == nil {
