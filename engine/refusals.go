@@ -36,7 +36,7 @@ const (
 	refusedDeeds  = 10 // and of one change
 	// Somebody who is refused more kinds than that, of things whose names they
 	// make up, has the rest counted as one.
-	kindsOfActor = 100
+	kindsOfActor = 1000
 	maxRefusals  = 10_000
 )
 
