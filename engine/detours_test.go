@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -228,4 +230,36 @@ func TestWrongPresentPasswordsAreTold(t *testing.T) {
 	if list := must(p.engine.store.Audit.Page(p.ctx, models.AuditFilter{RefusedOnly: true}, store.AuditCursor{}))(t); len(list) != 1 || list[0].TargetName != "ana" {
 		t.Errorf("got %+v", list)
 	}
+}
+
+// Several people change a group at once, and each change stays: whoever was
+// taken out does not come back with somebody else's list.
+func TestMembersChangeAtOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, st *store.Store) {
+		m := newTeam(t, st)
+		gone, here := m.person("gone", ""), m.person("here", "")
+		g := m.group("Operators", models.LevelShow, gone, here)
+		want := []models.UserID{here.ID}
+		var all sync.WaitGroup
+		for n := range 4 {
+			u := m.person(fmt.Sprintf("new%d", n), "")
+			want = append(want, u.ID)
+			all.Go(func() {
+				if err := m.engine.ChangeGroupMembers(m.ctx, g.ID, []models.UserID{u.ID, u.ID}, nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Go(func() {
+			if err := m.engine.ChangeGroupMembers(m.ctx, g.ID, nil, []models.UserID{gone.ID}); err != nil {
+				t.Error(err)
+			}
+		})
+		all.Wait()
+		slices.Sort(want)
+		if got := must(st.Groups.Members(m.ctx, g.ID))(t); !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
 }

@@ -76,13 +76,21 @@ func (e *Engine) onGroup(ctx context.Context, id models.GroupID, action models.A
 	})
 }
 
-// SetGroupMembers makes these users the members of a group, and no others.
-func (e *Engine) SetGroupMembers(ctx context.Context, id models.GroupID, members []models.UserID) error {
+// ChangeGroupMembers puts users into a group and takes others out. What it does
+// not name stays as it is, whoever changes it meanwhile: a list that a page was
+// drawn with would bring back who was taken out since.
+func (e *Engine) ChangeGroupMembers(ctx context.Context, id models.GroupID, in, out []models.UserID) error {
 	return e.onGroup(ctx, id, "SetGroupMembers", func(t *tx, g *models.Group) error {
-		return t.setGroupMembers(ctx, g, members)
+		members, err := t.Groups.Members(ctx, id)
+		if err != nil {
+			return err
+		}
+		members = slices.DeleteFunc(members, func(u models.UserID) bool { return slices.Contains(out, u) || slices.Contains(in, u) })
+		return t.setGroupMembers(ctx, g, append(members, in...))
 	})
 }
 
+// setGroupMembers makes these users the members of a group, and no others.
 func (t *tx) setGroupMembers(ctx context.Context, g *models.Group, members []models.UserID) error {
 	before, err := t.Groups.Members(ctx, g.ID)
 	if err != nil {

@@ -44,7 +44,7 @@ func (m *team) group(name string, level models.Level, members ...*models.User) *
 	for n, u := range members {
 		ids[n] = u.ID
 	}
-	ok(m.t, m.engine.SetGroupMembers(m.ctx, g.ID, ids))
+	ok(m.t, m.engine.ChangeGroupMembers(m.ctx, g.ID, ids, nil))
 	ok(m.t, m.engine.SetGroupPermission(m.ctx, m.stack.ID, g.ID, levelTo(level)))
 	return g
 }
@@ -111,7 +111,7 @@ func TestGroupsGiveLevels(t *testing.T) {
 		}
 		ok(t, m.engine.SetGroupPermission(m.ctx, m.stack.ID, g.ID, levelTo(models.LevelDeny)))
 		m.want("deny of a group beats one's own level", m.can(eve, models.ActionShow, m.stack), false)
-		ok(t, m.engine.SetGroupMembers(m.ctx, g.ID, []models.UserID{ben.ID}))
+		ok(t, m.engine.ChangeGroupMembers(m.ctx, g.ID, nil, []models.UserID{eve.ID}))
 		m.want("out of the group", m.can(eve, "UpdateStack", m.stack), true)
 		ok(t, m.engine.DeleteGroup(m.ctx, g.ID))
 		m.want("without the group", m.can(ben, models.ActionShow, m.stack), false)
@@ -127,12 +127,12 @@ func TestGroupVerbsRefuse(t *testing.T) {
 		"create":       second(m.engine.CreateGroup(m.as(ben), "Mine")),
 		"rename":       m.engine.RenameGroup(m.as(ben), g.ID, "Mine"),
 		"delete":       m.engine.DeleteGroup(m.as(ben), g.ID),
-		"members":      m.engine.SetGroupMembers(m.as(ben), g.ID, nil),
+		"members":      m.engine.ChangeGroupMembers(m.as(ben), g.ID, nil, nil),
 		"other stack":  m.engine.SetGroupPermission(m.as(ben), m.other.ID, g.ID, levelTo(models.LevelShow)),
 		"own group":    m.engine.SetGroupPermission(m.as(ben), m.stack.ID, g.ID, levelTo(models.LevelManage)),
 		"same name":    second(m.engine.CreateGroup(m.ctx, " Operators ")),
 		"no name":      m.engine.RenameGroup(m.ctx, g.ID, " "),
-		"no such user": m.engine.SetGroupMembers(m.ctx, g.ID, []models.UserID{"nobody"}),
+		"no such user": m.engine.ChangeGroupMembers(m.ctx, g.ID, []models.UserID{"nobody"}, nil),
 		"no level":     m.engine.SetGroupPermission(m.ctx, m.stack.ID, g.ID, levelTo("root")),
 	} {
 		if err == nil || models.CodeOf(err) == models.CodeInternal {
@@ -341,7 +341,7 @@ func TestChangesOfRightsAreTold(t *testing.T) {
 		}},
 		{"detach", func() error { return m.engine.DetachPolicy(m.ctx, p.ID, models.Principal{GroupID: g.ID}) }},
 		{"token", func() error { return m.engine.DeleteToken(m.ctx, token.ID) }},
-		{"members", func() error { return m.engine.SetGroupMembers(m.ctx, g.ID, nil) }},
+		{"members", func() error { return m.engine.ChangeGroupMembers(m.ctx, g.ID, nil, []models.UserID{ben.ID}) }},
 	} {
 		ok(t, step.change())
 		select {

@@ -147,31 +147,25 @@ func (h *Handlers) setGroupMembers(w http.ResponseWriter, r *http.Request, g *mo
 }
 
 func (h *Handlers) changeMembers(ctx context.Context, g *models.Group, remove models.UserID, add []string) (said string, err error) {
-	members, err := h.Store.Groups.Members(ctx, g.ID)
-	if err != nil {
-		return "", err
-	}
 	if remove != "" {
 		u, err := h.Store.Users.Get(ctx, remove)
 		if err != nil {
 			return "", err
 		}
-		left := slices.DeleteFunc(members, func(id models.UserID) bool { return id == remove })
-		return u.Name + " is no longer in " + g.Name + ".", h.Engine.SetGroupMembers(ctx, g.ID, left)
+		return u.Name + " is no longer in " + g.Name + ".", h.Engine.ChangeGroupMembers(ctx, g.ID, nil, []models.UserID{remove})
 	}
 	if len(add) == 0 {
 		return "", models.InvalidField("Add", "Name somebody to add.")
 	}
+	var in []models.UserID
 	for _, name := range add {
 		u, err := h.person(ctx, name, "Add")
 		if err != nil {
 			return "", err
 		}
-		if !slices.Contains(members, u.ID) {
-			members = append(members, u.ID)
-		}
+		in = append(in, u.ID)
 	}
-	return views.And(add) + " " + isAre(len(add)) + " in " + g.Name + " now.", h.Engine.SetGroupMembers(ctx, g.ID, members)
+	return views.And(add) + " " + isAre(len(add)) + " in " + g.Name + " now.", h.Engine.ChangeGroupMembers(ctx, g.ID, in, nil)
 }
 
 func isAre(n int) string {
@@ -269,13 +263,9 @@ func (h *Handlers) setUserGroups(w http.ResponseWriter, r *http.Request, u *mode
 }
 
 func (h *Handlers) setMembership(ctx context.Context, id models.GroupID, user models.UserID, in bool) error {
-	members, err := h.Store.Groups.Members(ctx, id)
-	if err != nil {
-		return err
-	}
-	members = slices.DeleteFunc(members, func(m models.UserID) bool { return m == user })
+	one := []models.UserID{user}
 	if in {
-		members = append(members, user)
+		return h.Engine.ChangeGroupMembers(ctx, id, one, nil)
 	}
-	return h.Engine.SetGroupMembers(ctx, id, members)
+	return h.Engine.ChangeGroupMembers(ctx, id, nil, one)
 }

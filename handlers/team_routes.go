@@ -14,7 +14,7 @@ type groupEngine interface {
 	// SetGroupClaim ties a group to what the sign-in provider calls it.
 	SetGroupClaim(ctx context.Context, id models.GroupID, claim string) error
 	DeleteGroup(ctx context.Context, id models.GroupID) error
-	SetGroupMembers(ctx context.Context, id models.GroupID, members []models.UserID) error
+	ChangeGroupMembers(ctx context.Context, id models.GroupID, in, out []models.UserID) error
 	SetGroupPermission(ctx context.Context, stack models.StackID, id models.GroupID, change func(*models.GroupPermission) error) error
 }
 
