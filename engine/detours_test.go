@@ -263,3 +263,25 @@ func TestMembersChangeAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// Whoever types their password where the name belongs does not find it in the
+// audit.
+func TestAPasswordForANameIsNotTold(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t, storetest.Open(t))
+	p.user("ana", false)
+	for _, name := range []string{pass, "eve"} {
+		if _, err := p.engine.SignIn(p.ctx, name, "", p.laptop); err == nil {
+			t.Fatal("let in")
+		}
+	}
+	list := must(p.engine.store.Audit.Page(p.ctx, models.AuditFilter{RefusedOnly: true}, store.AuditCursor{}))(t)
+	if len(list) != 2 || list[0].TargetName != "eve" {
+		t.Errorf("got %+v", list)
+	}
+	for _, e := range list {
+		if strings.Contains(fmt.Sprintf("%+v", e), pass) {
+			t.Errorf("the audit tells it: %+v", e)
+		}
+	}
+}

@@ -98,11 +98,24 @@ func (e *Engine) wrongTry(ctx context.Context, u *models.User, name, addr string
 func (e *Engine) refusedSignIn(ctx context.Context, u *models.User, name, addr string) {
 	actor := models.ActorFrom(ctx)
 	actor.Kind, actor.Name, actor.SourceAddr, actor.Surface = models.ActorUser, clip(name, 64), addr, "console"
+	if u == nil {
+		name = unknownName(name)
+		actor.Name = name
+	}
 	on := target{kind: "user", name: clip(name, 64)}
 	if u != nil {
 		on.id = string(u.ID)
 	}
 	e.auditRefusal(models.WithActor(ctx, actor), "SignIn", on)
+}
+
+// unknownName is a name that nobody has as the audit tells it: whoever types
+// their password one field too early must not find it there.
+func unknownName(name string) string {
+	if letters := []rune(name); len(letters) >= models.MinPassword {
+		return string(letters[:2]) + "…"
+	}
+	return name
 }
 
 // half is what a step remembers of the first half of a sign-in.
