@@ -2,12 +2,14 @@ package handlers
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -218,13 +220,24 @@ func TestProviderAwayPasswordsStay(t *testing.T) {
 }
 
 // FuzzProviderCallback sends anything to the callback: it never lets in and
-// never crashes.
+// never crashes. STEP and STATE stand for those of somebody who was sent to the
+// provider just now.
 func FuzzProviderCallback(f *testing.F) {
 	f.Add("state=a&code=b&iss=c", "cookie")
 	f.Add("error=access_denied&error_description=%3Cb%3E", "")
 	f.Add("state=&state=&code=%00", "\x00")
+	f.Add("state=STATE&code=b&iss=c", "STEP")
+	f.Add("state=STATE&error=access_denied", "STEP")
+	f.Add("state=STATE&error=%0d%0a<script>", "STEP")
+	f.Add("state=STAT", "STEP")
 	c := fuzzConsole(f)
 	f.Fuzz(func(t *testing.T, query, cookie string) {
+		state := rand.Text()
+		step, err := c.engine.BeginOIDC(t.Context(), engine.OIDCStep{State: state, Nonce: "n", Verifier: "v", Next: query, For: engine.OIDCSignIn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		query, cookie = strings.ReplaceAll(query, "STATE", state), strings.ReplaceAll(cookie, "STEP", step)
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost"+oidc.CallbackPath, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -262,7 +275,11 @@ func FuzzSignInForms(f *testing.F) {
 }
 
 // fuzzed is one console for all inputs of a fuzz test.
-type fuzzed struct{ handle http.Handler }
+type fuzzed struct {
+	handle http.Handler
+	engine *engine.Engine
+	now    atomic.Int64 // seconds: each input comes later, so that none has to wait
+}
 
 // fuzzConsole is a console with one administrator and a provider that is away.
 func fuzzConsole(f *testing.F) *fuzzed {
@@ -277,10 +294,14 @@ func fuzzConsole(f *testing.F) *fuzzed {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { _ = st.Close() })
-	eng, err := engine.New(ctx, engine.Config{Store: st, Hub: pubsub.NewHub(), Log: quiet, FastPasswords: true, PublicURL: "http://localhost"})
+	c := &fuzzed{}
+	c.now.Store(time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC).Unix())
+	clock := func() time.Time { return time.Unix(c.now.Load(), 0) }
+	eng, err := engine.New(ctx, engine.Config{Store: st, Hub: pubsub.NewHub(), Log: quiet, FastPasswords: true, PublicURL: "http://localhost", Now: clock})
 	if err != nil {
 		f.Fatal(err)
 	}
+	c.engine = eng
 	setup := models.WithActor(ctx, models.Actor{Kind: models.ActorSetup, Admin: true})
 	if _, err := eng.CreateUser(setup, models.User{Name: "root", Admin: true}, goodPassword); err != nil {
 		f.Fatal(err)
@@ -289,16 +310,16 @@ func fuzzConsole(f *testing.F) *fuzzed {
 	if err != nil {
 		f.Fatal(err)
 	}
-	h, err := New(Config{Engine: eng, Store: st, Hub: pubsub.NewHub(), Log: quiet, OIDC: p})
-	if err != nil {
+	if c.handle, err = New(Config{Engine: eng, Store: st, Hub: pubsub.NewHub(), Log: quiet, OIDC: p, Now: clock}); err != nil {
 		f.Fatal(err)
 	}
-	return &fuzzed{h}
+	return c
 }
 
 // neverIn fails when the answer opens a session or is a mistake of ours.
 func (c *fuzzed) neverIn(t *testing.T, r *http.Request) {
 	t.Helper()
+	c.now.Add(10)
 	w := httptest.NewRecorder()
 	c.handle.ServeHTTP(w, r)
 	if w.Code >= http.StatusInternalServerError {
