@@ -89,6 +89,32 @@ func (e *Engine) administer(ctx context.Context, action models.Action, t target)
 	return errAdminsOnly()
 }
 
+// AuthorizeTeam is for the pages of the team, which are about everybody and so
+// for administrators. about is whom or what they are about: the id of a person,
+// a group or a policy, if of any.
+func (e *Engine) AuthorizeTeam(ctx context.Context, action models.Action, about string) error {
+	if models.MayDo(models.ActorFrom(ctx), models.LevelIAMOnly, models.ActionManageUsers) {
+		return nil
+	}
+	e.auditRefusal(ctx, string(action), e.onTeam(ctx, about))
+	return models.Forbidden("Only an administrator may see the team.")
+}
+
+// onTeam is who or what of the team has an id. One that nobody has is not
+// repeated: it may be a new one each time.
+func (e *Engine) onTeam(ctx context.Context, id string) target {
+	if u, err := e.store.Users.Get(ctx, models.UserID(id)); err == nil {
+		return onUser(u)
+	}
+	if g, err := e.store.Groups.Get(ctx, models.GroupID(id)); err == nil {
+		return target{kind: "group", id: id, name: g.Name}
+	}
+	if p, err := e.store.Policies.Get(ctx, models.PolicyID(id)); err == nil {
+		return target{kind: "policy", id: id, name: p.Name}
+	}
+	return target{kind: "team"}
+}
+
 func errAdminsOnly() error { return models.Forbidden("Only an administrator may do this.") }
 
 // onAccount refuses what a person may do to their own account, and to those of

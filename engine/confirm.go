@@ -21,6 +21,7 @@ func (e *Engine) ConfirmSession(ctx context.Context, p models.Proof) error {
 		tries, key = e.codes, codeKey(u.Name)
 	}
 	if !tries.allow(key, actor.SourceAddr, true) {
+		e.auditRefusal(ctx, "ConfirmSession", onUser(u))
 		return errTooManyTries()
 	}
 	err = e.tx(ctx, func(t *tx) error {
@@ -34,9 +35,12 @@ func (e *Engine) ConfirmSession(ctx context.Context, p models.Proof) error {
 		}
 		return t.confirm(ctx, u, method)
 	})
-	if models.CodeOf(err) == models.CodeInvalid {
-		e.wrongTry(ctx, u, u.Name, actor.SourceAddr)
-		return err
+	switch models.CodeOf(err) {
+	case models.CodeInvalid:
+		e.countWrongTry(ctx, u)
+		e.auditRefusal(ctx, "ConfirmSession", onUser(u))
+	case models.CodeUnauthenticated: // the question of a passkey is over
+		e.auditRefusal(ctx, "ConfirmSession", onUser(u))
 	}
 	if err == nil {
 		tries.forgive(key, actor.SourceAddr)

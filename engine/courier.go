@@ -238,9 +238,12 @@ func (c *courier) giveUp(ctx context.Context, channel *models.NotificationChanne
 	now := c.Clock()
 	channel.PausedAt, channel.PausedReason = &now, reason
 	c.Log.WarnContext(ctx, "a notification channel is paused", slog.String("channel", string(channel.ID)), slog.String("name", channel.Name), slog.String("reason", reason))
-	err := c.e.store.Notifications.PauseChannel(ctx, channel.ID, reason, now)
-	c.e.hearers.changed()
-	return err
+	return c.e.onChannels(ctx, func(t *tx) error {
+		if err := t.Notifications.PauseChannel(ctx, channel.ID, reason, now); err != nil {
+			return err
+		}
+		return t.audit(ctx, "PauseNotificationChannel", onChannel(channel), nil, map[string]string{"PausedReason": reason}, models.Cause{})
+	})
 }
 
 // message is an event as the senders want it.

@@ -49,6 +49,20 @@ func (e *Engine) BeginOIDC(ctx context.Context, s OIDCStep) (name string, err er
 	return e.challenge(ctx, challengeOIDC, actor.UserID, s)
 }
 
+// RefusedOIDC records that asking the provider came to nothing: its answer was
+// not for this browser, it named nobody, or it could not be asked. why is what
+// the person is told.
+func (e *Engine) RefusedOIDC(ctx context.Context, purpose OIDCPurpose, why string) {
+	actor := models.ActorFrom(ctx)
+	action := map[OIDCPurpose]string{OIDCConfirm: "ConfirmSession", OIDCConnect: "ConnectIdentity"}[purpose]
+	if action == "" || actor.UserID == "" {
+		actor.Kind, actor.Surface, action = models.ActorUser, "console", "SignIn"
+	}
+	entry := auditEntry(models.WithActor(ctx, actor), action, target{kind: "user", id: string(actor.UserID), name: actor.Name})
+	entry.Cause = models.Cause{Kind: models.CauseUser, Text: why}
+	e.auditRefused(ctx, entry)
+}
+
 // TakeOIDC gives the step of that name, once.
 func (e *Engine) TakeOIDC(ctx context.Context, name string) (s OIDCStep, err error) {
 	err = e.tx(ctx, func(t *tx) error {

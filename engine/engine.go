@@ -156,6 +156,8 @@ type Engine struct {
 	hearers    subscriptions // of events
 	signIns    *throttle
 	codes      *throttle // six digits are guessed sooner than a password
+	// credentials slows requests whose keys and tokens are not good.
+	credentials *throttle
 	// relyingParty is for passkeys; nil where browsers offer none.
 	relyingParty *webauthn.WebAuthn
 	passwords    passwordHash
@@ -184,6 +186,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	}
 	e.prometheus = c.Prometheus
 	e.signIns, e.codes = newThrottle(e.Clock, tryEvery), newThrottle(e.Clock, codeEvery)
+	e.credentials = newThrottle(e.Clock, tryEvery)
 	e.relyingParty = newRelyingParty(e.publicURL, c.Log)
 	e.refusals = newRefusals()
 	e.auditFeed = newAuditFeed(e, c.AuditSyslog)

@@ -42,7 +42,10 @@ func (e *Engine) StartTOTP(ctx context.Context) error {
 			return fmt.Errorf("make a secret for an authenticator app: %w", err)
 		}
 		u.TOTPSecret, u.TOTPStep = key.Secret(), 0
-		return t.Users.Save(ctx, u)
+		if err := t.Users.Save(ctx, u); err != nil {
+			return err
+		}
+		return t.audit(ctx, "StartTotp", onUser(u), nil, nil, models.Cause{})
 	})
 }
 
@@ -83,9 +86,12 @@ func (e *Engine) EnableTOTP(ctx context.Context, code string) (codes []string, e
 	if err := e.confirmed(ctx, models.ActionChangeFactors); err != nil {
 		return nil, err
 	}
+	self := target{kind: "user", id: string(actor.UserID), name: actor.Name}
 	if !e.codes.allow(codeKey(actor.Name), actor.SourceAddr, true) {
+		e.auditRefusal(ctx, "EnableTotp", self)
 		return nil, errTooManyTries()
 	}
+	wrong := false
 	err = e.tx(ctx, func(t *tx) error {
 		u, err := t.Users.GetForUpdate(ctx, actor.UserID)
 		if err != nil {
@@ -95,7 +101,7 @@ func (e *Engine) EnableTOTP(ctx context.Context, code string) (codes []string, e
 			return errTOTPOn()
 		}
 		step, right := e.totpStep(u, plainCode(code))
-		if u.TOTPSecret == "" || !right {
+		if wrong = u.TOTPSecret == "" || !right; wrong {
 			return models.InvalidField("Code", "This is not the code that the app should show now. Check the clock of the phone, and that it reads the code of this page.")
 		}
 		now := e.Clock()
@@ -108,6 +114,9 @@ func (e *Engine) EnableTOTP(ctx context.Context, code string) (codes []string, e
 		}
 		return t.factorChanged(ctx, u, "EnableTotp")
 	})
+	if wrong {
+		e.auditRefusal(ctx, "EnableTotp", self)
+	}
 	return codes, err
 }
 

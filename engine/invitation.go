@@ -94,6 +94,9 @@ func (e *Engine) Invitation(ctx context.Context, token string) (i *models.Invita
 		i, err = t.openInvitation(ctx, token)
 		return err
 	})
+	if models.CodeOf(err) == models.CodeForbidden {
+		e.refusedStranger(ctx, "", "AcceptInvitation", target{kind: "invitation"})
+	}
 	return i, err
 }
 

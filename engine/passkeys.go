@@ -196,6 +196,7 @@ func (e *Engine) AskPasskey(ctx context.Context) (challenge string, options []by
 	}
 	actor := models.ActorFrom(ctx)
 	if !e.signIns.allow(askPasskeyKey, actor.SourceAddr, true) {
+		e.refusedSignIn(ctx, nil, actor.Name, actor.SourceAddr)
 		return "", nil, errTooManyTries()
 	}
 	assertion, session, err := e.relyingParty.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
@@ -210,6 +211,9 @@ func (e *Engine) AskPasskey(ctx context.Context) (challenge string, options []by
 func (e *Engine) SignInPasskey(ctx context.Context, p models.Proof, from models.Browser) (*models.SignedIn, error) {
 	id, err := e.passkeyUser(ctx, p.Passkey)
 	if err != nil {
+		if models.CodeOf(err) == models.CodeUnauthenticated {
+			e.refusedSignIn(ctx, nil, "", from.Addr)
+		}
 		return nil, err
 	}
 	var user *models.User
@@ -217,9 +221,12 @@ func (e *Engine) SignInPasskey(ctx context.Context, p models.Proof, from models.
 		user = u
 		return how{method: models.SignInPasskey}, t.checkPasskey(ctx, u, p)
 	})
-	if models.CodeOf(err) == models.CodeInvalid {
-		e.wrongTry(ctx, user, "", from.Addr)
+	switch models.CodeOf(err) {
+	case models.CodeInvalid:
+		e.wrongTry(ctx, user, userName(user), from.Addr)
 		return nil, &models.Error{Code: models.CodeUnauthenticated, Message: models.Sentence(err)}
+	case models.CodeUnauthenticated: // the question is over
+		e.refusedSignIn(ctx, user, userName(user), from.Addr)
 	}
 	if err != nil {
 		return nil, err

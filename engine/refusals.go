@@ -124,25 +124,48 @@ func (r *refusals) over(now time.Time) []*refusedCount {
 // auditRefusal records an attempt that was refused. It has no transaction to
 // join; if it cannot be written, the refusal stands and the log tells.
 func (e *Engine) auditRefusal(ctx context.Context, action string, on target) {
-	entry := auditEntry(ctx, action, on)
-	entry.Refused, entry.At = true, e.Clock()
-	e.tellOfRefusals(ctx, entry.At) // those whose minute is over
-	if !e.refusals.admit(&entry) {
-		return
-	}
-	e.writeRefusal(ctx, entry)
+	e.auditRefused(ctx, auditEntry(ctx, action, on))
 }
 
-// RefusedCredential records a request whose key or token is not good. Those of
-// one address are counted together, whatever they name.
-func (e *Engine) RefusedCredential(ctx context.Context, why string) {
-	entry := auditEntry(ctx, "SignRequest", target{kind: "credential"})
-	entry.ActorKind, entry.Refused, entry.At = models.ActorUser, true, e.Clock()
-	entry.Cause = models.Cause{Kind: models.CauseUser, Text: why}
-	e.tellOfRefusals(ctx, entry.At)
+func (e *Engine) auditRefused(ctx context.Context, entry models.AuditEntry) {
+	entry.Refused, entry.At = true, e.Clock()
+	entry.TargetID, entry.TargetName = clip(entry.TargetID, 36), clip(entry.TargetName, 255) // anybody can ask for anything
+	e.tellOfRefusals(ctx, entry.At)                                                          // those whose minute is over
 	if e.refusals.admit(&entry) {
 		e.writeRefusal(ctx, entry)
 	}
+}
+
+// RefusedCredential records a request whose key or token is not good, and
+// refuses the next ones for some time when there were many of one address, or
+// of one key. It is asked only about what is not good: the owner of a key is
+// not kept out by those who guess. tried is the id of the key, empty for what
+// has none.
+func (e *Engine) RefusedCredential(ctx context.Context, tried, why string) error {
+	entry := auditEntry(ctx, "SignRequest", target{kind: "credential"})
+	entry.ActorKind = models.ActorUser
+	entry.Cause = models.Cause{Kind: models.CauseUser, Text: why}
+	e.auditRefused(ctx, entry)
+	if !e.credentials.allow(tried, entry.SourceAddr, tried == "") {
+		return errTooManyTries()
+	}
+	return nil
+}
+
+// RefusedForeign records that a form came from another site. Whose browser it
+// was is not looked at: its session counts for nothing there.
+func (e *Engine) RefusedForeign(ctx context.Context) {
+	e.refusedStranger(ctx, "", "ForeignRequest", target{kind: "console"})
+}
+
+// RefusedPage records that somebody was not shown a page because of what it is
+// for.
+func (e *Engine) RefusedPage(ctx context.Context, action models.Action, id models.StackID) {
+	on := target{kind: "stack"}
+	if stack, err := e.store.Stacks.Get(ctx, id); err == nil {
+		on = onStack(stack)
+	}
+	e.auditRefusal(ctx, string(action), on)
 }
 
 // tellOfRefusals writes how many refusals of each kind were left out until a

@@ -181,10 +181,14 @@ func (e *Engine) SetTheme(ctx context.Context, theme string) error {
 	}
 	return e.tx(ctx, func(t *tx) error {
 		u, err := t.Users.GetForUpdate(ctx, models.ActorFrom(ctx).UserID)
-		if err != nil {
+		if err != nil || u.Theme == theme {
 			return err
 		}
+		before := *u
 		u.Theme, u.UpdatedAt = theme, e.Clock()
-		return t.Users.Save(ctx, u)
+		if err := t.Users.Save(ctx, u); err != nil {
+			return err
+		}
+		return t.audit(ctx, "SetTheme", onUser(u), &before, u, models.Cause{})
 	})
 }

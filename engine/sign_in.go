@@ -34,7 +34,7 @@ func (e *Engine) SignIn(ctx context.Context, name, password string, from models.
 		e.refusedSignIn(ctx, u, name, from.Addr)
 		return nil, errTooManyTries()
 	}
-	method, err := e.checkPassword(ctx, u, password)
+	method, err := e.checkPassword(ctx, u, password, from)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (e *Engine) knows(ctx context.Context, u *models.User, addr string) (bool, 
 
 // checkPassword tells how the password proves that it is the user; empty when
 // it does not. A recovery code of the account works once in its place.
-func (e *Engine) checkPassword(ctx context.Context, u *models.User, password string) (models.SignInMethod, error) {
+func (e *Engine) checkPassword(ctx context.Context, u *models.User, password string, from models.Browser) (models.SignInMethod, error) {
 	hash := e.passwords.nobody
 	if u != nil && u.PasswordHash != "" {
 		hash = u.PasswordHash
@@ -73,7 +73,7 @@ func (e *Engine) checkPassword(ctx context.Context, u *models.User, password str
 		return models.SignInPassword, nil
 	}
 	if code := plainCode(password); u != nil && len(code) == recoveryLength {
-		err := e.store.SignIns.UseCode(ctx, u.ID, true, hashOf(code), e.Clock())
+		err := e.useAccountCode(ctx, u, code, from)
 		if err == nil {
 			return models.SignInRecovery, nil
 		}
@@ -84,29 +84,63 @@ func (e *Engine) checkPassword(ctx context.Context, u *models.User, password str
 	return "", nil
 }
 
+// useAccountCode spends the recovery code for a forgotten password. It has an
+// entry of its own: a second factor may be missing yet, so no session tells.
+func (e *Engine) useAccountCode(ctx context.Context, u *models.User, code string, from models.Browser) error {
+	ctx = asUser(ctx, u, from)
+	return e.tx(ctx, func(t *tx) error {
+		if err := t.SignIns.UseCode(ctx, u.ID, true, hashOf(code), e.Clock()); err != nil {
+			return err
+		}
+		return t.audit(ctx, "UseRecoveryCode", onUser(u), nil, map[string]any{"Account": true}, models.Cause{})
+	})
+}
+
+// asUser is the context of a request of somebody who has just proved who they
+// are, and has no session yet.
+func asUser(ctx context.Context, u *models.User, from models.Browser) context.Context {
+	return models.WithActor(ctx, models.Actor{
+		Kind: models.ActorUser, UserID: u.ID, Name: u.Name, Admin: u.Admin, SourceAddr: from.Addr,
+		RequestID: models.ActorFrom(ctx).RequestID, Surface: "console",
+	})
+}
+
 // wrongTry records a wrong password or code, for the audit and for the person.
 func (e *Engine) wrongTry(ctx context.Context, u *models.User, name, addr string) {
-	if u != nil {
-		if err := e.store.SignIns.WrongTry(ctx, u.ID); err != nil {
-			e.Log.ErrorContext(ctx, "count a wrong sign-in", "error", err)
-		}
-	}
+	e.countWrongTry(ctx, u)
 	e.refusedSignIn(ctx, u, name, addr)
+}
+
+// countWrongTry lets the person be told, when they have signed in.
+func (e *Engine) countWrongTry(ctx context.Context, u *models.User) {
+	if u == nil {
+		return
+	}
+	if err := e.store.SignIns.WrongTry(ctx, u.ID); err != nil {
+		e.Log.ErrorContext(ctx, "count a wrong sign-in", "error", err)
+	}
 }
 
 // refusedSignIn records a try that was wrong, or came too soon.
 func (e *Engine) refusedSignIn(ctx context.Context, u *models.User, name, addr string) {
-	actor := models.ActorFrom(ctx)
-	actor.Kind, actor.Name, actor.SourceAddr, actor.Surface = models.ActorUser, clip(name, 64), addr, "console"
 	if u == nil {
 		name = unknownName(name)
-		actor.Name = name
 	}
 	on := target{kind: "user", name: clip(name, 64)}
 	if u != nil {
 		on.id = string(u.ID)
 	}
-	e.auditRefusal(models.WithActor(ctx, actor), "SignIn", on)
+	actor := models.ActorFrom(ctx)
+	actor.SourceAddr = addr
+	e.refusedStranger(models.WithActor(ctx, actor), name, "SignIn", on)
+}
+
+// refusedStranger is auditRefusal for somebody of whom only the address is
+// known, and the name that they gave, if they did.
+func (e *Engine) refusedStranger(ctx context.Context, name, action string, on target) {
+	actor := models.ActorFrom(ctx)
+	actor.Kind, actor.Name, actor.Surface = models.ActorUser, clip(name, 64), "console"
+	e.auditRefusal(models.WithActor(ctx, actor), action, on)
 }
 
 // unknownName is a name that nobody has as the audit tells it: whoever types
@@ -198,11 +232,19 @@ func (e *Engine) stepUser(ctx context.Context, step string) (*models.User, *mode
 		}
 		return nil, nil, err
 	}
-	if c.Tries >= maxTries {
-		return nil, nil, errStepOver()
-	}
 	u, err := e.store.Users.Get(ctx, c.UserID)
+	if err == nil && c.Tries >= maxTries {
+		err = errStepOver()
+	}
 	return u, c, err
+}
+
+// userName is the name of a user, if it is known who they are.
+func userName(u *models.User) string {
+	if u == nil {
+		return ""
+	}
+	return u.Name
 }
 
 // SignInCode ends a half-made sign-in with a code of the authenticator app or a
@@ -210,6 +252,9 @@ func (e *Engine) stepUser(ctx context.Context, step string) (*models.User, *mode
 func (e *Engine) SignInCode(ctx context.Context, step, code string, from models.Browser) (*models.SignedIn, error) {
 	u, c, err := e.stepUser(ctx, step)
 	if err != nil {
+		if models.CodeOf(err) == models.CodeUnauthenticated {
+			e.refusedSignIn(ctx, u, userName(u), from.Addr)
+		}
 		return nil, err
 	}
 	known, err := e.knows(ctx, u, from.Addr)
@@ -283,8 +328,7 @@ func (e *Engine) openSession(ctx context.Context, id models.UserID, from models.
 		if err := t.SignIns.ForgetWrongTries(ctx, u.ID); err != nil {
 			return err
 		}
-		actor := models.ActorFrom(ctx)
-		ctx := models.WithActor(ctx, models.Actor{Kind: models.ActorUser, UserID: u.ID, Name: u.Name, Admin: u.Admin, SourceAddr: from.Addr, RequestID: actor.RequestID, Surface: "console"})
+		ctx := asUser(ctx, u, from)
 		return t.audit(ctx, "SignIn", onUser(u), nil, map[string]string{"Method": string(by.method), "SecondFactor": by.second}, models.Cause{})
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -428,4 +429,72 @@ func FuzzCodes(f *testing.F) {
 			t.Errorf("%q is taken for step %d, whose code is %q", code, step, want)
 		}
 	})
+}
+
+// Each wrong proof is in the audit, and so is each that came too soon to be
+// looked at: written, or counted.
+func TestWrongProofsAreAudited(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t, storetest.Open(t))
+	p.user("ana", true)
+	in := must(p.engine.SignIn(p.ctx, "ana", pass, p.laptop))(t)
+	ana := p.as(in.Cookie)
+	if err := p.engine.StartTOTP(ana); err != nil {
+		t.Fatal(err)
+	}
+	const tries = triesAtOnce + 5
+	for action, try := range map[string]func() error{
+		"SetPassword":    func() error { return p.engine.ChangePassword(ana, "wrong", "another long sentence", in.Cookie) },
+		"ConfirmSession": func() error { return p.engine.ConfirmSession(ana, models.Proof{Password: "wrong"}) },
+		"EnableTotp": func() error {
+			_, err := p.engine.EnableTOTP(ana, "000000")
+			return err
+		},
+		"SignIn": func() error {
+			_, err := p.engine.SignIn(p.ctx, "ana", "wrong", p.laptop)
+			return err
+		},
+		"CreateUserProfile": func() error {
+			_, err := p.engine.FirstRun(p.ctx, "wrong", "eve", pass)
+			return err
+		},
+		"AcceptInvitation": func() error {
+			_, err := p.engine.Invitation(p.ctx, "wrong")
+			return err
+		},
+	} {
+		for range tries {
+			if try() == nil {
+				t.Fatalf("%s: a wrong proof is taken", action)
+			}
+		}
+		p.engine.tellOfRefusals(p.ctx, p.clock.Now().Add(refusedPeriod))
+		told := 0
+		for _, e := range must(p.engine.store.Audit.Page(p.ctx, models.AuditFilter{Action: action, RefusedOnly: true}, store.AuditCursor{Limit: 100}))(t) {
+			var counted struct{ LeftOut int }
+			if e.After == "" {
+				told++
+			} else if err := json.Unmarshal([]byte(e.After), &counted); err != nil {
+				t.Fatal(err)
+			}
+			told += counted.LeftOut
+		}
+		if told != tries {
+			t.Errorf("%s: the audit accounts for %d of %d", action, told, tries)
+		}
+	}
+}
+
+// A network that has to wait makes no more names to remember.
+func TestNamesDoNotFillTheThrottle(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t, storetest.Open(t))
+	for n := range 200 {
+		if _, err := p.engine.SignIn(p.ctx, fmt.Sprintf("guess-%d", n), "wrong", p.laptop); err == nil {
+			t.Fatal("a stranger is let in")
+		}
+	}
+	if n := len(p.engine.signIns.by); n > 2*triesAtOnce {
+		t.Errorf("200 names of one address are %d to remember", n)
+	}
 }

@@ -21,6 +21,7 @@ type throttle struct {
 	every time.Duration // between two tries, once those at once are used up
 	mu    sync.Mutex
 	by    map[string]*limiter
+	swept time.Time
 }
 
 type limiter struct {
@@ -49,19 +50,31 @@ func (t *throttle) allow(name, addr string, known bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
-	if len(t.by) > maxLimiters {
-		for key, l := range t.by {
-			if now.Sub(l.used) > triesAtOnce*t.every {
-				delete(t.by, key)
-			}
-		}
-	}
+	t.sweep(now)
 	if known {
 		return t.one(pair(name, addr), now)
 	}
-	// both are asked, so that neither refills while the other refuses
-	byName, byAddr := t.one("n:"+clip(name, longestKey), now), t.one("a:"+network(addr), now)
-	return byName && byAddr
+	// both are asked, so that neither refills while the other refuses; but an
+	// address that is refused makes no more names to remember
+	byAddr, named := t.one("a:"+network(addr), now), "n:"+clip(name, longestKey)
+	if !byAddr && t.by[named] == nil {
+		return false
+	}
+	return t.one(named, now) && byAddr
+}
+
+// sweep forgets who has all tries again, when there are many to remember; not
+// each time, so that many are no work for everybody.
+func (t *throttle) sweep(now time.Time) {
+	if len(t.by) <= maxLimiters || now.Sub(t.swept) < t.every {
+		return
+	}
+	t.swept = now
+	for key, l := range t.by {
+		if now.Sub(l.used) > triesAtOnce*t.every {
+			delete(t.by, key)
+		}
+	}
 }
 
 func (t *throttle) one(key string, now time.Time) bool {

@@ -89,10 +89,12 @@ func (e *Engine) ChangePassword(ctx context.Context, current, password, cookie s
 		return e.setPassword(ctx, u.ID, password, cookie)
 	}
 	if !e.signIns.allow("password of "+strings.ToLower(u.Name), s.Addr, true) {
+		e.auditRefusal(ctx, "SetPassword", onUser(u))
 		return errTooManyTries()
 	}
 	if !e.passwords.matches(current, u.PasswordHash) {
-		e.wrongTry(ctx, u, u.Name, s.Addr)
+		e.countWrongTry(ctx, u)
+		e.auditRefusal(ctx, "SetPassword", onUser(u))
 		return models.InvalidField("Current", "The present password is wrong.")
 	}
 	return e.setPassword(ctx, u.ID, password, cookie)
@@ -142,7 +144,12 @@ func (e *Engine) SetupNeeded(ctx context.Context) (bool, error) {
 // ends.
 func (e *Engine) NewSetupToken(ctx context.Context) (string, error) {
 	token := rand.Text()
-	return token, e.store.SetupTokens.Replace(ctx, &models.SetupToken{Hash: hashOf(token), CreatedAt: e.Clock()})
+	return token, e.tx(ctx, func(t *tx) error {
+		if err := t.SetupTokens.Replace(ctx, &models.SetupToken{Hash: hashOf(token), CreatedAt: e.Clock()}); err != nil {
+			return err
+		}
+		return t.audit(ctx, "CreateSetupToken", target{kind: "setup token"}, nil, nil, models.Cause{})
+	})
 }
 
 // FirstRun makes the first administrator, once, for whoever holds the setup
@@ -172,5 +179,8 @@ func (e *Engine) FirstRun(ctx context.Context, token, name, password string) (*m
 		}
 		return t.createUser(ctx, &u)
 	})
+	if models.CodeOf(err) == models.CodeForbidden {
+		e.refusedStranger(ctx, "", "CreateUserProfile", target{kind: "user"}) // whatever they call themselves
+	}
 	return &u, err
 }

@@ -31,6 +31,8 @@ type stackEngine interface {
 	Authorize(ctx context.Context, id models.StackID, action models.Action) (*models.Stack, error)
 	Level(ctx context.Context, id models.StackID) (models.Level, error)
 	May(ctx context.Context, action models.Action, id models.StackID) (bool, error)
+	// RefusedPage has the audit know who was not shown a page.
+	RefusedPage(ctx context.Context, action models.Action, id models.StackID)
 	VisibleStacks(ctx context.Context) ([]models.Stack, error)
 	CreateStack(ctx context.Context, s models.Stack) (*models.Stack, error)
 	Providers() []string

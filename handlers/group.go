@@ -14,8 +14,8 @@ import (
 )
 
 // withGroup loads the group of the path.
-func (h *Handlers) withGroup(page func(http.ResponseWriter, *http.Request, *models.Group)) http.HandlerFunc {
-	return h.teamOnly(func(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) withGroup(action models.Action, page func(http.ResponseWriter, *http.Request, *models.Group)) http.HandlerFunc {
+	return h.teamOnly(action, func(w http.ResponseWriter, r *http.Request) {
 		g, err := h.Store.Groups.Get(r.Context(), models.GroupID(r.PathValue("group")))
 		if err != nil {
 			h.fail(w, r, err)

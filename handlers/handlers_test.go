@@ -218,6 +218,17 @@ func (f *fakeEngine) May(ctx context.Context, action models.Action, id models.St
 	return r.Decide(action, nil).Allowed, nil
 }
 
+func (f *fakeEngine) RefusedForeign(context.Context) {}
+
+func (f *fakeEngine) RefusedPage(context.Context, models.Action, models.StackID) {}
+
+func (f *fakeEngine) AuthorizeTeam(ctx context.Context, _ models.Action, _ string) error {
+	if models.ActorFrom(ctx).Admin {
+		return nil
+	}
+	return models.Forbidden("Only an administrator may see the team.")
+}
+
 func (f *fakeEngine) VisibleStacks(ctx context.Context) ([]models.Stack, error) {
 	all, err := f.store.Stacks.List(ctx)
 	var seen []models.Stack

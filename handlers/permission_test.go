@@ -146,7 +146,9 @@ type simulated struct{ compute.Provider }
 
 func (simulated) Name() string { return "sim" }
 
-func (simulated) Caps() compute.Caps { return compute.Caps{Simulated: true} }
+func (simulated) Caps() compute.Caps { return compute.Caps{Simulated: true, Reboot: true} }
+
+func (simulated) Terminate(context.Context, string) error { return nil }
 
 func (simulated) Console(context.Context, string) (io.ReadCloser, error) {
 	return nil, compute.ErrUnsupported
@@ -378,11 +380,7 @@ func TestNothingOfAnotherStack(t *testing.T) {
 func TestLiveViewsAskForAPermission(t *testing.T) {
 	t.Parallel()
 	c := setupReal(t, slog.New(slog.DiscardHandler))
-	f := c.fleet
-	keys := map[string]string{
-		"stacks": "", "stack": string(f.stack.ID), "instances": string(f.stack.ID), "layers": string(f.stack.ID), "layer": string(f.layers[0].ID), "layer-figures": string(f.layers[0].ID), "instance-figures": string(f.instances[0].ID),
-		"app": string(f.app.ID), "instance": string(f.instances[0].ID), "deployments": string(f.stack.ID), "deployment": string(f.running.ID), "healing": string(f.stack.ID), "alarms": string(f.stack.ID), "audit": "",
-	}
+	keys := c.liveKeys()
 	for name, want := range map[string]string{"nobody": "not found", "deny": "not found", "show": "yes"} {
 		b := c.as(name)
 		for kind := range c.h.views {
@@ -397,5 +395,14 @@ func TestLiveViewsAskForAPermission(t *testing.T) {
 				t.Errorf("live view %s as %s: %s, want %s", kind, name, got, want)
 			}
 		}
+	}
+}
+
+// liveKeys are the things of the fleet that the live views are about, by kind.
+func (c *realConsole) liveKeys() map[string]string {
+	f := c.fleet
+	return map[string]string{
+		"stacks": "", "stack": string(f.stack.ID), "instances": string(f.stack.ID), "layers": string(f.stack.ID), "layer": string(f.layers[0].ID), "layer-figures": string(f.layers[0].ID), "instance-figures": string(f.instances[0].ID),
+		"app": string(f.app.ID), "instance": string(f.instances[0].ID), "deployments": string(f.stack.ID), "deployment": string(f.running.ID), "healing": string(f.stack.ID), "alarms": string(f.stack.ID), "audit": "",
 	}
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // withPolicy loads the policy of the path.
-func (h *Handlers) withPolicy(page func(http.ResponseWriter, *http.Request, *models.Policy)) http.HandlerFunc {
-	return h.teamOnly(func(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) withPolicy(action models.Action, page func(http.ResponseWriter, *http.Request, *models.Policy)) http.HandlerFunc {
+	return h.teamOnly(action, func(w http.ResponseWriter, r *http.Request) {
 		p, err := h.Store.Policies.Get(r.Context(), models.PolicyID(r.PathValue("policy")))
 		if err != nil {
 			h.fail(w, r, err)

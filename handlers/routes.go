@@ -40,9 +40,9 @@ func (h *Handlers) routes() http.Handler {
 	user.HandleFunc("GET /me/keys", h.showMyKeys)
 	user.HandleFunc("GET /me/access", h.showMyAccess)
 	user.HandleFunc("GET /me/session", h.showSession)
-	user.HandleFunc("GET /welcome", h.teamOnly(h.showWelcome))
-	user.HandleFunc("POST /welcome/code", h.teamOnly(h.welcomeCode))
-	user.HandleFunc("POST /welcome/invite", h.teamOnly(h.welcomeInvite))
+	user.HandleFunc("GET /welcome", h.teamOnly("DescribeUserProfiles", h.showWelcome))
+	user.HandleFunc("POST /welcome/code", h.teamOnly("CreateRecoveryCodes", h.welcomeCode))
+	user.HandleFunc("POST /welcome/invite", h.teamOnly("InviteUser", h.welcomeInvite))
 	user.HandleFunc("GET /ws/live", h.live)
 
 	h.stackRoutes(user)
@@ -70,6 +70,7 @@ func (h *Handlers) routes() http.Handler {
 func (h *Handlers) may(ctx context.Context, action models.Action, id models.StackID, sentence string) error {
 	allowed, err := h.Engine.May(ctx, action, id)
 	if err == nil && !allowed {
+		h.Engine.RefusedPage(ctx, action, id)
 		err = models.Forbidden("%s", sentence)
 	}
 	return err

@@ -52,9 +52,9 @@ func (h *Handlers) securityRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /me/security/identities/delete", h.disconnect)
 	mux.HandleFunc("POST /me/sessions/end", h.endSession)
 	mux.HandleFunc("POST /me/sessions/end-others", h.endOtherSessions)
-	mux.HandleFunc("POST /team/users/{user}/sessions/end", h.withUser(h.endSessionsOf))
-	mux.HandleFunc("POST /team/users/{user}/factors/reset", h.withUser(h.resetFactors))
-	mux.HandleFunc("POST /team/users/{user}/identities/delete", h.withUser(h.disconnectUser))
+	mux.HandleFunc("POST /team/users/{user}/sessions/end", h.withUser("EndSession", h.endSessionsOf))
+	mux.HandleFunc("POST /team/users/{user}/factors/reset", h.withUser("ResetFactors", h.resetFactors))
+	mux.HandleFunc("POST /team/users/{user}/identities/delete", h.withUser("DisconnectIdentity", h.disconnectUser))
 }
 
 func (h *Handlers) showSecurity(w http.ResponseWriter, r *http.Request) {

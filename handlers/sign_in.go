@@ -28,6 +28,9 @@ type signInEngine interface {
 	// NoticeSeen forgets the sentence that the session had for its next page.
 	NoticeSeen(ctx context.Context, sentence string) error
 	ConfirmSession(ctx context.Context, p models.Proof) error
+	// RefusedForeign has the audit know of a form that another site made a
+	// browser send.
+	RefusedForeign(ctx context.Context)
 }
 
 func browserOf(r *http.Request) models.Browser {

@@ -36,6 +36,8 @@ type providerEngine interface {
 	// DisconnectOIDC is for oneself, and for administrators.
 	DisconnectOIDC(ctx context.Context, i models.Identity) error
 	ConfirmOIDC(ctx context.Context, c models.Claims, since time.Time) error
+	// RefusedOIDC has the audit know that it came to nothing.
+	RefusedOIDC(ctx context.Context, purpose engine.OIDCPurpose, why string)
 }
 
 // goToProvider sends somebody to the provider, to sign in, to confirm who they
@@ -100,6 +102,7 @@ func (h *Handlers) noProvider(w http.ResponseWriter, r *http.Request, err error,
 		web.SeeOther(w, r, "/confirm"+queryNext(h.backFrom(r, s)))
 		return
 	}
+	h.Engine.RefusedOIDC(r.Context(), s.For, models.Sentence(err))
 	h.Log.InfoContext(r.Context(), "sign in at the provider", slog.Any("error", err), slog.Any("cause", unwrapped(err)), slog.String("request_id", web.RequestID(r.Context())))
 	web.SetFlash(w, web.Flash{Tone: "bad", Text: models.Sentence(err)})
 	web.SeeOther(w, r, h.backFrom(r, s))

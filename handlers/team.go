@@ -18,11 +18,13 @@ import (
 const stackColumns = 6
 
 // teamOnly: the team page is about everybody, so it is for administrators. The
-// engine asks again for each change.
-func (h *Handlers) teamOnly(page http.HandlerFunc) http.HandlerFunc {
+// engine asks again for each change. action is what the audit calls an attempt
+// that is refused here.
+func (h *Handlers) teamOnly(action models.Action, page http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !models.MayDo(models.ActorFrom(r.Context()), models.LevelIAMOnly, models.ActionManageUsers) {
-			h.fail(w, r, models.Forbidden("Only an administrator may see the team."))
+		about := r.PathValue("user") + r.PathValue("group") + r.PathValue("policy") // one of them at most
+		if err := h.Engine.AuthorizeTeam(r.Context(), action, about); err != nil {
+			h.fail(w, r, err)
 			return
 		}
 		page(w, r)
@@ -145,8 +147,8 @@ func fillUser(u *models.User, form url.Values) {
 }
 
 // withUser loads the person of the path.
-func (h *Handlers) withUser(page func(http.ResponseWriter, *http.Request, *models.User)) http.HandlerFunc {
-	return h.teamOnly(func(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) withUser(action models.Action, page func(http.ResponseWriter, *http.Request, *models.User)) http.HandlerFunc {
+	return h.teamOnly(action, func(w http.ResponseWriter, r *http.Request) {
 		u, err := h.Store.Users.Get(r.Context(), models.UserID(r.PathValue("user")))
 		if err != nil {
 			h.fail(w, r, err)

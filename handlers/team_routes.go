@@ -42,6 +42,9 @@ type accessEngine interface {
 // teamEngine is what the pages of groups, policies, tokens and the explainer
 // ask of the engine.
 type teamEngine interface {
+	// AuthorizeTeam is for administrators. about is the id of whom or what a page
+	// is about.
+	AuthorizeTeam(ctx context.Context, action models.Action, about string) error
 	groupEngine
 	policyEngine
 	tokenEngine
@@ -50,33 +53,33 @@ type teamEngine interface {
 
 // teamRoutes are the pages of groups, policies, tokens and the explainer.
 func (h *Handlers) teamRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /team/invite", h.teamOnly(h.showInvite))
-	mux.HandleFunc("POST /team/invitations", h.teamOnly(h.invite))
-	mux.HandleFunc("POST /team/invitations/revoke", h.teamOnly(h.revokeInvitation))
+	mux.HandleFunc("GET /team/invite", h.teamOnly("DescribeInvitations", h.showInvite))
+	mux.HandleFunc("POST /team/invitations", h.teamOnly("InviteUser", h.invite))
+	mux.HandleFunc("POST /team/invitations/revoke", h.teamOnly("RevokeInvitation", h.revokeInvitation))
 
-	mux.HandleFunc("GET /team/groups", h.teamOnly(h.showGroups))
-	mux.HandleFunc("GET /team/groups/new", h.teamOnly(h.showNewGroup))
-	mux.HandleFunc("POST /team/groups", h.teamOnly(h.createGroup))
-	mux.HandleFunc("GET /team/groups/{group}", h.withGroup(h.showGroup))
-	mux.HandleFunc("POST /team/groups/{group}", h.withGroup(h.renameGroup))
-	mux.HandleFunc("POST /team/groups/{group}/members", h.withGroup(h.setGroupMembers))
-	mux.HandleFunc("POST /team/groups/{group}/permissions", h.withGroup(h.setGroupPermissions))
-	mux.HandleFunc("POST /team/groups/{group}/policies", h.withGroup(h.setGroupPolicies))
-	mux.HandleFunc("POST /team/groups/{group}/delete", h.withGroup(h.deleteGroup))
+	mux.HandleFunc("GET /team/groups", h.teamOnly("DescribeGroups", h.showGroups))
+	mux.HandleFunc("GET /team/groups/new", h.teamOnly("DescribeGroups", h.showNewGroup))
+	mux.HandleFunc("POST /team/groups", h.teamOnly("CreateGroup", h.createGroup))
+	mux.HandleFunc("GET /team/groups/{group}", h.withGroup("DescribeGroups", h.showGroup))
+	mux.HandleFunc("POST /team/groups/{group}", h.withGroup("RenameGroup", h.renameGroup))
+	mux.HandleFunc("POST /team/groups/{group}/members", h.withGroup("SetGroupMembers", h.setGroupMembers))
+	mux.HandleFunc("POST /team/groups/{group}/permissions", h.withGroup("SetPermission", h.setGroupPermissions))
+	mux.HandleFunc("POST /team/groups/{group}/policies", h.withGroup("AttachPolicy", h.setGroupPolicies))
+	mux.HandleFunc("POST /team/groups/{group}/delete", h.withGroup("DeleteGroup", h.deleteGroup))
 
-	mux.HandleFunc("GET /team/policies", h.teamOnly(h.showPolicies))
-	mux.HandleFunc("GET /team/policies/new", h.teamOnly(h.showNewPolicy))
-	mux.HandleFunc("POST /team/policies", h.teamOnly(h.createPolicy))
-	mux.HandleFunc("GET /team/policies/{policy}", h.withPolicy(h.showPolicy))
-	mux.HandleFunc("POST /team/policies/{policy}", h.withPolicy(h.updatePolicy))
-	mux.HandleFunc("POST /team/policies/{policy}/attach", h.withPolicy(h.attachPolicy))
-	mux.HandleFunc("POST /team/policies/{policy}/detach", h.withPolicy(h.detachPolicy))
-	mux.HandleFunc("POST /team/policies/{policy}/delete", h.withPolicy(h.deletePolicy))
+	mux.HandleFunc("GET /team/policies", h.teamOnly("DescribePolicies", h.showPolicies))
+	mux.HandleFunc("GET /team/policies/new", h.teamOnly("DescribePolicies", h.showNewPolicy))
+	mux.HandleFunc("POST /team/policies", h.teamOnly("CreatePolicy", h.createPolicy))
+	mux.HandleFunc("GET /team/policies/{policy}", h.withPolicy("DescribePolicies", h.showPolicy))
+	mux.HandleFunc("POST /team/policies/{policy}", h.withPolicy("UpdatePolicy", h.updatePolicy))
+	mux.HandleFunc("POST /team/policies/{policy}/attach", h.withPolicy("AttachPolicy", h.attachPolicy))
+	mux.HandleFunc("POST /team/policies/{policy}/detach", h.withPolicy("DetachPolicy", h.detachPolicy))
+	mux.HandleFunc("POST /team/policies/{policy}/delete", h.withPolicy("DeletePolicy", h.deletePolicy))
 
-	mux.HandleFunc("POST /team/users/{user}/groups", h.withUser(h.setUserGroups))
-	mux.HandleFunc("POST /team/users/{user}/policies", h.withUser(h.setUserPolicies))
-	mux.HandleFunc("POST /team/users/{user}/tokens/delete", h.withUser(h.deleteUserToken))
-	mux.HandleFunc("GET /team/users/{user}/access", h.withUser(h.showUserAccess))
+	mux.HandleFunc("POST /team/users/{user}/groups", h.withUser("SetGroupMembers", h.setUserGroups))
+	mux.HandleFunc("POST /team/users/{user}/policies", h.withUser("AttachPolicy", h.setUserPolicies))
+	mux.HandleFunc("POST /team/users/{user}/tokens/delete", h.withUser("DeleteToken", h.deleteUserToken))
+	mux.HandleFunc("GET /team/users/{user}/access", h.withUser("DescribePermissions", h.showUserAccess))
 	mux.HandleFunc("GET /stacks/{stack}/access/{user}", h.withStack(models.ActionManage, h.showStackAccess))
 	mux.HandleFunc("POST /stacks/{stack}/permissions/groups", h.withStack(models.ActionManage, h.setStackGroups))
 

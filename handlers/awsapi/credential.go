@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -20,13 +21,16 @@ type credential struct {
 }
 
 // authenticate finds the key that signed the request, or the token that it
-// shows. AWS clients sign; a script with curl has it easier with a token.
-func (a *API) authenticate(r *http.Request, body []byte, service string) (*credential, error) {
+// shows. AWS clients sign; a script with curl has it easier with a token. tried
+// is the id of the key that the request names, also when it is not good.
+func (a *API) authenticate(r *http.Request, body []byte, service string) (with *credential, tried string, err error) {
 	if text, ok := bearer(r); ok {
-		return a.byToken(r.Context(), text)
+		with, err = a.byToken(r.Context(), text)
+		return with, "", err
 	}
 	var key *models.AccessKey
-	_, err := sigv4.Verify(r, body, a.Now(), service, func(id string) (string, bool, error) {
+	_, err = sigv4.Verify(r, body, a.Now(), service, func(id string) (string, bool, error) {
+		tried = id
 		found, err := a.Store.AccessKeys.Get(r.Context(), id)
 		if err != nil {
 			if models.CodeOf(err) == models.CodeNotFound {
@@ -41,9 +45,9 @@ func (a *API) authenticate(r *http.Request, body []byte, service string) (*crede
 		return key.Secret, true, nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, tried, err
 	}
-	return &credential{id: key.ID, user: key.UserID, scope: key.Scope.Limits(), used: func() { a.Engine.KeyUsed(key.ID) }}, nil
+	return &credential{id: key.ID, user: key.UserID, scope: key.Scope.Limits(), used: func() { a.Engine.KeyUsed(key.ID) }}, tried, nil
 }
 
 // bearer is the token of the request; the name of the scheme has no case (RFC
@@ -76,18 +80,19 @@ func (a *API) actAs(ctx context.Context, r *http.Request, with *credential) (con
 	}), nil
 }
 
-// tellOfBadCredential has the audit know of a key or token that was not good. A
-// request without any has tried none.
-func (a *API) tellOfBadCredential(r *http.Request, err error) {
+// badCredential has the audit know of a key or token that was not good, and is
+// what the client is told: after many, not even what was wrong. A request
+// without any has tried none.
+func (a *API) badCredential(r *http.Request, tried string, err error) error {
 	var signature *sigv4.Error
 	switch {
 	case errors.As(err, &signature) && signature.Type == sigv4.Missing:
-		return
+		return err
 	case !errors.As(err, &signature) && models.CodeOf(err) != models.CodeUnauthenticated:
-		return // ours to mend, and logged
+		return err // ours to mend, and logged
 	}
 	ctx := models.WithActor(r.Context(), models.Actor{
 		Kind: models.ActorUser, SourceAddr: web.SourceAddr(r), RequestID: web.RequestID(r.Context()), Surface: "api",
 	})
-	a.Engine.RefusedCredential(ctx, failureOf(err).Type)
+	return cmp.Or(a.Engine.RefusedCredential(ctx, tried, failureOf(err).Type), err)
 }

@@ -105,10 +105,9 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if strings.HasPrefix(name, "Describe") {
 		r = r.WithContext(a.Store.Reading(r.Context()))
 	}
-	with, err := a.authenticate(r, body, s.signingName)
+	with, tried, err := a.authenticate(r, body, s.signingName)
 	if err != nil {
-		a.tellOfBadCredential(r, err)
-		return nil, err
+		return nil, a.badCredential(r, tried, err)
 	}
 	done, ok := a.calls.begin(with.id)
 	if !ok {
