@@ -71,6 +71,14 @@ func TestAuditCommands(t *testing.T) { // not parallel: it reads standard output
 // said runs the program and gives its exit code and what it printed.
 func said(t *testing.T, args ...string) (int, string) {
 	t.Helper()
+	code := 0
+	text := printedBy(t, func() { code = run(args) })
+	return code, text
+}
+
+// printedBy is what do prints.
+func printedBy(t *testing.T, do func()) string {
+	t.Helper()
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -82,8 +90,12 @@ func said(t *testing.T, args ...string) (int, string) {
 		text, _ := io.ReadAll(read)
 		printed <- string(text)
 	}()
-	code := run(args)
-	os.Stdout = was
-	write.Close()
-	return code, <-printed
+	func() {
+		defer func() { // also when the test fails in there
+			os.Stdout = was
+			write.Close()
+		}()
+		do()
+	}()
+	return <-printed
 }

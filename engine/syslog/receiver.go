@@ -31,7 +31,7 @@ const Longest = 8 << 10
 func Parse(address, authorities string) (*Receiver, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%q is no address of a syslog receiver: write udp://HOST:514, tcp://HOST:601, tls://HOST:6514 or unix:///dev/log", address)
+		return nil, errAddress()
 	}
 	r := &Receiver{scheme: u.Scheme, host: hostname()}
 	port, network := defaultPorts[u.Scheme]
@@ -44,7 +44,7 @@ func Parse(address, authorities string) (*Receiver, error) {
 		}
 		r.address = net.JoinHostPort(u.Hostname(), port)
 	default:
-		return nil, fmt.Errorf("%q is no address of a syslog receiver: write udp://HOST:514, tcp://HOST:601, tls://HOST:6514 or unix:///dev/log", address)
+		return nil, errAddress()
 	}
 	if u.Scheme == "tls" {
 		r.tls = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname()}
@@ -56,6 +56,12 @@ func Parse(address, authorities string) (*Receiver, error) {
 		return nil, errors.New("authorities are for a tls:// receiver only")
 	}
 	return r, r.trust(authorities)
+}
+
+// errAddress does not repeat the address: somebody may have written a password
+// into it.
+func errAddress() error {
+	return errors.New("this is no address of a syslog receiver: write udp://HOST:514, tcp://HOST:601, tls://HOST:6514 or unix:///dev/log")
 }
 
 func (r *Receiver) trust(file string) error {

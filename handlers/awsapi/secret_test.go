@@ -39,6 +39,8 @@ func TestSecretsStayInside(t *testing.T) {
 		}
 		w.look(t, deed[0], answer)
 	}
+	_, answer := w.send(t, w.bearing(t, models.TokenPrefix+canary+"token", "DescribeStacks", "{}"))
+	w.look(t, "the answer to a wrong token", answer)
 	for _, o := range wire.Operations() {
 		if !looks(o.Name) && o.Name != "DescribeStackProvisioningParameters" {
 			continue

@@ -61,7 +61,7 @@ const (
 func New(c Config) (*Provider, error) {
 	u, err := url.Parse(c.Issuer)
 	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
-		return nil, fmt.Errorf("the OpenID issuer %q is not an https address", c.Issuer)
+		return nil, errors.New("the OpenID issuer is not an https address without query and fragment")
 	}
 	if c.ClientID == "" {
 		return nil, errors.New("the OpenID provider needs a client id")
