@@ -30,7 +30,7 @@ func (c *keyCreateCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	key, err := b.CreateAccessKey(ctx, u.ID)
+	key, err := b.CreateAccessKey(ctx, models.AccessKey{UserID: u.ID})
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (f *fleet) accessKeys(tb testing.TB, n int) ([]*models.AccessKey, []models.
 	check(tb, err)
 	var keys []*models.AccessKey
 	for range n {
-		key, err := f.engine.CreateAccessKey(f.ctx, ana.ID)
+		key, err := f.engine.CreateAccessKey(f.ctx, models.AccessKey{UserID: ana.ID})
 		check(tb, err)
 		keys = append(keys, key)
 	}

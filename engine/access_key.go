@@ -17,26 +17,24 @@ func (e *Engine) AccessKeys(ctx context.Context) ([]models.AccessKey, error) {
 	return keys, err
 }
 
-// CreateAccessKey makes a key pair for API clients, for oneself or, as an
-// administrator, for anybody. The secret is shown here and never again.
-func (e *Engine) CreateAccessKey(ctx context.Context, id models.UserID) (*models.AccessKey, error) {
-	return e.CreateLimitedAccessKey(ctx, models.AccessKey{UserID: id})
-}
-
-// CreateLimitedAccessKey is CreateAccessKey with a scope and an end, if they
-// are given: AWS clients sign and cannot use tokens.
-func (e *Engine) CreateLimitedAccessKey(ctx context.Context, key models.AccessKey) (*models.AccessKey, error) {
-	id := key.UserID
+// CreateAccessKey makes a key pair for API clients, which sign and cannot use
+// tokens: for oneself or, as an administrator, for anybody, with a scope and an
+// end if they are given. The secret is shown here and never again.
+func (e *Engine) CreateAccessKey(ctx context.Context, given models.AccessKey) (*models.AccessKey, error) {
+	id := given.UserID
 	if err := e.onAccount(ctx, id, "CreateAccessKey"); err != nil {
 		return nil, err
 	}
-	if err := key.CheckLimits(e.Clock()); err != nil {
+	if err := given.CheckLimits(e.Clock()); err != nil {
 		return nil, err
 	}
-	if err := e.checkScope(ctx, key.Scope); err != nil {
+	if err := e.checkScope(ctx, given.Scope); err != nil {
 		return nil, err
 	}
-	key.ID, key.Secret, key.CreatedAt, key.LastUsed = "AKIA"+rand.Text()[:16], rand.Text()+rand.Text()[:14], e.Clock(), nil
+	key := models.AccessKey{
+		ID: "AKIA" + rand.Text()[:16], UserID: id, Secret: rand.Text() + rand.Text()[:14],
+		Scope: given.Scope, CreatedAt: e.Clock(), ExpiresAt: given.ExpiresAt,
+	}
 	err := e.tx(ctx, func(t *tx) error {
 		u, err := t.Users.Get(ctx, id)
 		if err != nil {

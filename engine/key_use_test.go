@@ -33,7 +33,7 @@ func TestKeyUsed(t *testing.T) {
 	t.Parallel()
 	w := setup(t, storetest.Open(t))
 	u := must(w.engine.CreateUser(w.ctx, models.User{Name: "ci"}, ""))(t)
-	key := must(w.engine.CreateAccessKey(w.ctx, u.ID))(t)
+	key := must(w.engine.CreateAccessKey(w.ctx, models.AccessKey{UserID: u.ID}))(t)
 	w.engine.KeyUsed(key.ID)
 	w.eventually("the use is in the database", func() bool {
 		return must(w.store.AccessKeys.Get(w.ctx, key.ID))(t).LastUsed != nil

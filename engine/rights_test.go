@@ -198,7 +198,7 @@ func TestAPolicyMakesNoAdministrator(t *testing.T) {
 		"delete an admin":    m.engine.DeleteUserProfile(as, root.IamUserArn),
 		"password":           m.engine.SetPassword(as, root.ID, "a long password"),
 		"password of others": m.engine.SetPassword(as, eve.ID, "a long password"),
-		"key of others":      second(m.engine.CreateAccessKey(as, root.ID)),
+		"key of others":      second(m.engine.CreateAccessKey(as, models.AccessKey{UserID: root.ID})),
 		"user with password": second(m.engine.CreateUser(as, models.User{Name: "x", Admin: true}, "a long password")),
 		"group":              second(m.engine.CreateGroup(as, "Mine")),
 		"policy":             second(m.engine.CreatePolicy(as, models.Policy{Name: "Mine", Document: "{}"})),
@@ -240,7 +240,7 @@ func TestTokens(t *testing.T) {
 	for name, err := range map[string]error{
 		"beyond its level":   second(m.engine.Authorize(as, m.stack.ID, "UpdateStack")),
 		"another token":      third(m.engine.CreateToken(as, wish)),
-		"a key":              second(m.engine.CreateAccessKey(as, ben.ID)),
+		"a key":              second(m.engine.CreateAccessKey(as, models.AccessKey{UserID: ben.ID})),
 		"of somebody else":   third(m.engine.CreateToken(m.as(eve), wish)),
 		"end another's":      m.engine.DeleteToken(m.as(eve), made.ID),
 		"without end":        third(m.engine.CreateToken(m.as(ben), models.Token{UserID: ben.ID, Name: "x"})),

@@ -43,7 +43,7 @@ func TestDeletedUsersLeaveNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := must(w.engine.CreateAccessKey(w.as(bob), bob.ID))(t)
+		key := must(w.engine.CreateAccessKey(w.as(bob), models.AccessKey{UserID: bob.ID}))(t)
 		if err := w.engine.Permit(asAna, models.Permission{StackID: w.stack.ID, UserID: bob.ID, Level: models.LevelShow}); err != nil {
 			t.Fatal(err)
 		}
@@ -114,8 +114,8 @@ func TestAccessKeys(t *testing.T) {
 	t.Parallel()
 	w := setup(t, storetest.Open(t))
 	ana, bob := w.user("ana", true), w.user("bob", false)
-	first, second := must(w.engine.CreateAccessKey(w.as(bob), bob.ID))(t), must(w.engine.CreateAccessKey(w.as(ana), bob.ID))(t)
-	_, err := w.engine.CreateAccessKey(w.as(bob), ana.ID)
+	first, second := must(w.engine.CreateAccessKey(w.as(bob), models.AccessKey{UserID: bob.ID}))(t), must(w.engine.CreateAccessKey(w.as(ana), models.AccessKey{UserID: bob.ID}))(t)
+	_, err := w.engine.CreateAccessKey(w.as(bob), models.AccessKey{UserID: ana.ID})
 	wantRefusal(t, err, models.CodeForbidden, "administrator")
 	keys := must(w.engine.AccessKeys(w.as(bob)))(t)
 	if len(keys) != 2 || keys[0].Secret+keys[1].Secret != "" {

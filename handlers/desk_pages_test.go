@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"opsyard/engine"
 	"opsyard/models"
@@ -320,7 +321,11 @@ func TestAccessKeysOfOnesOwn(t *testing.T) {
 	c := quietConsole(t)
 	b := c.as("show")
 	b.get("/me/keys").want(t, 200, "No access key")
-	made := b.post("/me/keys")
+	b.get("/me/keys/new").want(t, 200, `value="90"`, c.fleet.stack.Name)
+	b.post("/me/keys", "Days", "400", "Level", "show").want(t, 422, `id="Days-error"`, `value="400"`, `<option value="show" selected>`)
+	b.post("/me/keys", "Level", "deny").want(t, 422, `id="Level-error"`)
+	b.post("/me/keys", "Stacks", string(c.other.stack.ID)).want(t, 404)
+	made := b.post("/me/keys", "Days", "30", "Level", "show", "Stacks", string(c.fleet.stack.ID))
 	made.want(t, 200, "Copy the secret now.", "aws configure set aws_secret_access_key", "--endpoint-url "+c.url)
 	id := regexp.MustCompile(`AKIA[A-Z0-9]{16}`).FindString(made.body)
 	key, err := c.store.AccessKeys.Get(t.Context(), id)
@@ -328,13 +333,17 @@ func TestAccessKeysOfOnesOwn(t *testing.T) {
 		t.Fatalf("the answer does not hold the key: %v", err)
 	}
 	page := b.get("/me/keys")
-	page.want(t, 200, id, "never")
+	page.want(t, 200, id, "never", "At most show on "+c.fleet.stack.Name, "ends in 30 days")
+	if key.Scope.Level != models.LevelShow || len(key.Scope.Stacks) != 1 || key.ExpiresAt == nil || key.ExpiresAt.Sub(key.CreatedAt) < 29*24*time.Hour {
+		t.Errorf("the limits of the key are %+v, %v", key.Scope, key.ExpiresAt)
+	}
 	if strings.Contains(page.body, key.Secret) {
 		t.Error("the secret is shown again")
 	}
 	c.as("deploy").post("/me/keys/delete", "key", id).want(t, 404)
 	b.post("/me/keys/delete", "key", id).wantLocation(t, "/me/keys")
 	b.get("/me/keys").want(t, 200, "No access key", "is deleted")
+	b.post("/me/keys", "Days", "", "Level", "").want(t, 200, "As you may on every stack", "when deleted")
 	b.post("/me/ssh-key", "SshPublicKey", "no key").want(t, 422, `id="SshPublicKey-error"`, "no key")
 }
 

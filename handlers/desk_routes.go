@@ -52,6 +52,7 @@ func (h *Handlers) deskRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /team/users/{user}/delete", h.withUser("DeleteUserProfile", h.deleteUser))
 
 	mux.HandleFunc("POST /me/ssh-key", h.setMySSHKey)
+	mux.HandleFunc("GET /me/keys/new", h.showNewKey)
 	mux.HandleFunc("POST /me/keys", h.createMyKey)
 	mux.HandleFunc("POST /me/keys/delete", h.deleteMyKey)
 }
@@ -64,6 +65,6 @@ type peopleEngine interface {
 	// UpdateMyUserProfile is a person's own change of their SSH key.
 	UpdateMyUserProfile(ctx context.Context, sshPublicKey string) error
 	// CreateAccessKey is the only answer that holds a key's secret.
-	CreateAccessKey(ctx context.Context, id models.UserID) (*models.AccessKey, error)
+	CreateAccessKey(ctx context.Context, given models.AccessKey) (*models.AccessKey, error)
 	DeleteAccessKey(ctx context.Context, id string) error
 }

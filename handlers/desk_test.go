@@ -13,7 +13,7 @@ func init() {
 		"GET /team": admin, "GET /team/new": admin, "POST /team/users": admin,
 		"GET /team/users/{user}": admin, "POST /team/users/{user}": admin, "POST /team/users/{user}/permissions": admin,
 		"POST /team/users/{user}/password": admin, "POST /team/users/{user}/keys/delete": admin, "POST /team/users/{user}/delete": admin,
-		"POST /me/ssh-key": signedIn, "POST /me/keys": signedIn, "POST /me/keys/delete": signedIn,
+		"POST /me/ssh-key": signedIn, "GET /me/keys/new": signedIn, "POST /me/keys": signedIn, "POST /me/keys/delete": signedIn,
 		"GET /stacks/{stack}/resources":                           show,
 		"POST /stacks/{stack}/resources/elastic-ips/register":     manage,
 		"POST /stacks/{stack}/resources/elastic-ips/save":         manage,

@@ -2,6 +2,9 @@ package handlers
 
 import (
 	"net/http"
+	"net/url"
+	"strconv"
+	"time"
 
 	"opsyard/models"
 	"opsyard/views"
@@ -81,15 +84,36 @@ func (h *Handlers) setMySSHKey(w http.ResponseWriter, r *http.Request) {
 	h.done(w, r, "/me", "Your SSH key is saved.")
 }
 
-// createMyKey makes an access key and shows its secret: the answer to the form
-// is the only place where it is ever seen.
-func (h *Handlers) createMyKey(w http.ResponseWriter, r *http.Request) {
-	key, err := h.Engine.CreateAccessKey(r.Context(), auth.User(r.Context()).ID)
+// showNewKey is the form for one more access key.
+func (h *Handlers) showNewKey(w http.ResponseWriter, r *http.Request) {
+	p, err := h.limitsForm(w, r, "New access key", views.Form{Values: url.Values{"Days": {strconv.Itoa(tokenDays)}}})
 	if err != nil {
-		h.refused(w, r, err, "/me/keys")
+		h.fail(w, r, err)
 		return
 	}
-	h.drawMyKeys(w, r, http.StatusOK, views.MeKeysPage{Fresh: &views.FreshKey{ID: key.ID, Secret: key.Secret}})
+	h.render(w, r, http.StatusOK, views.AccessKeyNew(p))
+}
+
+// createMyKey makes an access key and shows its secret: the answer to the form
+// is the only place where it is ever seen. A key may go without end, as those
+// of AWS do.
+func (h *Handlers) createMyKey(w http.ResponseWriter, r *http.Request) {
+	given := models.AccessKey{UserID: auth.User(r.Context()).ID, Scope: typedScope(r.PostForm)}
+	var err error
+	if trimmed(r.PostForm, "Days") != "" {
+		var ends time.Time
+		ends, err = h.typedEnd(r.PostForm)
+		given.ExpiresAt = &ends
+	}
+	var key *models.AccessKey
+	if err == nil {
+		key, err = h.Engine.CreateAccessKey(r.Context(), given)
+	}
+	if err != nil {
+		h.againLimits(w, r, err, "New access key", views.AccessKeyNew)
+		return
+	}
+	h.drawMyKeys(w, r, http.StatusOK, views.MeKeysPage{Fresh: &views.FreshKey{ID: key.ID, Secret: key.Secret, Expires: key.ExpiresAt}})
 }
 
 // deleteMyKey ends one of one's own keys.

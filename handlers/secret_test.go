@@ -181,7 +181,7 @@ func fillSecrets(t *testing.T, c *realConsole) (generated map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := eng.CreateAccessKey(ctx, root.ID)
+	key, err := eng.CreateAccessKey(ctx, models.AccessKey{UserID: root.ID})
 	if err != nil {
 		t.Fatal(err)
 	}

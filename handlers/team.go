@@ -229,11 +229,17 @@ func (h *Handlers) personLevels(ctx context.Context, t *team, q url.Values, p *v
 	return nil
 }
 
+// keyRows are somebody's access keys, with the stacks by name.
 func (h *Handlers) keyRows(ctx context.Context, id models.UserID) ([]views.AccessKeyRow, error) {
 	keys, err := h.Store.AccessKeys.OfUser(ctx, id)
+	if err != nil || len(keys) == 0 {
+		return nil, err
+	}
+	names, err := h.stackNamer(ctx)
 	rows := make([]views.AccessKeyRow, len(keys))
 	for n, k := range keys {
 		rows[n] = views.AccessKeyRow{ID: k.ID, Created: k.CreatedAt, LastUsed: k.LastUsed}
+		rows[n].Limits = views.Limits{Level: k.Scope.Level, Stacks: names(k.Scope), Expires: k.ExpiresAt}
 	}
 	return rows, err
 }

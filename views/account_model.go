@@ -38,6 +38,7 @@ type MeAccessPage struct {
 
 // AccessKeyRow is one key for API clients.
 type AccessKeyRow struct {
+	Limits
 	ID       string
 	Created  time.Time
 	LastUsed *time.Time
@@ -46,6 +47,7 @@ type AccessKeyRow struct {
 // FreshKey is a key with its secret.
 type FreshKey struct {
 	ID, Secret string
+	Expires    *time.Time // nil for none
 }
 
 // SessionRow is one signed-in browser.

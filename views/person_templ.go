@@ -595,7 +595,7 @@ func personKeys(p PersonPage) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = keyTable(p.Keys, p.Page, UserHref(p.User.ID)+"/keys/delete").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = keyTable(p.Keys, p.Page, UserHref(p.User.ID)+"/keys/delete", p.Own).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -9,43 +9,43 @@ import (
 
 // TokenRow is one token, or what is left of it after its end.
 type TokenRow struct {
+	Limits
 	ID       string
 	Name     string
-	Level    models.Level // the most it may do; empty: as its owner
-	Stacks   []string     // names of where; none: everywhere
 	Created  time.Time
-	Expires  time.Time
 	LastUsed *time.Time
 }
 
-// scope says what a token may do, of what its owner may.
-func (t TokenRow) scope() string {
-	what, where := "as you may", "on every stack"
-	if t.Level != "" {
-		what = "at most " + string(t.Level)
+// Limits are what a token or an access key may do of what its owner may.
+type Limits struct {
+	Level   models.Level // the most it may do; empty: as its owner
+	Stacks  []string     // names of where; none: everywhere
+	Expires *time.Time   // nil: when it is deleted
+}
+
+// scope says what it may do; own, that the reader is its owner.
+func (l Limits) scope(own bool) string {
+	what, where := "as they may", "on every stack"
+	if own {
+		what = "as you may"
 	}
-	if len(t.Stacks) > 0 {
-		where = "on " + And(t.Stacks)
+	if l.Level != "" {
+		what = "at most " + string(l.Level)
+	}
+	if len(l.Stacks) > 0 {
+		where = "on " + And(l.Stacks)
 	}
 	return Capital(what + " " + where)
 }
 
-func (t TokenRow) scopeOf(own bool) string {
-	if own || t.Level != "" {
-		return t.scope()
-	}
-	where := "on every stack"
-	if len(t.Stacks) > 0 {
-		where = "on " + And(t.Stacks)
-	}
-	return "As they may " + where
-}
-
-// soon is how long before its end a token is marked.
+// soon is how long before its end a token or key is marked.
 const soon = 14 * 24 * time.Hour
 
-func (t TokenRow) tone(now time.Time) ui.Tone {
-	switch left := t.Expires.Sub(now); {
+func (l Limits) tone(now time.Time) ui.Tone {
+	if l.Expires == nil {
+		return ui.OK
+	}
+	switch left := l.Expires.Sub(now); {
 	case left <= 0:
 		return ui.Off
 	case left < soon:
@@ -54,8 +54,11 @@ func (t TokenRow) tone(now time.Time) ui.Tone {
 	return ui.OK
 }
 
-func (t TokenRow) ends(now time.Time) string {
-	left := t.Expires.Sub(now)
+func (l Limits) ends(now time.Time) string {
+	if l.Expires == nil {
+		return "when deleted"
+	}
+	left := l.Expires.Sub(now)
 	if left <= 0 {
 		return "ended"
 	}
@@ -71,14 +74,14 @@ type FreshToken struct {
 	Expires      time.Time
 }
 
-// TokenForm is the page that makes a token.
-type TokenForm struct {
+// LimitsForm is the page that makes a token, or an access key.
+type LimitsForm struct {
 	Page   Page
 	Form   Form
 	Stacks []models.Stack
 }
 
-func (p TokenForm) levels() []ui.Option {
+func (p LimitsForm) levels() []ui.Option {
 	list := []ui.Option{{Value: "", Label: "As much as I may"}}
 	for _, l := range []models.Level{models.LevelShow, models.LevelDeploy, models.LevelManage} {
 		list = append(list, ui.Option{Value: string(l), Label: string(l), Selected: p.Form.Value("Level") == string(l)})
@@ -86,8 +89,8 @@ func (p TokenForm) levels() []ui.Option {
 	return list
 }
 
-func (p TokenForm) days() ui.FieldProps {
-	f := number(p.Form.input("Days", "Ends after days", "At most 365. A token that ended is refused; make another."))
+func (p LimitsForm) days(hint string) ui.FieldProps {
+	f := number(p.Form.input("Days", "Ends after days", hint))
 	f.Attrs["max"] = "365"
 	return f
 }

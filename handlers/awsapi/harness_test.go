@@ -130,7 +130,7 @@ func must[T any](value T, err error) func(testing.TB) T {
 func (w *world) newKey(t testing.TB, u models.User) *models.AccessKey {
 	t.Helper()
 	user := must(w.engine.CreateUser(w.ctx, u, ""))(t)
-	return must(w.engine.CreateAccessKey(w.ctx, user.ID))(t)
+	return must(w.engine.CreateAccessKey(w.ctx, models.AccessKey{UserID: user.ID}))(t)
 }
 
 // user is the client of a user with a level in a stack; no stack: in none.

@@ -78,7 +78,7 @@ func TestTokensAndKeysExpire(t *testing.T) {
 	ben := w.owner(t, "ben", models.LevelManage, w.stack(t))
 	as := models.WithActor(t.Context(), models.Actor{Kind: models.ActorUser, UserID: ben.ID})
 	soon := time.Now().Add(time.Hour)
-	key := must(w.engine.CreateLimitedAccessKey(as, models.AccessKey{UserID: ben.ID, ExpiresAt: &soon, Scope: models.Scope{Level: models.LevelShow}}))(t)
+	key := must(w.engine.CreateAccessKey(as, models.AccessKey{UserID: ben.ID, ExpiresAt: &soon, Scope: models.Scope{Level: models.LevelShow}}))(t)
 	_, text := w.token(t, ben, models.Scope{})
 	if status, answer := w.raw(t, key, "DescribeStacks", "{}"); status != 200 {
 		t.Errorf("got %d %s", status, answer)
