@@ -181,8 +181,11 @@ func cloneDataSource(d models.DataSource, source *models.Stack, layers map[model
 	return d
 }
 
-// clonePermissions copies what users and groups have in the source: without the
-// deny of a group, its members would have more in the copy.
+// clonePermissions copies who may do what: what users have of their own, and
+// what they have by groups. One without the other would give more than the
+// source does, where a group is denied what its members were given. Whoever may
+// clone may have it done, as in OpsWorks: nobody gets what they do not have in
+// the source, the asker neither.
 func (t *tx) clonePermissions(ctx context.Context, source, s *models.Stack) error {
 	all, err := t.Permissions.OfStack(ctx, source.ID)
 	if err != nil {

@@ -55,7 +55,12 @@ func (h *Handlers) drawClone(w http.ResponseWriter, r *http.Request, stack *mode
 		h.fail(w, r, err)
 		return
 	}
-	p.People = len(people)
+	groups, err := h.Store.Groups.PermissionsIn(ctx, stack.ID)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	p.People, p.Groups = len(people), len(groups)
 	p.Frame = h.framed(w, r, frame, "", "Clone "+stack.Name, "", crumb("Clone", ""))
 	h.render(w, r, status, views.StackClonePage(p))
 }
