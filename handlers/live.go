@@ -100,17 +100,8 @@ func (s *liveSession) run(conn *ws.Conn) {
 		defer close(reader)
 		_ = conn.Read(nil)
 	}()
-	err := s.watch(conn)
-	var refusal *models.Error
-	switch {
-	case err == nil || conn.Context().Err() != nil: // the browser has left
-	case models.CodeOf(err) == models.CodeUnauthenticated:
-		conn.CloseWith(ws.CloseSignedOut, "signed out")
-	case errors.As(err, &refusal):
-		conn.CloseWith(ws.CloseForbidden, string(refusal.Code))
-	default:
-		s.h.Log.ErrorContext(conn.Context(), "draw a live page", slog.Any("error", err), slog.Any("views", s.names))
-		conn.CloseWith(1011, "could not draw")
+	if err := s.watch(conn); err != nil {
+		s.h.cut(conn.Context(), conn, "draw a live page", fmt.Errorf("views %v: %w", s.names, err))
 	}
 	conn.Close()
 	<-reader
@@ -119,7 +110,7 @@ func (s *liveSession) run(conn *ws.Conn) {
 // watch draws everything once, then what changes.
 func (s *liveSession) watch(conn *ws.Conn) (err error) {
 	ctx := conn.Context()
-	self := "user:" + string(models.ActorFrom(ctx).UserID) // tells when session or permission changed
+	self := ownTopic(ctx)
 	news := s.h.Hub.Subscribe(append(s.topics(), self)...) // before the first drawing, so that nothing falls between
 	defer news.Close()
 	pending := newChanges()
@@ -192,8 +183,27 @@ func (s *liveSession) draw(ctx context.Context, conn *ws.Conn, pending *changes)
 	if html.Len() == 0 && !pending.everything {
 		return nil
 	}
-	_ = conn.SendWait(ctx, html.Bytes()) // its only errors are the connection's end
-	return nil
+	return s.send(conn, html.Bytes())
+}
+
+// liveStuck is how long a browser may read one drawing before the session and
+// the permission are looked at again: who reads slowly keeps a view no longer
+// than others.
+const liveStuck = time.Second
+
+// send waits until the browser has room for a drawing.
+func (s *liveSession) send(conn *ws.Conn, html []byte) error {
+	for {
+		wait, cancel := context.WithTimeout(conn.Context(), liveStuck)
+		err := conn.SendWait(wait, html)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return nil // the only other error is the connection's end
+		}
+		if _, err := s.check(conn.Context()); err != nil {
+			return err
+		}
+	}
 }
 
 // check looks again at session and permission.

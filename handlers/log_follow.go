@@ -9,7 +9,6 @@ import (
 
 	"opsyard/engine/logstream"
 	"opsyard/models"
-	"opsyard/web/auth"
 	"opsyard/web/ws"
 )
 
@@ -51,20 +50,20 @@ func (h *Handlers) followLog(w http.ResponseWriter, r *http.Request, c *models.C
 		defer close(reader)
 		_ = conn.Read(nil)
 	}()
-	f := &follower{h: h, conn: conn, tail: tail, command: c, cookie: h.cookies.Get(r)}
-	err = f.run(conn.Context())
-	switch models.CodeOf(err) {
-	case models.CodeUnauthenticated:
-		conn.CloseWith(ws.CloseSignedOut, "signed out")
-	case models.CodeNotFound, models.CodeForbidden:
-		conn.CloseWith(ws.CloseForbidden, "not found")
-	default:
-		if err != nil && conn.Context().Err() == nil {
-			h.Log.ErrorContext(r.Context(), "follow a log", slog.String("command_id", string(c.ID)), slog.Any("error", err))
-			conn.CloseWith(1011, "could not read the log")
+	guard := h.guardFor(conn.Context(), h.cookies.Get(r), func(ctx context.Context) error { return h.maySee(ctx, c) })
+	guarded := make(chan struct{})
+	go func() { // log guard: ends when the connection does
+		defer close(guarded)
+		if err := guard.run(conn.Context()); err != nil {
+			h.cut(r.Context(), conn, "check a viewer of a log", err)
 		}
+	}()
+	f := &follower{h: h, conn: conn, tail: tail, command: c}
+	if err = f.run(conn.Context()); err != nil {
+		h.cut(r.Context(), conn, "follow a log", err)
 	}
 	conn.Close()
+	<-guarded
 	<-reader
 }
 
@@ -74,12 +73,11 @@ type follower struct {
 	conn    *ws.Conn
 	tail    *logstream.Tail
 	command *models.Command
-	cookie  string
 	checked time.Time
 }
 
-// errRecheck ends a wait for news when it is time to look at the session again.
-var errRecheck = errors.New("look again whether the viewer may see the log")
+// errRecheck ends a wait for news when it is time to look at the command again.
+var errRecheck = errors.New("look again how the command is")
 
 // run sends until the log is complete or the connection ends.
 func (f *follower) run(ctx context.Context) error {
@@ -136,18 +134,12 @@ func (f *follower) send(ctx context.Context, b logstream.Batch) (done bool, err 
 	return false, nil
 }
 
-// recheck ends the view when the session is over or the permission withdrawn.
+// recheck reads the command again, which may be gone.
 func (f *follower) recheck(ctx context.Context) error {
-	user, err := f.h.Engine.SessionUser(ctx, f.cookie)
-	if err != nil {
-		return err
-	}
 	f.checked = time.Now()
-	ctx = auth.WithUser(ctx, user)
 	c, err := f.h.Store.Commands.Get(ctx, f.command.ID)
-	if err != nil {
-		return err
+	if err == nil {
+		f.command = c
 	}
-	f.command = c
-	return f.h.maySee(ctx, c)
+	return err
 }

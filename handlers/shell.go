@@ -12,7 +12,6 @@ import (
 
 	"opsyard/engine"
 	"opsyard/models"
-	"opsyard/web/auth"
 	"opsyard/web/ws"
 )
 
@@ -51,7 +50,9 @@ func (h *Handlers) shell(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.Close()
 	defer h.sockets.Add(conn)()
-	s := &shellView{h: h, conn: conn, instance: i.ID, cookie: h.cookies.Get(r)}
+	s := &shellView{h: h, conn: conn, instance: i.ID}
+	s.guard = h.guardFor(conn.Context(), h.cookies.Get(r), func(ctx context.Context) error { return s.shell.MayGoOn(ctx) })
+	defer s.guard.news.Close()
 	s.run(size)
 }
 
@@ -78,7 +79,7 @@ type shellView struct {
 	h        *Handlers
 	conn     *ws.Conn
 	instance models.InstanceID
-	cookie   string
+	guard    *guard
 	shell    *engine.Shell
 }
 
@@ -173,44 +174,23 @@ func (s *shellView) hear(message []byte) {
 
 // watch ends the shell when the session is over or the permission withdrawn.
 func (s *shellView) watch(ctx context.Context, cut context.CancelCauseFunc) {
-	self := "user:" + string(models.ActorFrom(ctx).UserID)
-	news := s.h.Hub.Subscribe(self)
-	defer news.Close()
-	recheck := time.NewTicker(liveRecheck)
-	defer recheck.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-news.C:
-			recheck.Reset(liveRecheck)
-		case <-recheck.C:
-		}
-		why := s.check(ctx)
-		if why == "" || ctx.Err() != nil {
-			continue
-		}
-		s.shell.End(why)
-		parting := time.NewTimer(shellParting)
-		select {
-		case <-ctx.Done():
-		case <-parting.C:
-		}
-		parting.Stop()
-		cut(engine.ShellEnd(why))
+	err := s.guard.run(ctx)
+	if err == nil {
 		return
 	}
+	why := s.parting(ctx, err)
+	s.shell.End(why)
+	parting := time.NewTimer(shellParting)
+	defer parting.Stop()
+	select {
+	case <-ctx.Done():
+	case <-parting.C:
+	}
+	cut(engine.ShellEnd(why))
 }
 
-// check tells why the shell must end; empty when it may go on.
-func (s *shellView) check(ctx context.Context) string {
-	user, err := s.h.Engine.SessionUser(ctx, s.cookie)
-	if err == nil {
-		err = s.shell.MayGoOn(auth.WithUser(ctx, user))
-	}
-	if err == nil {
-		return ""
-	}
+// parting is what somebody is told whose shell is taken away.
+func (s *shellView) parting(ctx context.Context, err error) string {
 	if why, ok := errors.AsType[engine.ShellEnd](err); ok {
 		return string(why)
 	}
@@ -220,8 +200,6 @@ func (s *shellView) check(ctx context.Context) string {
 	case models.CodeForbidden, models.CodeNotFound:
 		return "You may not log in to this instance any more."
 	}
-	if ctx.Err() == nil {
-		s.h.Log.ErrorContext(ctx, "check whether a shell may go on", slog.Any("error", err))
-	}
+	s.h.Log.ErrorContext(ctx, "check whether a shell may go on", slog.Any("error", err))
 	return "The server could not check whether you may still have it."
 }
