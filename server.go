@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -204,7 +205,7 @@ func (s *server) serveWith(ctx context.Context, more func(context.Context, *http
 			errs <- (&web.Server{Handler: handler, Log: s.log, OnStop: onStop}).Serve(ctx, listener)
 		})
 	}
-	run(s.listener, proxies.Believe(mux), func() { s.console.Stop(); s.agents.Stop() })
+	run(s.listener, proxies.Believe(s.secured(mux)), func() { s.console.Stop(); s.agents.Stop() })
 	if s.admin != nil {
 		run(s.admin, s.adminHandler(), nil)
 	}
@@ -285,6 +286,12 @@ func (s *server) routes() *http.ServeMux {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("/", s.console)
 	return mux
+}
+
+// secured gives every answer the headers of web.SecurityHeaders: those of the
+// APIs and of what is not there, too.
+func (s *server) secured(next http.Handler) http.Handler {
+	return web.SecurityHeaders(strings.HasPrefix(s.flags.PublicURL, "https://"))(next)
 }
 
 // ready tells whether the server can do its work now.

@@ -55,7 +55,7 @@ func New(c Config) (*Handlers, error) {
 	}
 	secure := strings.HasPrefix(c.PublicURL, "https://")
 	h := &Handlers{
-		Config: c, cookies: auth.Cookies{Secure: secure},
+		Config: c, cookies: auth.Cookies{Cookies: web.Cookies{Secure: secure}},
 		upgrade: ws.Upgrader{PublicURL: c.PublicURL}, views: map[string]openLive{},
 	}
 	sameOrigin, err := web.SameOrigin(http.HandlerFunc(h.crossSite), trusted(c.PublicURL)...)

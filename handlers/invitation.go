@@ -83,7 +83,10 @@ func (h *Handlers) enter(w http.ResponseWriter, r *http.Request, name, password,
 		h.fail(w, r, err)
 		return
 	}
-	h.cookies.Set(w, done.Cookie)
+	if err := h.openSession(w, r, done); err != nil {
+		h.fail(w, r, err)
+		return
+	}
 	h.done(w, r, path, sentence)
 }
 

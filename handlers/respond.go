@@ -21,13 +21,13 @@ import (
 func (h *Handlers) page(w http.ResponseWriter, r *http.Request, title, section string, crumbs ...ui.Crumb) views.Page {
 	p := views.Page{
 		Title: title, Section: section, Crumbs: crumbs, Now: h.Now(), Version: h.Version,
-		Path: r.URL.RequestURI(), Theme: theme(r),
+		Path: r.URL.RequestURI(), Theme: h.theme(r),
 	}
 	if user := auth.User(r.Context()); user != nil {
 		p.User, p.Admin = user.Name, user.Admin
 	}
 	p.Notice = h.notice(r)
-	if f, ok := web.TakeFlash(w, r); ok {
+	if f, ok := h.cookies.TakeFlash(w, r); ok {
 		p.Flash = &views.Flash{Tone: ui.Tone(f.Tone), Text: f.Text}
 	}
 	return p
@@ -144,7 +144,7 @@ func fieldOf(err error) string {
 // done leads to the page that shows the result, with a sentence about it.
 func (h *Handlers) done(w http.ResponseWriter, r *http.Request, path, sentence string) {
 	if sentence != "" {
-		web.SetFlash(w, web.Flash{Tone: string(ui.OK), Text: sentence})
+		h.cookies.SetFlash(w, web.Flash{Tone: string(ui.OK), Text: sentence})
 	}
 	web.SeeOther(w, r, path)
 }
@@ -154,7 +154,7 @@ func (h *Handlers) done(w http.ResponseWriter, r *http.Request, path, sentence s
 func (h *Handlers) refused(w http.ResponseWriter, r *http.Request, err error, path string) {
 	switch models.CodeOf(err) {
 	case models.CodeInvalid, models.CodeConflict, models.CodeThrottled:
-		web.SetFlash(w, web.Flash{Tone: string(ui.Bad), Text: models.Sentence(err)})
+		h.cookies.SetFlash(w, web.Flash{Tone: string(ui.Bad), Text: models.Sentence(err)})
 		web.SeeOther(w, r, path)
 	default:
 		h.fail(w, r, err)

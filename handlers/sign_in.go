@@ -86,9 +86,24 @@ func (h *Handlers) signedIn(w http.ResponseWriter, r *http.Request, done *models
 		return
 	}
 	h.cookies.SetBrief(w, auth.Step, "")
+	if err := h.openSession(w, r, done); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	web.SeeOther(w, r, web.LocalPath(next, "/stacks"))
+}
+
+// openSession gives the browser its new session. One that it had ends: it would
+// stay open, and nobody would use it any more.
+func (h *Handlers) openSession(w http.ResponseWriter, r *http.Request, done *models.SignedIn) error {
+	if auth.User(r.Context()) != nil {
+		if err := h.Engine.SignOut(r.Context(), h.cookies.Get(r)); err != nil {
+			return err
+		}
+	}
 	h.cookies.Set(w, done.Cookie)
 	h.keepTheme(w, done.User.Theme)
-	web.SeeOther(w, r, web.LocalPath(next, "/stacks"))
+	return nil
 }
 
 func queryNext(next string) string {
@@ -124,7 +139,7 @@ func (h *Handlers) beginAgain(w http.ResponseWriter, r *http.Request, err error,
 		return
 	}
 	h.cookies.SetBrief(w, auth.Step, "")
-	web.SetFlash(w, web.Flash{Tone: "bad", Text: models.Sentence(err)})
+	h.cookies.SetFlash(w, web.Flash{Tone: "bad", Text: models.Sentence(err)})
 	web.SeeOther(w, r, "/sign-in"+queryNext(next))
 }
 

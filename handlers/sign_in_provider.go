@@ -104,7 +104,7 @@ func (h *Handlers) noProvider(w http.ResponseWriter, r *http.Request, err error,
 	}
 	h.Engine.RefusedOIDC(r.Context(), s.For, models.Sentence(err))
 	h.Log.InfoContext(r.Context(), "sign in at the provider", slog.Any("error", err), slog.Any("cause", unwrapped(err)), slog.String("request_id", web.RequestID(r.Context())))
-	web.SetFlash(w, web.Flash{Tone: "bad", Text: models.Sentence(err)})
+	h.cookies.SetFlash(w, web.Flash{Tone: "bad", Text: models.Sentence(err)})
 	web.SeeOther(w, r, h.backFrom(r, s))
 }
 

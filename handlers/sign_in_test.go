@@ -3,6 +3,7 @@ package handlers
 import (
 	"html"
 	"log/slog"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -62,6 +63,24 @@ func TestSignInWithSecondFactor(t *testing.T) {
 
 // A deed that needs a proof gets it in between: the form is carried on, but not
 // one that holds a secret.
+// Signing in again in the same browser leaves no session behind.
+func TestSigningInEndsTheOldSession(t *testing.T) {
+	t.Parallel()
+	c := setupReal(t, slog.New(slog.DiscardHandler))
+	b := c.as("show")
+	at, err := url.Parse(c.url)
+	c.fleet.must(err)
+	old := b.client.Jar.Cookies(at)
+	b.post("/sign-in", "name", "deploy", "password", goodPassword).wantLocation(t, "/stacks")
+	b.get("/me").want(t, 200, "deploy")
+	if made := b.client.Jar.Cookies(at); made[0].Value == old[0].Value {
+		t.Error("the session is the old one")
+	}
+	thief := c.browser()
+	thief.client.Jar.SetCookies(at, old)
+	thief.get("/me").wantLocation(t, "/sign-in?next=%2Fme")
+}
+
 func TestConfirmInBetween(t *testing.T) {
 	t.Parallel()
 	c := setupReal(t, slog.New(slog.DiscardHandler))

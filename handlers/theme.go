@@ -11,10 +11,9 @@ const themeCookie = "theme"
 
 // theme is "light", "dark", or "" for the system's. It is read on the server,
 // so that the first paint is right.
-func theme(r *http.Request) string {
-	c, err := r.Cookie(themeCookie)
-	if err == nil && (c.Value == "light" || c.Value == "dark") {
-		return c.Value
+func (h *Handlers) theme(r *http.Request) string {
+	if kept := h.cookies.Cookies.Get(r, themeCookie); kept == "light" || kept == "dark" {
+		return kept
 	}
 	return ""
 }
@@ -40,8 +39,5 @@ func (h *Handlers) keepTheme(w http.ResponseWriter, chosen string) {
 	if chosen == "" {
 		age = -1
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: themeCookie, Value: chosen, Path: "/", MaxAge: age,
-		HttpOnly: true, Secure: h.cookies.Secure, SameSite: http.SameSiteLaxMode,
-	})
+	h.cookies.Cookies.Set(w, themeCookie, chosen, age)
 }

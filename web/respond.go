@@ -86,22 +86,19 @@ type Flash struct {
 const flashCookie = "flash"
 
 // SetFlash keeps the message for the next page.
-func SetFlash(w http.ResponseWriter, f Flash) {
+func (c Cookies) SetFlash(w http.ResponseWriter, f Flash) {
 	text, _ := json.Marshal(f) // two strings cannot fail
-	http.SetCookie(w, &http.Cookie{
-		Name: flashCookie, Value: base64.RawURLEncoding.EncodeToString(text),
-		Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
+	c.Set(w, flashCookie, base64.RawURLEncoding.EncodeToString(text), 60)
 }
 
 // TakeFlash reads the message and forgets it.
-func TakeFlash(w http.ResponseWriter, r *http.Request) (Flash, bool) {
-	c, err := r.Cookie(flashCookie)
-	if err != nil {
+func (c Cookies) TakeFlash(w http.ResponseWriter, r *http.Request) (Flash, bool) {
+	value := c.Get(r, flashCookie)
+	if value == "" {
 		return Flash{}, false
 	}
-	http.SetCookie(w, &http.Cookie{Name: flashCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	text, err := base64.RawURLEncoding.DecodeString(c.Value)
+	c.Set(w, flashCookie, "", -1)
+	text, err := base64.RawURLEncoding.DecodeString(value)
 	var f Flash
 	if err != nil || json.Unmarshal(text, &f) != nil || f.Text == "" {
 		return Flash{}, false

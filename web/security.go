@@ -35,7 +35,7 @@ func SecurityHeaders(secure bool) Middleware {
 			h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), display-capture=()")
 			h.Set("Cache-Control", "no-store") // the static files say otherwise themselves
 			if secure {
-				h.Set("Strict-Transport-Security", "max-age=31536000")
+				h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 			}
 			next.ServeHTTP(w, r)
 		})

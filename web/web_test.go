@@ -58,14 +58,32 @@ func TestLogHidesOneTimeAddresses(t *testing.T) {
 	}
 }
 
+// The last resort: a panic is an answer that tells nothing, and a line of the
+// log that tells everything; the next request is served.
 func TestRecover(t *testing.T) {
 	t.Parallel()
+	var lines strings.Builder
+	log := slog.New(slog.NewTextHandler(&lines, nil))
 	answer := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", http.StatusInternalServerError) }
-	h := Recover(quiet, answer)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") }))
+	h := Chain(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/boom" {
+			panic("boom of the inside")
+		}
+	}), WithRequestID, Recover(log, answer))
 	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/boom", nil))
+	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "boom") {
+		t.Fatalf("got %d %s", w.Code, w.Body)
+	}
+	for _, want := range []string{"level=ERROR", "boom of the inside", "path=/boom", "request_id=" + w.Header().Get("X-Request-Id"), "web_test.go"} {
+		if !strings.Contains(lines.String(), want) {
+			t.Errorf("the log lacks %s: %s", want, lines.String())
+		}
+	}
+	w = httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
-	if w.Code != http.StatusInternalServerError {
-		t.Fatalf("got %d, want 500", w.Code)
+	if w.Code != http.StatusOK {
+		t.Errorf("the next request got %d", w.Code)
 	}
 	defer func() {
 		if recover() != http.ErrAbortHandler { //nolint:errorlint // a panic is the very value
@@ -145,11 +163,12 @@ func TestLocalPath(t *testing.T) {
 func TestFlashIsShownOnce(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
-	SetFlash(w, Flash{Tone: "ok", Text: "Layer saved; Ünïcode, \"quotes\"."})
+	var cookies Cookies
+	cookies.SetFlash(w, Flash{Tone: "ok", Text: "Layer saved; Ünïcode, \"quotes\"."})
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(w.Result().Cookies()[0])
 	w = httptest.NewRecorder()
-	f, ok := TakeFlash(w, r)
+	f, ok := cookies.TakeFlash(w, r)
 	if !ok || f.Text != "Layer saved; Ünïcode, \"quotes\"." {
 		t.Fatalf("got %+v, %v", f, ok)
 	}
@@ -158,7 +177,7 @@ func TestFlashIsShownOnce(t *testing.T) {
 	}
 	bad := httptest.NewRequest("GET", "/", nil)
 	bad.AddCookie(&http.Cookie{Name: flashCookie, Value: "%%%"})
-	if _, ok := TakeFlash(httptest.NewRecorder(), bad); ok {
+	if _, ok := cookies.TakeFlash(httptest.NewRecorder(), bad); ok {
 		t.Fatal("a broken cookie was shown")
 	}
 }
@@ -240,8 +259,11 @@ func TestSecurityHeaders(t *testing.T) {
 		if h.Get("Permissions-Policy") == "" {
 			t.Error("no Permissions-Policy")
 		}
-		if tls := h.Get("Strict-Transport-Security"); strings.HasPrefix(tls, "max-age=31536000") != secure {
+		if tls := h.Get("Strict-Transport-Security"); tls != map[bool]string{true: "max-age=31536000; includeSubDomains"}[secure] {
 			t.Errorf("over TLS %v, Strict-Transport-Security is %q", secure, tls)
+		}
+		if h.Get("Access-Control-Allow-Origin") != "" {
+			t.Error("another origin may read answers")
 		}
 	}
 }

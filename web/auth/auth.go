@@ -16,12 +16,8 @@ type Sessions interface {
 	Session(ctx context.Context, cookie string) (*models.Session, *models.User, error)
 }
 
-// Cookies sets and reads the session cookie.
-type Cookies struct {
-	// Secure: people reach the server by TLS. The cookie then carries the
-	// __Host- prefix, which binds it to this host and to TLS.
-	Secure bool
-}
+// Cookies sets and reads the session cookie, and those of signing in.
+type Cookies struct{ web.Cookies }
 
 // Names of cookies; TLS adds a prefix to each.
 const (
@@ -32,20 +28,6 @@ const (
 	Provider = "opsyard-provider"
 )
 
-func (c Cookies) name(plain string) string {
-	if c.Secure {
-		return "__Host-" + plain
-	}
-	return plain
-}
-
-func (c Cookies) cookie(name, value string, age int) *http.Cookie {
-	return &http.Cookie{
-		Name: c.name(name), Value: value, Path: "/", MaxAge: age,
-		HttpOnly: true, Secure: c.Secure, SameSite: http.SameSiteLaxMode,
-	}
-}
-
 // SetBrief keeps the name of a half-made sign-in, Step or Provider, in this
 // browser; an empty one forgets it.
 func (c Cookies) SetBrief(w http.ResponseWriter, name, value string) {
@@ -53,31 +35,23 @@ func (c Cookies) SetBrief(w http.ResponseWriter, name, value string) {
 	if value == "" {
 		age = -1
 	}
-	http.SetCookie(w, c.cookie(name, value, age))
+	c.Cookies.Set(w, name, value, age)
 }
 
 // Brief is what SetBrief has kept; empty when there is none.
-func (c Cookies) Brief(r *http.Request, name string) string { return c.get(r, name) }
+func (c Cookies) Brief(r *http.Request, name string) string { return c.Cookies.Get(r, name) }
 
 // Set starts a session in this browser. The server decides when it ends; the
 // cookie only does not outlive it.
 func (c Cookies) Set(w http.ResponseWriter, value string) {
-	http.SetCookie(w, c.cookie(session, value, int(models.SessionAbsolute.Seconds())))
+	c.Cookies.Set(w, session, value, int(models.SessionAbsolute.Seconds()))
 }
 
 // Clear forgets the session in this browser.
-func (c Cookies) Clear(w http.ResponseWriter) { http.SetCookie(w, c.cookie(session, "", -1)) }
+func (c Cookies) Clear(w http.ResponseWriter) { c.Cookies.Set(w, session, "", -1) }
 
 // Get is the session cookie; empty when there is none.
-func (c Cookies) Get(r *http.Request) string { return c.get(r, session) }
-
-func (c Cookies) get(r *http.Request, name string) string {
-	cookie, err := r.Cookie(c.name(name))
-	if err != nil {
-		return ""
-	}
-	return cookie.Value
-}
+func (c Cookies) Get(r *http.Request) string { return c.Cookies.Get(r, session) }
 
 type userKey struct{}
 

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"opsyard/models"
+	"opsyard/web"
 )
 
 type sessions map[string]*models.User
@@ -40,7 +42,7 @@ func TestLoad(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			cookies := Cookies{Secure: tc.secure}
+			cookies := Cookies{web.Cookies{Secure: tc.secure}}
 			var actor models.Actor
 			page := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { actor = models.ActorFrom(r.Context()) })
 			signIn := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }
@@ -48,7 +50,7 @@ func TestLoad(t *testing.T) {
 			h := Load(known, cookies, failed)(Require(page, signIn))
 			r := httptest.NewRequest("GET", "/stacks", nil)
 			if tc.cookie != "" {
-				r.AddCookie(cookies.cookie(session, tc.cookie, 60))
+				r.AddCookie(cookies.Make(session, tc.cookie, 60))
 			}
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
@@ -68,9 +70,19 @@ func TestLoad(t *testing.T) {
 func TestCookieIsBoundToTheHostOnTLS(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
-	Cookies{Secure: true}.Set(w, "x")
-	c := w.Result().Cookies()[0]
-	if c.Name != "__Host-opsyard" || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteLaxMode {
-		t.Fatalf("got %+v", c)
+	cookies := Cookies{web.Cookies{Secure: true}}
+	cookies.Set(w, "x")
+	cookies.Clear(w)
+	cookies.SetBrief(w, Step, "x")
+	cookies.SetBrief(w, Provider, "")
+	cookies.SetFlash(w, web.Flash{Text: "x"})
+	made := w.Result().Cookies()
+	if len(made) != 5 || made[0].Name != "__Host-opsyard" {
+		t.Errorf("got %v", made)
+	}
+	for _, c := range made {
+		if !strings.HasPrefix(c.Name, "__Host-") || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteLaxMode {
+			t.Errorf("got %+v", c)
+		}
 	}
 }
