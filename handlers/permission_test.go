@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -278,11 +279,15 @@ func TestPermissions(t *testing.T) {
 			}
 			mine := c.path(c.fleet, path) // what somebody deleted is made again
 			before := c.writes()
-			if got := may(browsers[name].do(method, mine, nil)); got != want {
-				t.Errorf("%s %s as %s: %s, want %s", method, path, name, got, want)
+			got := browsers[name].do(method, mine, nil)
+			if may(got) != want {
+				t.Errorf("%s %s as %s: %s, want %s", method, path, name, may(got), want)
 			}
-			if want != "yes" {
+			if want != "yes" || method == http.MethodGet && !slices.Contains(keepWhatTheyShow, pattern) {
 				c.wantNoWrites(before, method, path, name)
+			}
+			if strings.HasPrefix(got.body, "<!doctype html>") && !strings.Contains(path, "/welcome") && !strings.Contains(got.body, `action="/sign-out"`) {
+				t.Errorf("%s %s has no way to sign out", method, path)
 			}
 			if !inStack || name == "root" {
 				continue
@@ -303,6 +308,10 @@ func TestPermissions(t *testing.T) {
 		t.Error("nobody has written anything: the count counts nothing")
 	}
 }
+
+// keepWhatTheyShow are pages that make a secret to show it: the key of an
+// authenticator app, and a token to enrol with. Nothing else changes by a GET.
+var keepWhatTheyShow = []string{"GET /me/security/app", "GET /stacks/{stack}/platform"}
 
 // uncounted are written by every request: when a session was seen, and that
 // somebody was refused.
@@ -376,33 +385,112 @@ func TestNothingOfAnotherStack(t *testing.T) {
 	}
 }
 
-// TestLiveViewsAskForAPermission opens every kind of live view as everybody.
+// TestOtherSitesChangeNothing sends every form as a page of another site would,
+// from the browser of an administrator; and opens the websockets from there.
+func TestOtherSitesChangeNothing(t *testing.T) {
+	t.Parallel()
+	c := setupReal(t, slog.New(slog.DiscardHandler))
+	root := c.as("root")
+	c.countWrites()
+	for _, pattern := range slices.Sorted(maps.Keys(needs)) {
+		method, path, ok := strings.Cut(pattern, " ")
+		if !ok {
+			continue
+		}
+		path = c.path(c.fleet, path)
+		before := c.writes()
+		if strings.HasPrefix(path, "/ws/") {
+			conn, answer, err := root.dial(path, "https://evil.example")
+			if err == nil {
+				conn.Close()
+				t.Errorf("%s is opened from another site", pattern)
+			} else if answer == nil || answer.StatusCode != http.StatusForbidden {
+				t.Errorf("%s from another site: %d, %v", pattern, statusOf(answer), err)
+			}
+		}
+		if method == http.MethodGet {
+			continue
+		}
+		for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}, {"Origin", "null"}} {
+			if a := root.do(method, path, nil, header[0], header[1]); a.status != http.StatusForbidden {
+				t.Errorf("%s with %s %s: got %d", pattern, header[0], header[1], a.status)
+			}
+		}
+		c.wantNoWrites(before, method, path, "another site")
+	}
+}
+
+// TestLiveViewsAskForAPermission opens a websocket for every kind of live view as
+// everybody: of their own stack, of another one, and of one that is not there.
 func TestLiveViewsAskForAPermission(t *testing.T) {
 	t.Parallel()
 	c := setupReal(t, slog.New(slog.DiscardHandler))
-	keys := c.liveKeys()
-	for name, want := range map[string]string{"nobody": "not found", "deny": "not found", "show": "yes"} {
-		b := c.as(name)
+	none := map[string]string{}
+	for kind := range c.fleet.liveKeys() {
+		none[kind] = string(models.NewID[models.StackID]())
+	}
+	none["audit"] = "of=" + none["audit"]
+	const hidden, forbidden = http.StatusNotFound, http.StatusForbidden
+	for _, person := range []struct {
+		name               string
+		views, audit       int // of their own stack
+		others, everywhere int // of another stack; the audit of everything
+	}{
+		{"nobody", hidden, hidden, hidden, forbidden},
+		{"deny", hidden, hidden, hidden, forbidden},
+		{"iam_only", hidden, hidden, hidden, forbidden},
+		{"show", opened101, forbidden, hidden, forbidden},
+		{"deploy", opened101, forbidden, hidden, forbidden},
+		{"manage", opened101, opened101, hidden, forbidden},
+		{"root", opened101, opened101, opened101, opened101},
+	} {
+		b := c.as(person.name)
+		opens := func(view string, want int) {
+			t.Helper()
+			conn, answer, err := b.dial("/ws/live?view="+url.QueryEscape(view), c.url)
+			if err == nil {
+				conn.Close()
+			}
+			if answer == nil || answer.StatusCode != want {
+				t.Errorf("live view %s as %s: %v, %v; want %d", view, person.name, statusOf(answer), err, want)
+			}
+		}
+		opens("stacks/", opened101) // lists what one may see, and none is an answer too
+		opens("audit/", person.everywhere)
 		for kind := range c.h.views {
-			key, ok := keys[kind]
+			if kind == "stacks" {
+				continue
+			}
+			mine, ok := c.fleet.liveKeys()[kind]
 			if !ok {
 				t.Errorf("live view %q is not in this test", kind)
 			}
-			if kind == "stacks" || kind == "audit" {
-				continue // lists what one may see, none is an answer too; needs more, see TestAuditIsForThoseInCharge
+			want := person.views
+			if kind == "audit" {
+				want = person.audit
 			}
-			if got := may(b.get("/ws/live?view=" + kind + "/" + key)); got != want {
-				t.Errorf("live view %s as %s: %s, want %s", kind, name, got, want)
-			}
+			opens(kind+"/"+mine, want)
+			opens(kind+"/"+c.other.liveKeys()[kind], person.others)
+			opens(kind+"/"+none[kind], hidden)
 		}
 	}
 }
 
 // liveKeys are the things of the fleet that the live views are about, by kind.
-func (c *realConsole) liveKeys() map[string]string {
-	f := c.fleet
+func (f *fleet) liveKeys() map[string]string {
+	stack, layer, instance := string(f.stack.ID), string(f.layers[0].ID), string(f.instances[0].ID)
 	return map[string]string{
-		"stacks": "", "stack": string(f.stack.ID), "instances": string(f.stack.ID), "layers": string(f.stack.ID), "layer": string(f.layers[0].ID), "layer-figures": string(f.layers[0].ID), "instance-figures": string(f.instances[0].ID),
-		"app": string(f.app.ID), "instance": string(f.instances[0].ID), "deployments": string(f.stack.ID), "deployment": string(f.running.ID), "healing": string(f.stack.ID), "alarms": string(f.stack.ID), "audit": "",
+		"stacks": "", "stack": stack, "instances": stack, "layers": stack, "layer": layer, "layer-figures": layer, "instance-figures": instance, "app": string(f.app.ID),
+		"instance": instance, "deployments": stack, "deployment": string(f.running.ID), "healing": stack, "alarms": stack, "audit": "of=" + stack,
 	}
 }
+
+func statusOf(answer *http.Response) int {
+	if answer == nil {
+		return 0
+	}
+	return answer.StatusCode
+}
+
+// opened101 is the answer to who gets a websocket.
+const opened101 = http.StatusSwitchingProtocols

@@ -289,7 +289,7 @@ func (c *realConsole) everyFrame(b *browser, look func(view, frame string)) {
 	c.t.Helper()
 	seen := 0
 	for view := range c.h.views {
-		key, ok := c.liveKeys()[view]
+		key, ok := c.fleet.liveKeys()[view]
 		if !ok {
 			c.t.Errorf("live view %q has no key", view)
 		}

@@ -62,7 +62,7 @@ func (h *Handlers) goToProvider(w http.ResponseWriter, r *http.Request) {
 		s.For = engine.OIDCSignIn
 	}
 	if s.For == engine.OIDCConnect && !fromSecurity(r) {
-		web.SetFlash(w, web.Flash{Tone: "bad", Text: "Connect your account here, by the button."})
+		h.cookies.SetFlash(w, web.Flash{Tone: "bad", Text: "Connect your account here, by the button."})
 		web.SeeOther(w, r, securityPath)
 		return
 	}

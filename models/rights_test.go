@@ -1,50 +1,34 @@
 package models
 
 import (
-	"strings"
+	"slices"
 	"testing"
 	"time"
+
+	"opsyard/models/leveltest"
 
 	"pgregory.net/rapid"
 )
 
-// ofOpsWorks is the table of OpsWorks' user guide ("Managing Permissions"),
-// written by hand: what each level adds to the one before.
-var ofOpsWorks = map[Level]string{
-	LevelShow: `DescribeApps DescribeCommands DescribeDeployments DescribeEcsClusters DescribeElasticIps
-		DescribeElasticLoadBalancers DescribeInstances DescribeLayers DescribeLoadBasedAutoScaling DescribeRaidArrays
-		DescribeRdsDbInstances DescribeServiceErrors DescribeStackSummary DescribeStacks DescribeTimeBasedAutoScaling
-		DescribeVolumes ListTags`,
-	LevelDeploy: `CreateDeployment UpdateApp`,
-	LevelManage: `AssignInstance AssignVolume AssociateElasticIp AttachElasticLoadBalancer CreateApp CreateInstance
-		CreateLayer DeleteApp DeleteInstance DeleteLayer DeleteStack DeregisterEcsCluster DeregisterElasticIp
-		DeregisterInstance DeregisterRdsDbInstance DeregisterVolume DescribePermissions
-		DescribeStackProvisioningParameters DetachElasticLoadBalancer DisassociateElasticIp GetHostnameSuggestion
-		GrantAccess RebootInstance RegisterEcsCluster RegisterElasticIp RegisterInstance RegisterRdsDbInstance
-		RegisterVolume SetLoadBasedAutoScaling SetPermission SetTimeBasedAutoScaling StartInstance StartStack
-		StopInstance StopStack TagResource UnassignInstance UnassignVolume UntagResource UpdateElasticIp UpdateInstance
-		UpdateLayer UpdateRdsDbInstance UpdateStack UpdateVolume`,
-	needsPolicy: `CloneStack CreateStack CreateUserProfile DeleteUserProfile DescribeUserProfiles UpdateUserProfile`,
-}
-
 var somebody = Actor{Kind: ActorUser, UserID: "u"}
 
+// TestLevelsAllowWhatOpsWorksSays compares the table of the product with the
+// user guide's.
 func TestLevelsAllowWhatOpsWorksSays(t *testing.T) {
 	t.Parallel()
-	for at, need := range []Level{LevelShow, LevelDeploy, LevelManage} {
-		for _, name := range strings.Fields(ofOpsWorks[need]) {
-			for n, level := range Levels {
-				want := n >= at+2 // deny and iam_only come first
-				if got := MayDo(somebody, level, Action(name)); got != want {
-					t.Errorf("%s with %s: got %v, want %v", name, level, got, want)
-				}
-			}
-		}
+	if len(leveltest.Needs) != 74 {
+		t.Errorf("OpsWorks has 74 operations, the guide's table %d", len(leveltest.Needs))
 	}
-	for _, name := range strings.Fields(ofOpsWorks[needsPolicy]) {
-		for _, level := range Levels {
-			if MayDo(somebody, level, Action(name)) {
-				t.Errorf("%s allows %s", level, name)
+	for operation, need := range leveltest.Needs {
+		a := Action(operation)
+		if !a.Known() {
+			t.Errorf("%s is not known", operation)
+		}
+		least := slices.Index(Levels, Level(need)) // none: no level allows it
+		for n, level := range Levels {
+			want := least >= 0 && n >= least || need == leveltest.Anybody
+			if got := MayDo(somebody, level, a); got != want && level != LevelDeny || got && level == LevelDeny {
+				t.Errorf("%s with %s: got %v, want %v", operation, level, got, want)
 			}
 		}
 	}

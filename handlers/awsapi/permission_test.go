@@ -14,10 +14,11 @@ import (
 	"opsyard/engine"
 	"opsyard/handlers/awsapi/wire"
 	"opsyard/models"
+	"opsyard/models/leveltest"
 )
 
-// grade is what an operation asks of a user, from the user guide's table
-// ("Managing Permissions").
+// grade is what an operation asks of a user. TestGradesAreTheUserGuides holds
+// it against the user guide's table.
 type grade string
 
 const (
@@ -120,6 +121,24 @@ var grades = map[string]struct {
 var otherwiseRefused = []string{
 	"AssignInstance", "AssignVolume", "AssociateElasticIp", "CreateDeployment", "DeregisterInstance", "DescribeTimeBasedAutoScaling",
 	"DisassociateElasticIp", "GrantAccess", "RebootInstance", "SetTimeBasedAutoScaling", "StopInstance", "UnassignInstance", "UnassignVolume",
+}
+
+// TestGradesAreTheUserGuides: what this package's tests expect is what OpsWorks'
+// user guide says, of every operation that there is and of no other.
+func TestGradesAreTheUserGuides(t *testing.T) {
+	t.Parallel()
+	of := map[string][]grade{
+		leveltest.Anybody: {anyKey}, leveltest.Self: {needSelf}, leveltest.Policy: {needPolicy, needSource},
+		"show": {needShow}, "deploy": {needDeploy}, "manage": {needManage},
+	}
+	for _, o := range wire.Operations() {
+		if need := leveltest.Needs[o.Name]; !slices.Contains(of[need], grades[o.Name].grade) {
+			t.Errorf("%s needs %q, and is tested as %q", o.Name, need, grades[o.Name].grade)
+		}
+	}
+	if len(grades) != len(wire.Operations()) || len(grades) != len(leveltest.Needs) {
+		t.Errorf("%d operations, %d tested, %d in the guide", len(wire.Operations()), len(grades), len(leveltest.Needs))
+	}
 }
 
 // scene is a stack with what a request needs, made when it is asked for.
