@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -127,6 +128,44 @@ func TestDocSecurityTests(t *testing.T) {
 	for _, m := range named {
 		if !there[m[1]] {
 			t.Errorf("docs/security.md names %s, which is no test", m[1])
+		}
+	}
+}
+
+// asked are the items of OWASP ASVS 5.0 that docs/security.md has to answer for.
+const asked = `3.2.2 3.3.1 3.3.2 3.3.3 3.3.4 3.4.1 3.4.2 3.4.3 3.4.4 3.4.5 3.4.6 3.5.1 3.5.2 3.5.3
+	7.1.1 7.1.2 7.1.3 7.2.1 7.2.2 7.2.3 7.2.4 7.3.1 7.3.2 7.4.1 7.4.2 7.4.3 7.4.4 7.4.5 7.5.1 7.5.2 7.5.3
+	8.2.1 8.2.2 8.2.3 8.3.1 8.3.2 8.4.1 10.1.1 10.2.1 10.2.2 10.5.1 10.5.2 10.5.3 10.5.4
+	13.2.1 13.2.2 13.2.3 13.2.4 13.2.5 13.3.1 13.3.2 13.4.2 13.4.3 13.4.4 13.4.5
+	16.1.1 16.2.1 16.2.2 16.2.3 16.2.4 16.2.5 16.3.1 16.3.2 16.3.3 16.3.4 16.4.1 16.4.2 16.4.3 16.5.1 16.5.2 16.5.3 16.5.4`
+
+// TestDocASVS looks for a row of each item, once, with the tests that prove it.
+// What only has to be documented has a link in their place.
+func TestDocASVS(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]int{}
+	for _, row := range regexp.MustCompile(`(?m)^\| ([0-9][^|]*)\|([^|]*)\|([^|]*)\|$`).FindAllStringSubmatch(string(page), -1) {
+		if !strings.Contains(row[3], "`Test") && !strings.Contains(row[2], "](") {
+			t.Errorf("%s: by which test is it proved?", row[1])
+		}
+		for _, item := range regexp.MustCompile(`(\d+\.\d+\.)(\d+)(?:–\d+\.\d+\.(\d+))?`).FindAllStringSubmatch(row[1], -1) {
+			first, _ := strconv.Atoi(item[2])
+			last, err := strconv.Atoi(item[3])
+			if err != nil {
+				last = first
+			}
+			for n := first; n <= last; n++ {
+				rows[item[1]+strconv.Itoa(n)]++
+			}
+		}
+	}
+	for _, item := range strings.Fields(asked) {
+		if rows[item] != 1 {
+			t.Errorf("docs/security.md has %d rows of %s", rows[item], item)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -316,6 +317,45 @@ func TestDestructionAsksForConfirmation(t *testing.T) {
 	must(m.store.Stacks.Get(m.ctx, m.other.ID))(t)
 	root.ConfirmedAt = m.engine.Clock()
 	ok(t, m.engine.DeleteStack(models.WithActor(t.Context(), root), m.other.ID))
+}
+
+// Without its entry in the audit nothing is changed: who cannot be recorded
+// cannot act, nor sign in.
+func TestNoChangeWithoutItsEntry(t *testing.T) {
+	t.Parallel()
+	m := newTeam(t, storetest.Open(t))
+	ana := must(m.engine.CreateUser(m.ctx, models.User{Name: "ana", Admin: true}, pass))(t)
+	group, as := m.group("Operators", models.LevelShow), m.as(ana)
+	count := func() (rows string) {
+		for _, table := range []string{"stacks", "layers", "users", "groups", "group_members", "permissions", "policies", "tokens", "access_keys", "sessions", "audit_entries"} {
+			var n int
+			ok(t, m.store.SQL().QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
+			rows += fmt.Sprintf("%s %d, ", table, n)
+		}
+		return rows
+	}
+	before := count()
+	_, err := m.store.SQL().ExecContext(t.Context(), "CREATE TRIGGER full BEFORE INSERT ON audit_entries BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+	ok(t, err)
+	for name, err := range map[string]error{
+		"stack":      second(m.engine.CreateStack(as, models.Stack{Name: "Other"})),
+		"delete":     m.engine.DeleteStack(as, m.other.ID),
+		"layer":      m.engine.DeleteLayer(as, m.web.ID),
+		"user":       second(m.engine.CreateUser(as, models.User{Name: "ben"}, pass)),
+		"members":    m.engine.SetGroupMembers(as, group.ID, []models.UserID{ana.ID}),
+		"permission": m.engine.SetGroupPermission(as, m.stack.ID, group.ID, levelTo(models.LevelManage)),
+		"policy":     second(m.engine.CreatePolicy(as, models.Policy{Name: "x", Document: `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`})),
+		"token":      third(m.engine.CreateToken(as, models.Token{UserID: ana.ID, Name: "x", ExpiresAt: m.engine.Clock().Add(time.Hour)})),
+		"key":        second(m.engine.CreateAccessKey(as, models.AccessKey{UserID: ana.ID})),
+		"sign in":    second(m.engine.SignIn(m.ctx, "ana", pass, models.Browser{Addr: "192.0.2.1"})),
+	} {
+		if err == nil || models.CodeOf(err) != models.CodeInternal {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if after := count(); after != before {
+		t.Errorf("there was %s\nand now   %s", before, after)
+	}
 }
 
 // Whatever takes rights away is told to what the person has open.

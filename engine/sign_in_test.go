@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -326,6 +328,22 @@ func TestForgottenPassword(t *testing.T) {
 	must(p.engine.SignIn(p.ctx, "ana", "another long sentence", p.laptop))(t)
 }
 
+// A new password ends all sessions but the one in which it was set, or all when
+// an administrator sets it.
+func TestPasswordEndsOtherSessions(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t, storetest.Open(t))
+	ana := p.user("ana", true)
+	mine, other := must(p.engine.SignIn(p.ctx, "ana", pass, p.laptop))(t), must(p.engine.SignIn(p.ctx, "ana", pass, p.laptop))(t)
+	ok(t, p.engine.ChangePassword(p.as(mine.Cookie), pass, "another long sentence", mine.Cookie))
+	_, err := p.engine.SessionUser(p.ctx, other.Cookie)
+	wantRefusal(t, err, models.CodeUnauthenticated, "Sign in")
+	must(p.engine.SessionUser(p.ctx, mine.Cookie))(t)
+	ok(t, p.engine.SetPassword(p.ctx, ana.ID, pass))
+	_, err = p.engine.SessionUser(p.ctx, mine.Cookie)
+	wantRefusal(t, err, models.CodeUnauthenticated, "Sign in")
+}
+
 func TestSessionsEnd(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, st *store.Store) {
@@ -375,6 +393,67 @@ func TestSessionsEnd(t *testing.T) {
 			t.Errorf("an idle session is listed: %v", got)
 		}
 	})
+}
+
+// Every sign-in is in the audit: those that succeed with how, the others as
+// refused, also for names that nobody has.
+func TestSignInsAreAudited(t *testing.T) {
+	t.Parallel()
+	st := storetest.Open(t)
+	p := newPeople(t, st)
+	ana := p.user("ana", true)
+	p.user("ben", false)
+	p.enrol(p.in("ana"))
+	step := must(p.engine.SignIn(p.ctx, "ana", pass, p.laptop))(t)
+	must(p.engine.SignInCode(p.ctx, step.Step, p.code(ana.ID), p.laptop))(t)
+	for name, password := range map[string]string{"ben": "wrong", "nobody": pass} {
+		_, err := p.engine.SignIn(p.ctx, name, password, p.laptop)
+		wantRefusal(t, err, models.CodeUnauthenticated, "wrong")
+	}
+	step = must(p.engine.SignIn(p.ctx, "ana", pass, p.laptop))(t)
+	_, err := p.engine.SignInCode(p.ctx, step.Step, "000000", p.laptop)
+	wantRefusal(t, err, models.CodeUnauthenticated, "wrong")
+	told := map[string]models.AuditEntry{}
+	for _, e := range must(st.Audit.Page(p.ctx, models.AuditFilter{Action: "SignIn"}, store.AuditCursor{Limit: 100}))(t) {
+		told[fmt.Sprintf("%s %v %s", e.ActorName, e.Refused, e.After)] = e
+	}
+	for _, want := range []string{
+		`ana false {"Method":"password","SecondFactor":""}`, `ana false {"Method":"password","SecondFactor":"totp"}`, "ben true ", "nobody true ", "ana true ",
+	} {
+		if e, ok := told[want]; !ok || e.SourceAddr != "192.0.2.1" || e.At.Location() != time.UTC {
+			t.Errorf("%q is told as %+v; there is %v", want, e, slices.Collect(maps.Keys(told)))
+		}
+	}
+}
+
+// A session ends when it was not used for 12 hours, and after seven days
+// however much it is used; until then it goes on.
+func TestSessionLimits(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t, storetest.Open(t))
+	p.user("ana", true)
+	idle, used := must(p.engine.SignIn(p.ctx, "ana", pass, p.laptop))(t), must(p.engine.SignIn(p.ctx, "ana", pass, p.laptop))(t)
+	if len(used.Cookie) < 26 || used.Cookie == idle.Cookie { // of 32 signs each: 128 bits
+		t.Errorf("the sessions are %q and %q", idle.Cookie, used.Cookie)
+	}
+	began := p.clock.Now()
+	const step = 11*time.Hour + 59*time.Minute
+	if step >= models.SessionIdle || models.SessionIdle != 12*time.Hour || models.SessionAbsolute != 7*24*time.Hour {
+		t.Fatal("docs/security.md says 12 hours and 7 days")
+	}
+	for p.clock.Now().Sub(began)+step < models.SessionAbsolute {
+		p.clock.add(step)
+		if _, err := p.engine.SessionUser(p.ctx, used.Cookie); err != nil {
+			t.Fatalf("after %s: %v", p.clock.Now().Sub(began), err)
+		}
+		if p.clock.Now().Sub(began) > models.SessionIdle {
+			_, err := p.engine.SessionUser(p.ctx, idle.Cookie)
+			wantRefusal(t, err, models.CodeUnauthenticated, "Sign in")
+		}
+	}
+	p.clock.add(began.Add(models.SessionAbsolute + time.Second).Sub(p.clock.Now()))
+	_, err := p.engine.SessionUser(p.ctx, used.Cookie)
+	wantRefusal(t, err, models.CodeUnauthenticated, "Sign in")
 }
 
 // An administrator helps who has lost everything but the password.

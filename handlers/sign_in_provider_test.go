@@ -3,10 +3,12 @@ package handlers
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -96,6 +98,40 @@ func TestProviderSignIn(t *testing.T) {
 	impostor.get(impostor.atProvider("")).wantLocation(t, "/stacks")
 	impostor.get("/me").want(t, 200, "root@127.0.0.1")
 	impostor.get("/team").want(t, 403)
+}
+
+// The provider's tokens stay on the server: no cookie, no page and no file has
+// them.
+func TestProviderTokensStayOnTheServer(t *testing.T) {
+	t.Parallel()
+	c, other := withProvider(t)
+	other.SignIn(map[string]any{"sub": "s1", "preferred_username": "mira"})
+	b := c.browser()
+	at, err := url.Parse(c.url)
+	c.fleet.must(err)
+	answers := []answer{b.get(b.atProvider("")), b.get("/me"), b.get("/me/security"), b.get("/me/session")}
+	given := other.Given()
+	if len(given) != 2 || answers[0].location != "/stacks" {
+		t.Fatalf("%d tokens were given, and the browser is sent to %s", len(given), answers[0].location)
+	}
+	var told strings.Builder
+	for _, a := range answers {
+		fmt.Fprintln(&told, a.body, a.header)
+	}
+	fmt.Fprintln(&told, b.client.Jar.Cookies(at))
+	for _, file := range c.databaseFiles() {
+		data, err := os.ReadFile(file)
+		c.fleet.must(err)
+		told.Write(data)
+	}
+	for _, token := range given {
+		if strings.Contains(told.String(), token) {
+			t.Errorf("%.20s… is told", token)
+		}
+	}
+	if !strings.Contains(told.String(), "mira") {
+		t.Error("nothing was looked through")
+	}
 }
 
 func TestProviderAnswersAreBound(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -144,6 +145,26 @@ func TestHostileAnswers(t *testing.T) {
 	}
 	if _, err := p.Finish(t.Context(), "guessed", other.URL, "", verifier); models.CodeOf(err) != models.CodeForbidden {
 		t.Errorf("a guessed code: %v", err)
+	}
+}
+
+// A provider that says of itself that it is another one is not believed, not
+// even where it differs by a slash.
+func TestAnotherIssuersMetadata(t *testing.T) {
+	other := oidctest.New(t, "opsyard", "")
+	for _, says := range []string{"https://id.example", other.URL + "/", ""} {
+		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"issuer": %q, "authorization_endpoint": "%[2]s/authorize", "token_endpoint": "%[2]s/token", "jwks_uri": "%[2]s/keys"}`, says, other.URL)
+		}))
+		defer front.Close()
+		p, err := New(Config{Issuer: front.URL, ClientID: "opsyard", PublicURL: "https://ops.example"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if address, err := p.Address("s", nonce, verifier, false); err == nil {
+			t.Errorf("as %q it may send people to %s", says, address)
+		}
 	}
 }
 

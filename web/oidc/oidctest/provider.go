@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,7 @@ type Provider struct {
 	lie   func(*Answer)
 	codes map[string]grant
 	asked url.Values // the last authorization request
+	given []string   // tokens
 }
 
 // Answer is a token answer that the test may falsify before it is signed.
@@ -95,6 +97,13 @@ func (p *Provider) Asked() url.Values {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.asked
+}
+
+// Given are the texts of all tokens that were given out.
+func (p *Provider) Given() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.given)
 }
 
 func answer(w http.ResponseWriter, status int, value any) {
@@ -171,7 +180,9 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	if p.lie != nil {
 		p.lie(&a)
 	}
-	answer(w, http.StatusOK, map[string]any{"access_token": "access-" + code, "token_type": "Bearer", "expires_in": 300, "id_token": a.sign()})
+	access, identity := "access-"+code, a.sign()
+	p.given = append(p.given, access, identity)
+	answer(w, http.StatusOK, map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": 300, "id_token": identity})
 }
 
 func (a Answer) sign() string {
