@@ -106,7 +106,7 @@ func (p sample) pages() [][2]string {
 		{"team-person", "/team/users/" + p.person}, {"team-access", "/team/users/" + p.person + "/access?stack=" + string(p.stack)}, {"team-invite", "/team/invite"},
 		{"team-groups", "/team/groups"}, {"team-group-new", "/team/groups/new"}, {"team-group", "/team/groups/" + p.group},
 		{"team-policies", "/team/policies"}, {"team-policy-new", "/team/policies/new?from=start-stop"}, {"team-policy", "/team/policies/" + p.policy},
-		{"stack-access", in + "/access/" + p.person}, {"me-token-new", "/me/tokens/new"},
+		{"stack-access", in + "/access/" + p.person}, {"me-token-new", "/me/tokens/new"}, {"me-key-new", "/me/keys/new"},
 		{"monitoring", in + "/monitoring"}, {"monitoring-layer", in + "/layers/" + string(p.layer) + "/monitoring?range=8h"},
 		{"monitoring-instance", "/instances/" + string(p.online) + "/monitoring"}, {"shell", "/instances/" + string(p.online) + "/shell"}, {"monitoring-none", "/instances/" + string(p.timed) + "/monitoring"},
 		{"apps", in + "/apps"}, {"app-new", in + "/apps/new"}, {"app", in + "/apps/" + p.app}, {"app-edit", in + "/apps/" + p.app + "/edit"},
