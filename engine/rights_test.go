@@ -342,7 +342,7 @@ func TestNoChangeWithoutItsEntry(t *testing.T) {
 		"delete":     m.engine.DeleteStack(as, m.other.ID),
 		"layer":      m.engine.DeleteLayer(as, m.web.ID),
 		"user":       second(m.engine.CreateUser(as, models.User{Name: "ben"}, pass)),
-		"members":    m.engine.SetGroupMembers(as, group.ID, []models.UserID{ana.ID}),
+		"members":    m.engine.ChangeGroupMembers(as, group.ID, []models.UserID{ana.ID}, nil),
 		"permission": m.engine.SetGroupPermission(as, m.stack.ID, group.ID, levelTo(models.LevelManage)),
 		"policy":     second(m.engine.CreatePolicy(as, models.Policy{Name: "x", Document: `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`})),
 		"token":      third(m.engine.CreateToken(as, models.Token{UserID: ana.ID, Name: "x", ExpiresAt: m.engine.Clock().Add(time.Hour)})),
