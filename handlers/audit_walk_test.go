@@ -393,7 +393,7 @@ func (s *auditStory) team() {
 	admins("groups/{group}/delete", "DeleteGroup", "confirm", "walked")
 
 	ctx := models.WithActor(s.t.Context(), models.Actor{Kind: models.ActorSetup, Name: "test", Admin: true})
-	key, err := s.eng().CreateAccessKey(ctx, s.subject)
+	key, err := s.eng().CreateAccessKey(ctx, models.AccessKey{UserID: s.subject})
 	s.fleet.must(err)
 	token, _, err := s.eng().CreateToken(ctx, models.Token{UserID: s.subject, Name: "script", ExpiresAt: s.h.Now().Add(time.Hour)})
 	s.fleet.must(err)

@@ -40,7 +40,7 @@ func newGate(tb testing.TB) *gate {
 	eng := must(engine.New(ctx, engine.Config{Store: st, Hub: pubsub.NewHub(), Log: quiet, FastPasswords: true, Now: g.clock}))(tb)
 	g.api = New(Config{Engine: eng, Store: st, Log: quiet, Now: g.clock})
 	ana := must(eng.CreateUser(ctx, models.User{Name: "ana", Admin: true}, ""))(tb)
-	g.key = must(eng.CreateAccessKey(ctx, ana.ID))(tb)
+	g.key = must(eng.CreateAccessKey(ctx, models.AccessKey{UserID: ana.ID}))(tb)
 	_, token, err := eng.CreateToken(ctx, models.Token{UserID: ana.ID, Name: "script", ExpiresAt: g.clock().Add(365 * 24 * time.Hour)})
 	check(tb, err)
 	g.token = token
