@@ -39,7 +39,7 @@ func TestShellInBrowser(t *testing.T) {
 	c.permit(s, stack, "ben", "deploy", false)
 	b.signIn("ben", password)
 	b.open(page)
-	if text := b.ask("document.querySelector('main').innerText"); !strings.Contains(text, "may not log in here") || strings.Contains(text, "Open a shell") {
+	if text := b.ask("document.querySelector('main').innerText"); !strings.Contains(text, "may not log in to") || strings.Contains(text, "Open a shell") {
 		t.Errorf("who may not log in is shown %.300s", text)
 	}
 

@@ -119,7 +119,7 @@ func TestTeam(t *testing.T) {
 	if p, err := c.store.Permissions.Get(t.Context(), shop.ID, leo.ID); err != nil || p.Level != models.LevelManage || !p.AllowSSH || p.AllowSudo {
 		t.Errorf("got %+v, %v; want manage with ssh", p, err)
 	}
-	ana.get("/team").want(t, 200, "manage", "ssh")
+	ana.get("/team").want(t, 200, "manage", "SSH")
 	b := c.as("leo")
 	b.get("/team").want(t, 403, "Only an administrator may see the team.")
 	b.post("/team/users", "Name", "eve", "Password", goodPassword).want(t, 403)

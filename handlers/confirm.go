@@ -21,6 +21,7 @@ const (
 	confirmCode      = "Confirm-Code"
 	confirmChallenge = "Confirm-Challenge"
 	confirmPasskey   = "Confirm-Passkey"
+	confirmBack      = "Confirm-Back" // where Cancel leads
 )
 
 // confirming takes the proof that a form carries, and lets the form go on as
@@ -36,7 +37,8 @@ func (h *Handlers) confirming(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		for _, name := range []string{confirmPassword, confirmCode, confirmChallenge, confirmPasskey} {
+		back := r.PostForm.Get(confirmBack)
+		for _, name := range []string{confirmPassword, confirmCode, confirmChallenge, confirmPasskey, confirmBack} {
 			r.PostForm.Del(name)
 			r.Form.Del(name)
 		}
@@ -45,7 +47,7 @@ func (h *Handlers) confirming(next http.Handler) http.Handler {
 				h.fail(w, r, err)
 				return
 			}
-			h.drawConfirm(w, r, web.StatusOf(err), err)
+			h.drawConfirm(w, r, web.StatusOf(err), back, err)
 			return
 		}
 		actor := models.ActorFrom(r.Context())
@@ -67,13 +69,14 @@ func (h *Handlers) askToConfirm(w http.ResponseWriter, r *http.Request, err erro
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		web.SeeOther(w, r, "/confirm"+queryNext(r.URL.RequestURI()))
 	default:
-		h.drawConfirm(w, r, http.StatusForbidden, nil)
+		h.drawConfirm(w, r, http.StatusForbidden, refererPath(r), nil)
 	}
 }
 
 // drawConfirm asks for a proof. A form that holds a secret is not carried on:
-// it would be in the page, so it is typed again.
-func (h *Handlers) drawConfirm(w http.ResponseWriter, r *http.Request, status int, problem error) {
+// it would be in the page, so it is typed again. back is the page that the form
+// stood on: a second try comes from this page, so it cannot be asked then.
+func (h *Handlers) drawConfirm(w http.ResponseWriter, r *http.Request, status int, back string, problem error) {
 	factors, err := h.Engine.FactorsOf(r.Context(), auth.User(r.Context()).ID)
 	if err != nil {
 		h.fail(w, r, err)
@@ -87,16 +90,18 @@ func (h *Handlers) drawConfirm(w http.ResponseWriter, r *http.Request, status in
 		p.Problem, p.Field = models.Sentence(problem), fieldOf(problem)
 	}
 	p.Action, p.Fields = r.URL.RequestURI(), carried(r.PostForm)
-	back := refererPath(r)
+	back = web.LocalPath(back, "/stacks")
+	p.Back = templ.URL(back)
+	next := back
+	if r.URL.Path == "/confirm" {
+		next = web.LocalPath(r.Form.Get("next"), "/stacks")
+	}
 	if p.Typed = p.Fields == nil && len(r.PostForm) > 0 && r.URL.Path != "/confirm"; p.Typed || r.URL.Path == "/confirm" {
-		if r.URL.Path == "/confirm" {
-			back = web.LocalPath(r.Form.Get("next"), "/stacks")
-		}
-		p.Action, p.Fields = "/confirm", url.Values{"next": {back}}
+		p.Action, p.Fields = "/confirm", url.Values{"next": {next}}
 	}
 	if h.OIDC != nil && len(factors.Identities) > 0 {
 		p.Provider = h.OIDC.Name()
-		p.ProviderHref = templ.URL("/sign-in/oidc?for=confirm&next=" + url.QueryEscape(web.LocalPath(back, "/stacks")))
+		p.ProviderHref = templ.URL("/sign-in/oidc?for=confirm&next=" + url.QueryEscape(next))
 	}
 	if p.Passkeys {
 		p.Page.Scripts = append(p.Page.Scripts, passkeyScript)
@@ -124,13 +129,13 @@ func carried(form url.Values) url.Values {
 
 // showConfirm is the page for those who come by an address.
 func (h *Handlers) showConfirm(w http.ResponseWriter, r *http.Request) {
-	h.drawConfirm(w, r, http.StatusOK, nil)
+	h.drawConfirm(w, r, http.StatusOK, refererPath(r), nil)
 }
 
 // confirm leads back to what was to be done; the proof was taken before.
 func (h *Handlers) confirm(w http.ResponseWriter, r *http.Request) {
 	if h.Now().Sub(models.ActorFrom(r.Context()).ConfirmedAt) > models.ConfirmFor {
-		h.drawConfirm(w, r, http.StatusUnprocessableEntity, models.Invalid("Type your password or a code."))
+		h.drawConfirm(w, r, http.StatusUnprocessableEntity, "", models.Invalid("Type your password or a code."))
 		return
 	}
 	h.done(w, r, web.LocalPath(r.PostForm.Get("next"), "/stacks"), "Thank you. Now do again what you were about to do.")

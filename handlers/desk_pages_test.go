@@ -333,7 +333,7 @@ func TestAccessKeysOfOnesOwn(t *testing.T) {
 		t.Fatalf("the answer does not hold the key: %v", err)
 	}
 	page := b.get("/me/keys")
-	page.want(t, 200, id, "never", "At most show on "+c.fleet.stack.Name, "ends in 30 days")
+	page.want(t, 200, id, "never", "At most show, on "+c.fleet.stack.Name, "in 30 days")
 	if key.Scope.Level != models.LevelShow || len(key.Scope.Stacks) != 1 || key.ExpiresAt == nil || key.ExpiresAt.Sub(key.CreatedAt) < 29*24*time.Hour {
 		t.Errorf("the limits of the key are %+v, %v", key.Scope, key.ExpiresAt)
 	}

@@ -99,14 +99,14 @@ func TestConfirmInBetween(t *testing.T) {
 		}
 	}
 	b.get("/me/security/app").wantLocation(t, "/confirm?next=%2Fme%2Fsecurity%2Fapp")
-	b.get("/confirm?next=%2Fme").want(t, 200, "Confirm that it is you", `name="next" value="/me"`)
-	b.do("POST", "/me/security/passkeys/ask", nil, "Accept", "application/json").want(t, 422) // no passkeys at this address
-	b.post("/team/users/"+string(c.subject)+"/password", "password", "a secret of the form").want(t, 403, "typed again", `action="/confirm"`)
+	b.get("/confirm?next=%2Fme").want(t, 200, "Confirm that it is you", `name="next" value="/me"`, `href="/stacks">Cancel`) // not to where it is asked again
+	b.do("POST", "/me/security/passkeys/ask", nil, "Accept", "application/json").want(t, 422)                               // no passkeys at this address
+	b.post("/team/users/"+string(c.subject)+"/password", "password", "a secret of the form").want(t, 403, "fill it in again", `action="/confirm"`)
 	held := b.post("/me/security/codes", "for", "account").want(t, 403, "Confirm that it is you", `action="/me/security/codes"`, `name="for" value="account"`)
 	if strings.Contains(held.body, "a secret of the form") {
 		t.Error("the page carries a secret")
 	}
-	b.post("/me/security/codes", "for", "account", "Confirm-Password", "wrong").want(t, 422, "The password is wrong.", `name="for" value="account"`)
+	b.post("/me/security/codes", "for", "account", "Confirm-Password", "wrong", "Confirm-Back", "/me/security").want(t, 422, "The password is wrong.", `name="for" value="account"`, `href="/me/security">Cancel`)
 	b.post("/me/security/codes", "for", "account", "Confirm-Password", goodPassword).want(t, 200, "in place of your password")
 	b.post("/me/security/codes", "for", "account").want(t, 200, "in place of your password") // asked only once in a while
 }

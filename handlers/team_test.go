@@ -33,8 +33,8 @@ func TestGroupsByForms(t *testing.T) {
 	b.post(page+"/permissions", "row", stack, "was-"+stack, "iam_only false false", "level-"+stack, "deploy", "ssh-"+stack, "on").wantLocation(t, page)
 	b.get(page).want(t, 200, "1 permission was changed.", "2 people, deploy on "+f.stack.Name)
 	b.get("/team/groups").want(t, 200, "nobody, subject", "deploy on "+f.stack.Name)
-	b.get("/team").want(t, 200, "by ops, ssh")
-	b.get(f.at("/permissions")).want(t, 200, "by ops", "ssh by ops", "What may subject do")
+	b.get("/team").want(t, 200, "by ops, SSH")
+	b.get(f.at("/permissions")).want(t, 200, "by ops", "SSH by ops", "What may subject do")
 	c.as("nobody").get(f.at("")).want(t, 200)
 
 	b.post(page+"/members", "remove", string(c.userID("nobody"))).wantLocation(t, page)
@@ -150,7 +150,7 @@ func TestInvitationsByForms(t *testing.T) {
 	made.want(t, 200, "Send this link to leo now.")
 	link := regexp.MustCompile(`/invitation/[A-Z0-9]+`).FindString(made.body)
 	team := b.get("/team")
-	team.want(t, 200, "Open invitations", "Group ops and show on "+f.stack.Name, "Take back")
+	team.want(t, 200, "Open invitations", "Group ops and show on "+f.stack.Name, "Revoke")
 	if link == "" || strings.Contains(team.body, link) {
 		t.Errorf("the link %q is not shown, or shown again", link)
 	}
@@ -175,10 +175,10 @@ func TestTokensOfOnesOwn(t *testing.T) {
 		`id="Days-error"`, `value="nightly"`, `value="400"`, `<option value="show" selected>`, "checked")
 	b.post("/me/tokens", "Name", "nightly", "Days", "30", "Stacks", string(c.other.stack.ID)).want(t, 404)
 	made := b.post("/me/tokens", "Name", "nightly", "Days", "30", "Level", "show", "Stacks", string(f.stack.ID))
-	made.want(t, 200, "Copy the token nightly now.", "curl -sS "+c.url, "At most show on "+f.stack.Name)
+	made.want(t, 200, "Copy the token nightly now.", "curl -sS "+c.url, "At most show, on "+f.stack.Name)
 	text := regexp.MustCompile(`opsyard_[A-Z0-9]{32}`).FindString(made.body)
 	page := b.get("/me/keys")
-	page.want(t, 200, "nightly", "ends in 30 days", "never")
+	page.want(t, 200, "nightly", "in 30 days", "never")
 	if text == "" || strings.Contains(page.body, text) {
 		t.Errorf("the token %q is not shown, or shown again", text)
 	}
@@ -250,8 +250,10 @@ func (k keyboard) enter(there string) {
 
 func (k keyboard) typed(text string) { k.t.Helper(); k.do(chromedp.KeyEvent(text)) }
 
-// A person is added, put into a group with a level, bound by a policy, and the
-// page that says why is read: by keyboard alone.
+// The main jobs of a team by keyboard alone: a person is added, put into a group
+// with a level, bound by a policy, and the page that says why is read; another
+// is invited, a token is made, found in the audit with what it changed, and a
+// session elsewhere is ended.
 func TestBrowserTeamByKeyboard(t *testing.T) {
 	t.Parallel()
 	c := quietConsole(t)
@@ -307,6 +309,62 @@ func TestBrowserTeamByKeyboard(t *testing.T) {
 	if got := k.eval("location.pathname"); got != views.UserAccessHref(leo) {
 		t.Errorf("got %v", got)
 	}
+	k.inviteAndMakeToken()
+	k.endSession(c)
+}
+
+func (k keyboard) inviteAndMakeToken() {
+	k.t.Helper()
+	k.link("Team", "table.levels")
+	k.link("Invite", "#Name")
+	k.to("#Name")
+	k.typed("mira")
+	k.enter(".copy")
+	k.link("Done", "#invitations")
+
+	k.link("My settings", "#ssh")
+	k.link("Keys and tokens", "#tokens")
+	k.link("Make a token", "#Name")
+	k.to("#Name")
+	k.typed("nightly")
+	k.to("#Level")
+	k.typed("d") // deploy
+	k.link("Make token", "#fresh-token")
+
+	k.link("Audit", "#action")
+	k.to("#action")
+	k.typed("CreateToken")
+	k.enter("tbody tr")
+	k.link("CreateToken", "#entry .diff")
+	said := k.eval(`[document.querySelectorAll('tbody tr').length, document.querySelector('#entry').innerText].join(' ')`).(string)
+	for _, want := range []string{"1 Entry", "root", "nightly", "deploy"} {
+		if !strings.Contains(said, want) {
+			k.t.Errorf("the entry does not say %q: %.600s", want, said)
+		}
+	}
+}
+
+func (k keyboard) endSession(c *realConsole) {
+	k.t.Helper()
+	other := c.as("root")
+	other.get("/stacks").want(k.t, 200)
+	k.link("My settings", "#ssh")
+	k.link("Security", "#sessions")
+	for range c.sessionsOf("root") - 1 {
+		k.to(`button[aria-label^="End the session of"]`)
+		k.enter(".flashes")
+	}
+	other.get("/stacks").wantLocation(k.t, "/sign-in?next=%2Fstacks")
+	if n := c.sessionsOf("root"); n != 1 {
+		k.t.Errorf("%d sessions are left, want the one that ended the others", n)
+	}
+}
+
+func (c *realConsole) sessionsOf(name string) int {
+	c.t.Helper()
+	all, err := c.store.Sessions.OfUser(c.t.Context(), c.userID(name))
+	c.fleet.must(err)
+	return len(all)
 }
 
 func firstStack(c *realConsole) string { return c.fleet.stack.Name }

@@ -86,7 +86,7 @@ func typedScope(form url.Values) models.Scope {
 func (h *Handlers) typedEnd(form url.Values) (time.Time, error) {
 	days, err := strconv.Atoi(trimmed(form, "Days"))
 	if err != nil || days < 1 || days > maxTokenDays {
-		return time.Time{}, models.InvalidField("Days", "Ends after days: write a number from 1 to %d.", maxTokenDays)
+		return time.Time{}, models.InvalidField("Days", "Expires after days: write a number from 1 to %d.", maxTokenDays)
 	}
 	return h.Now().Add(time.Duration(days) * 24 * time.Hour), nil
 }

@@ -520,7 +520,7 @@ func accessSources(a Access) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			if len(a.Grants) == 0 {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 42, "<p class=\"f13 muted\">None: neither of one's own nor by a group.</p>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 42, "<p class=\"f13 muted\">No level, neither set directly nor by a group.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

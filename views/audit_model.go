@@ -143,14 +143,14 @@ func (p AuditPage) Sentence() Sentence {
 	if p.Head.ID == 0 {
 		return Sentence{Lead: "Nothing is recorded yet."}
 	}
-	s := Sentence{Lead: entries(int(p.Head.ID)) + ", each sealed by the next."}
+	s := Sentence{Lead: entries(int(p.Head.ID)) + ", chained so that a changed or missing one is found."}
 	if p.Frame != nil {
 		s.Lead = "Who did what in this stack, and who was refused."
 		return s
 	}
 	switch {
 	case p.Receiver == "":
-		s.Rest = []Phrase{{Text: "Nothing is copied elsewhere: set --audit-syslog."}}
+		s.Rest = []Phrase{{Text: "No copy is kept elsewhere: start the server with --audit-syslog to send one."}}
 	case p.Feed == nil:
 		s.Rest = []Phrase{{Text: "The copy at " + p.Receiver + " begins soon."}}
 	case p.Feed.FailingSince != nil:

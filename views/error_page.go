@@ -25,14 +25,19 @@ func ErrorTitle(status int) string {
 	return "Not done"
 }
 
+// hint says what to do; a stranger has no level that could be changed.
 func (p ErrorPage) hint() string {
+	switch {
+	case p.Status == http.StatusInternalServerError:
+		return "An administrator finds them there by the id below."
+	case p.Page.User == "":
+		return "Nothing was changed."
+	}
 	switch p.Status {
 	case http.StatusNotFound:
 		return "Or it is in a stack that you may not see; its managers can give you the level show."
 	case http.StatusForbidden:
-		return "Nothing was changed. An administrator can change your level on the team page."
-	case http.StatusInternalServerError:
-		return "The id below leads to the details in the server's log."
+		return "Nothing was changed. Your level decides what you may do; an administrator can change it on the team page."
 	}
 	return "Nothing was changed."
 }

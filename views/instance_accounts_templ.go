@@ -127,7 +127,7 @@ func InstanceAccounts(p InstanceShow) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "</caption> <thead><tr><th scope=\"col\">Person</th><th scope=\"col\">Account</th><th scope=\"col\">sudo</th><th scope=\"col\">Here</th></tr></thead> <tbody>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "</caption> <thead><tr><th scope=\"col\">Person</th><th scope=\"col\">Account</th><th scope=\"col\">sudo</th><th scope=\"col\">On this instance</th></tr></thead> <tbody>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -117,9 +117,9 @@ func (r PermissionRow) login() string {
 func loginWords(ssh, sudo bool) string {
 	switch {
 	case ssh && sudo:
-		return "ssh, sudo"
+		return "SSH, sudo"
 	case ssh:
-		return "ssh"
+		return "SSH"
 	}
 	return ""
 }

@@ -391,7 +391,7 @@ func permissionFoot() templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 26, "<p class=\"f12 muted\">A change of SSH or sudo reaches the accounts on online instances within a minute, and runs Configure there; the rest acts at once.</p></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 26, "<p class=\"f12 muted\">Levels count at once. SSH and sudo reach the online instances within a minute, and run a Configure event there.</p></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -426,7 +426,7 @@ func permissionRows(what string, rows []PermissionRow) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "<p class=\"f12 muted mt-s\">Each level holds the one before: show, deploy, manage. iam_only is no level; deny refuses everything, whatever a group gives. Who has SSH gets an account with their key on every Linux instance of the stack, and loses it again; their home directory stays. Sudo goes with SSH.</p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "<p class=\"f12 muted mt-s\">The levels show, deploy and manage each include the one before. iam_only gives nothing by itself: only groups and policies count. deny refuses everything, whatever a group or a policy gives. SSH makes an account with the person's key on every Linux instance of the stack; without SSH the account goes again and the home directory stays. sudo counts only together with SSH.</p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

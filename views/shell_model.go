@@ -34,7 +34,7 @@ func (p ShellPage) socket() string {
 
 func (p ShellPage) sentence() (bold, rest string) {
 	if p.Refused != "" {
-		return "You may not log in here.", p.Refused
+		return p.Refused, ""
 	}
 	return "A shell of your own account.", "What it shows is recorded, and that it was opened is in the audit log."
 }

@@ -248,7 +248,7 @@ func terminal(p ShellPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, ", and when this page is left. Start what is to stay with <code>systemd-run</code> or <code>setsid</code>.</p><noscript>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, ", and when this page is left. To leave something running, start it with <code>systemd-run</code> or <code>setsid</code>.</p><noscript>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

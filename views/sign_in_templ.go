@@ -806,7 +806,7 @@ func Welcome(p WelcomePage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "Name", Label: "Their name", Value: p.Name, Hint: "They sign in with it. Empty: they choose.", Autocomplete: "off",
+					templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "Name", Label: "Their name", Value: p.Name, Hint: "They sign in with it. Leave it empty and they choose it.", Autocomplete: "off",
 						Attrs: map[string]any{"autocapitalize": "none", "spellcheck": "false", "maxlength": "64"}}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err

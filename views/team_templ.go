@@ -255,7 +255,7 @@ func Team(p TeamPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, " <p class=\"f12 muted mt-s\">Each level holds the one before: show, deploy, manage. iam_only is no level; deny refuses everything. What a group gives is counted in. Open a person, a group or a stack to change levels.</p>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, " <p class=\"f12 muted mt-s\">The levels show, deploy and manage each include the one before. iam_only gives nothing by itself: only groups and policies count. deny refuses everything. Levels that come by a group are included. To change one, open the person, the group or the stack.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -299,7 +299,7 @@ func levelTable(p TeamPage) templ.Component {
 			templ_7745c5c3_Var12 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "<table class=\"t t-2 levels\"><caption class=\"vh\">Level of each person on each stack</caption> <thead><tr><th scope=\"col\">Person</th><th scope=\"col\">On instances</th>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "<table class=\"t t-2 levels\"><caption class=\"vh\">Level of each person on each stack</caption> <thead><tr><th scope=\"col\">Person</th><th scope=\"col\">SSH account</th>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -335,7 +335,7 @@ func levelTable(p TeamPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "<th scope=\"col\" class=\"num\">Seen</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "<th scope=\"col\" class=\"num\">Last seen</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -568,12 +568,12 @@ func PersonNew(p PersonForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "Name", Label: "Name or IAM user ARN", Value: p.Form.Value("Name"), Error: p.Form.error("Name"), Hint: "A name to sign in with: letters, digits and . _ @ + -. Or the ARN of a user of AWS, to keep scripts that name it.", Required: true, Autocomplete: "off",
+			templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "Name", Label: "Name or IAM user ARN", Value: p.Form.Value("Name"), Error: p.Form.error("Name"), Hint: "A name to sign in with: letters, digits and . _ @ + -. Or the ARN of an IAM user, so that scripts that name it keep working.", Required: true, Autocomplete: "off",
 				Attrs: map[string]any{"autocapitalize": "none", "spellcheck": "false", "maxlength": "255"}}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "Password", Label: "First password", Error: p.Form.error("Password"), Type: "password", Hint: "At least 12 characters; tell them to change it. Empty: no sign-in, for programs with access keys and for users by ARN.", Autocomplete: "new-password",
+			templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "Password", Label: "First password", Error: p.Form.error("Password"), Type: "password", Hint: "At least 12 characters; ask them to change it. Leave it empty for a program or an IAM user: they use access keys and cannot sign in here.", Autocomplete: "new-password",
 				Attrs: map[string]any{"minlength": "12", "maxlength": "256"}}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -598,7 +598,7 @@ func PersonNew(p PersonForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 41, "</fieldset><fieldset class=\"group\"><legend><h2>Everything</h2></legend>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 41, "</fieldset><fieldset class=\"group\"><legend><h2>Administration</h2></legend>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -25,9 +25,9 @@ type Limits struct {
 
 // scope says what it may do; own, that the reader is its owner.
 func (l Limits) scope(own bool) string {
-	what, where := "as they may", "on every stack"
+	what, where := "all that they may", "on every stack"
 	if own {
-		what = "as you may"
+		what = "all that you may"
 	}
 	if l.Level != "" {
 		what = "at most " + string(l.Level)
@@ -35,7 +35,7 @@ func (l Limits) scope(own bool) string {
 	if len(l.Stacks) > 0 {
 		where = "on " + And(l.Stacks)
 	}
-	return Capital(what + " " + where)
+	return Capital(what + ", " + where)
 }
 
 // soon is how long before its end a token or key is marked.
@@ -60,12 +60,12 @@ func (l Limits) ends(now time.Time) string {
 	}
 	left := l.Expires.Sub(now)
 	if left <= 0 {
-		return "ended"
+		return "expired"
 	}
 	if left < 24*time.Hour {
-		return "ends within a day"
+		return "within a day"
 	}
-	return "ends in " + ui.Plural(int(left.Round(24*time.Hour)/(24*time.Hour)), "day")
+	return "in " + ui.Plural(int(left.Round(24*time.Hour)/(24*time.Hour)), "day")
 }
 
 // FreshToken is a token with its secret text, shown once.
@@ -90,7 +90,7 @@ func (p LimitsForm) levels() []ui.Option {
 }
 
 func (p LimitsForm) days(hint string) ui.FieldProps {
-	f := number(p.Form.input("Days", "Ends after days", hint))
+	f := number(p.Form.input("Days", "Expires after days", hint))
 	f.Attrs["max"] = "365"
 	return f
 }

@@ -107,7 +107,15 @@ export function tickTimes() {
   }
 }
 
+// On a phone the tabs scroll: the current one is in sight, also when it is turned.
+function showTabs() {
+  for (const t of document.querySelectorAll('.tabs [aria-current]')) {
+    t.parentElement.scrollLeft = t.offsetLeft - (t.parentElement.clientWidth - t.offsetWidth) / 2;
+  }
+}
+
 addEventListener('click', openDialogs);
+addEventListener('resize', showTabs);
 addEventListener('click', closeMenus);
 addEventListener('click', copy);
 addEventListener('input', guard);
@@ -118,8 +126,5 @@ addEventListener('change', onChange);
 addEventListener('pageshow', onShow);
 setInterval(tickTimes, 5000);
 guard();
-// On a phone the tabs scroll: the current one is in sight.
-for (const t of document.querySelectorAll('.tabs [aria-current]')) {
-  t.parentElement.scrollLeft = t.offsetLeft - (t.parentElement.clientWidth - t.offsetWidth) / 2;
-}
+showTabs();
 startLive();

@@ -134,7 +134,11 @@ reader.addEventListener('click', () => {
   localStorage.setItem('terminal-reader', on ? 'on' : 'off');
   terminal.focus();
 });
-root.querySelector('[data-term-close]').addEventListener('click', () => { socket.close(1000); end('You have closed it.'); });
+root.querySelector('[data-term-close]').addEventListener('click', () => {
+  socket.close(1000);
+  end('You have closed it.');
+  root.querySelector('.log-note button').focus(); // the button that had the focus is gone
+});
 addEventListener('pagehide', () => { over = true; socket.close(1000); });
 
 connect();
