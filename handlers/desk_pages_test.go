@@ -343,7 +343,7 @@ func TestAccessKeysOfOnesOwn(t *testing.T) {
 	c.as("deploy").post("/me/keys/delete", "key", id).want(t, 404)
 	b.post("/me/keys/delete", "key", id).wantLocation(t, "/me/keys")
 	b.get("/me/keys").want(t, 200, "No access key", "is deleted")
-	b.post("/me/keys", "Days", "", "Level", "").want(t, 200, "As you may on every stack", "when deleted")
+	b.post("/me/keys", "Days", "", "Level", "").want(t, 200, "All that you may, on every stack", "when deleted")
 	b.post("/me/ssh-key", "SshPublicKey", "no key").want(t, 422, `id="SshPublicKey-error"`, "no key")
 }
 
