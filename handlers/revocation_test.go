@@ -195,7 +195,9 @@ func TestRevocationCutsWebsockets(t *testing.T) {
 		{"new password by an administrator", byLevel, func(s *revoked) { s.ok(s.engine.SetPassword(s.ctx, s.user.ID, goodPassword+"!")) }, allSockets},
 		{"factors reset by an administrator", byLevel, func(s *revoked) { s.ok(s.engine.ResetFactors(s.ctx, s.user.ID)) }, allSockets},
 
-		{"out of the group", byGroup, func(s *revoked) { s.ok(s.engine.ChangeGroupMembers(s.ctx, s.group.ID, nil, []models.UserID{s.user.ID})) }, allSockets},
+		{"out of the group", byGroup, func(s *revoked) {
+			s.ok(s.engine.ChangeGroupMembers(s.ctx, s.group.ID, nil, []models.UserID{s.user.ID}))
+		}, allSockets},
 		{"group deleted", byGroup, func(s *revoked) { s.ok(s.engine.DeleteGroup(s.ctx, s.group.ID)) }, allSockets},
 		{"group's level removed", byGroup, func(s *revoked) { s.groupMay(models.LevelIAMOnly, true) }, allSockets},
 		{"group's level to deny", byGroup, func(s *revoked) { s.groupMay(models.LevelDeny, true) }, allSockets},
@@ -210,7 +212,9 @@ func TestRevocationCutsWebsockets(t *testing.T) {
 		{"group's policy detached", byPolicyOfGroup, func(s *revoked) {
 			s.ok(s.engine.DetachPolicy(s.ctx, s.policy.ID, models.Principal{GroupID: s.group.ID}))
 		}, allSockets},
-		{"out of the group with the policy", byPolicyOfGroup, func(s *revoked) { s.ok(s.engine.ChangeGroupMembers(s.ctx, s.group.ID, nil, []models.UserID{s.user.ID})) }, allSockets},
+		{"out of the group with the policy", byPolicyOfGroup, func(s *revoked) {
+			s.ok(s.engine.ChangeGroupMembers(s.ctx, s.group.ID, nil, []models.UserID{s.user.ID}))
+		}, allSockets},
 		{"no administrator any more", byOffice, func(s *revoked) { s.profile(func(u *models.User) { u.Admin = false }) }, allSockets},
 	} {
 		s := &revoked{T: t, c: c, engine: eng, stack: c.fleet.stack.ID}
