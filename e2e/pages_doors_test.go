@@ -60,13 +60,13 @@ func (d doors) all() {
 func (d doors) confirming() {
 	d.b.t.Helper()
 	d.s.write("UPDATE sessions SET confirmed_at = ?", time.Now().UTC().Add(-time.Hour))
-	d.b.open("/me/keys")
-	d.b.submits("Make an access key", `document.querySelector('[name="Confirm-Password"]')`)
+	d.b.open("/me/keys/new")
+	d.b.submits("Make access key", `document.querySelector('[name="Confirm-Password"]')`)
 	d.b.look("confirm-asked")
 	d.b.fill(`[name="Confirm-Password"]`, "wrong")
 	d.b.submits("Confirm and go on", `document.querySelector('.err')`)
 	d.b.look("confirm-wrong")
-	if back := d.b.ask(`[...document.querySelectorAll('main a')].find(a => a.innerText === 'Cancel').pathname`); back != "/me/keys" {
+	if back := d.b.ask(`[...document.querySelectorAll('main a')].find(a => a.innerText === 'Cancel').pathname`); back != "/me/keys/new" {
 		d.b.t.Errorf("Cancel leads to %s, not to where the button was", back)
 	}
 	d.b.fill(`[name="Confirm-Password"]`, password)

@@ -126,6 +126,15 @@ func (c *runCmd) config() (config, error) {
 	return file, nil
 }
 
+// shellHome is where shells of a process instance begin, and what they read at
+// their start: in the instance's home, not in that of whoever runs the server.
+func shellHome() string {
+	if os.Getenv("OPSYARD_INSTANCE_DIR") == "" {
+		return ""
+	}
+	return os.Getenv("HOME")
+}
+
 // Run serves until TERM or INT.
 func (c *runCmd) Run() error {
 	file, err := c.config()
@@ -146,7 +155,8 @@ func (c *runCmd) Run() error {
 	a, err := agent.New(agent.Config{
 		Server: file.Server, Token: file.Token, DataDir: file.Data,
 		Version: Version, Supervise: command, Log: log, Accounts: accounts.Machine(),
-		Host: agent.Host{Hostname: file.Hostname, PrivateIP: file.PrivateIP, PublicIP: file.PublicIP, InfrastructureClass: file.InfrastructureClass},
+		ShellHome: shellHome(),
+		Host:      agent.Host{Hostname: file.Hostname, PrivateIP: file.PrivateIP, PublicIP: file.PublicIP, InfrastructureClass: file.InfrastructureClass},
 	})
 	if err != nil {
 		return err
