@@ -127,6 +127,11 @@ func (p sample) pages() [][2]string {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	chromium(t)
+	if shots := os.Getenv("OPSYARD_SHOTS"); shots != "" {
+		if err := os.MkdirAll(shots, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	provider := oidctest.New(t, "opsyard", "s3cret")
 	s := newServer(t, "serve", "--provider", "process", "--allow-internal-webhooks",
 		"--oidc-issuer", provider.URL, "--oidc-client-id", provider.ClientID, "--oidc-name", "Example ID")
