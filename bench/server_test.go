@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"opsyard/agent/agenttest"
 	"opsyard/agent/protocol"
 	"opsyard/agent/simulated"
 	"opsyard/cookbooks"
@@ -68,7 +70,7 @@ func serveOn(tb testing.TB, name string, provider makeProvider) *server {
 	dir, err := os.MkdirTemp("", "opsyard-bench")
 	check(tb, err)
 	s := &server{dir: dir, provider: provider, name: name}
-	s.open(tb, "127.0.0.1:0")
+	s.open(tb, fmt.Sprint("127.0.0.1:", agenttest.FreePort(tb)))
 	s.stop = func() {
 		s.close()
 		_ = os.RemoveAll(dir)

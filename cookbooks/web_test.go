@@ -25,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"opsyard/agent/agenttest"
 	"opsyard/agent/protocol"
 )
 
@@ -145,16 +146,6 @@ func (s *server) signal(t *testing.T, sig os.Signal) {
 	}
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func get(client *http.Client, url string) (status int, body string) {
 	resp, err := client.Get(url)
 	if err != nil {
@@ -184,13 +175,13 @@ func TestNoRequestIsLost(t *testing.T) {
 	balancer, webs := setup(t), [2]*instance{}
 	// It drops its privileges, and must still come to where it works.
 	opened(t, balancer.dir)
-	port, webPort := freePort(t), freePort(t)
+	port, webPort := agenttest.FreePort(t), agenttest.FreePort(t)
 	online := map[string]any{}
 	settings := func() map[string]any {
 		doc := stack(nil)
 		layers := doc["opsworks"].(map[string]any)["layers"].(map[string]any)
 		layers["web"].(map[string]any)["instances"] = online
-		doc["haproxy"] = map[string]any{"port": port, "ssl_port": freePort(t), "server_port": webPort}
+		doc["haproxy"] = map[string]any{"port": port, "ssl_port": agenttest.FreePort(t), "server_port": webPort}
 		return doc
 	}
 	var servers [2]*server
@@ -311,7 +302,7 @@ func TestWebSite(t *testing.T) {
 	need(t, "nginx", "git")
 	i := setup(t)
 	opened(t, i.dir)
-	port := freePort(t)
+	port := agenttest.FreePort(t)
 	doc := map[string]any{
 		"nginx":  map[string]any{"port": fmt.Sprintf("127.0.0.1:%d", port), "worker_processes": 1},
 		"deploy": map[string]any{"hello": map[string]any{"domains": []string{"hello", "www.example.com"}, "document_root": "", "ssl_support": false}},
@@ -350,7 +341,7 @@ func TestTwoAppsWithDomains(t *testing.T) {
 	i := setup(t)
 	opened(t, i.dir)
 	root, certificate, key, chain := chained(t, "www.example.com")
-	port, sslPort := freePort(t), freePort(t)
+	port, sslPort := agenttest.FreePort(t), agenttest.FreePort(t)
 	i.attributes(t, map[string]any{
 		"nginx": map[string]any{"port": fmt.Sprintf("127.0.0.1:%d", port), "ssl_port": fmt.Sprintf("127.0.0.1:%d", sslPort), "worker_processes": 1},
 		"deploy": map[string]any{

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"opsyard/agent/agenttest"
 	"opsyard/models"
 )
 
@@ -54,7 +56,7 @@ func TestBadInput(t *testing.T) {
 	t.Run("a recipe that ignores TERM", func(t *testing.T) { cancelStubborn(t, s.in(t), c.in(t), stack, id) })
 	t.Run("a repository that is not there", func(t *testing.T) {
 		app := c.made("/stacks/"+string(stack)+"/apps", url.Values{
-			"Name": {"Gone"}, "Type": {string(models.AppOther)}, "SourceType": {string(models.SourceGit)}, "SourceUrl": {"http://" + freeAddress(t) + "/none.git"}, "do": {"save"}})
+			"Name": {"Gone"}, "Type": {string(models.AppOther)}, "SourceType": {string(models.SourceGit)}, "SourceUrl": {fmt.Sprintf("http://127.0.0.1:%d/none.git", agenttest.FreePort(t))}, "do": {"save"}})
 		d := c.made("/stacks/"+string(stack)+"/run", url.Values{"Command": {string(models.CommandDeploy)}, "AppId": {app}, "Targets": {"all"}})
 		failsWith(t, s.in(t), c.in(t), models.DeploymentID(d), "could not be read")
 	})

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"opsyard/agent/agenttest"
 	"opsyard/models/store"
 )
 
@@ -47,7 +46,7 @@ func newServer(t *testing.T, command string, args ...string) *server {
 	if err != nil {
 		t.Fatalf("build the programs: %v", err)
 	}
-	address := freeAddress(t)
+	address := fmt.Sprint("127.0.0.1:", agenttest.FreePort(t))
 	s := &server{t: t, dir: dir, data: filepath.Join(dir, "data"), url: "http://" + address, program: filepath.Join(programs, "opsyard"), last: func() {}}
 	s.args = append([]string{command, "--listen", address, "--admin-listen", ""}, args...)
 	if command == "serve" {
@@ -74,21 +73,6 @@ func serve(t *testing.T, args ...string) (*server, *console) {
 	s := newServer(t, "serve", args...)
 	s.start()
 	return s, setUp(s)
-}
-
-// freeAddress is below the ports that the kernel gives to whoever dials: the
-// server's must still be free when it comes back.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
-			return address
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 // launch starts the process.

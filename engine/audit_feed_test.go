@@ -3,6 +3,7 @@ package engine
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"opsyard/agent/agenttest"
 	"opsyard/engine/compute"
 	"opsyard/engine/pubsub"
 	"opsyard/engine/syslog"
@@ -37,7 +39,7 @@ func (h *logHost) start() {
 	h.t.Helper()
 	address := h.address
 	if address == "" {
-		address = "127.0.0.1:0"
+		address = fmt.Sprint("127.0.0.1:", agenttest.FreePort(h.t))
 	}
 	listener, err := new(net.ListenConfig).Listen(h.t.Context(), "tcp", address)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"opsyard/agent/agenttest"
 	"opsyard/agent/protocol"
 	"opsyard/engine/logstream"
 	"opsyard/engine/logstream/blob"
@@ -35,7 +36,7 @@ type logConsole struct {
 
 func setupLogs(t *testing.T) *logConsole {
 	t.Helper()
-	c := &logConsole{console: setup(t), dir: t.TempDir(), addr: "127.0.0.1:0"}
+	c := &logConsole{console: setup(t), dir: t.TempDir(), addr: fmt.Sprint("127.0.0.1:", agenttest.FreePort(t))}
 	c.up()
 	t.Cleanup(c.down)
 	return c
@@ -61,7 +62,6 @@ func (c *logConsole) up() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.addr = listener.Addr().String()
 	c.url = "http://" + c.addr
 	c.server = &http.Server{Handler: c.h}
 	served := make(chan struct{})

@@ -72,17 +72,12 @@ func NewServer(t testing.TB) *Server {
 		content: map[string][]byte{}, fetched: map[string]int{},
 	}
 	s.cond = sync.NewCond(&s.mu)
-	s.start(t, "127.0.0.1:0")
+	s.start(Listen(t))
 	t.Cleanup(s.Stop)
 	return s
 }
 
-func (s *Server) start(t testing.TB, address string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
+func (s *Server) start(listener net.Listener) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+protocol.PathEnroll, s.enrol)
 	mux.HandleFunc("GET "+protocol.PathSession, s.session)
@@ -110,7 +105,11 @@ func (s *Server) Stop() {
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	s.Stop()
-	s.start(t, strings.TrimPrefix(s.URL, "http://"))
+	listener, err := net.Listen("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.start(listener)
 }
 
 // Token allows one enrolment.

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"opsyard/agent/agenttest"
 	"opsyard/agent/protocol"
 	"opsyard/agent/source"
 )
@@ -73,16 +74,6 @@ func start(t *testing.T, port int, name string, args ...string) {
 	}
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func run(t *testing.T, name string, args ...string) {
 	t.Helper()
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
@@ -107,7 +98,7 @@ func TestGitOverSSH(t *testing.T) {
 	key, stranger := keygen(t, filepath.Join(dir, "deploy")), keygen(t, filepath.Join(dir, "stranger"))
 	run(t, "cp", key+".pub", filepath.Join(dir, "authorized"))
 	os.MkdirAll("/run/sshd", 0o755) // where sshd run as root wants to lock itself up
-	port := freePort(t)
+	port := agenttest.FreePort(t)
 	serve := func(hostKey string, port int) {
 		config := filepath.Join(dir, fmt.Sprintf("sshd_config-%d", port))
 		write(t, config, fmt.Sprintf("ListenAddress 127.0.0.1:%d\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPidFile none\nPermitRootLogin prohibit-password\n",
@@ -152,7 +143,7 @@ func TestGitOverSSH(t *testing.T) {
 		leaveNothing(t, filepath.Dir(dest))
 	}
 	// The same address with another host key: somebody is in between.
-	port2 := freePort(t)
+	port2 := agenttest.FreePort(t)
 	serve(other, port2)
 	write(t, filepath.Join(f.Data, "known_hosts"), fmt.Sprintf("[127.0.0.1]:%d %s", port2, read(t, dir, "host.pub")))
 	if _, _, err := get(address(port2, app), private(key)); err == nil || !strings.Contains(err.Error(), "another SSH host key") {
@@ -164,7 +155,7 @@ func TestGitOverSSH(t *testing.T) {
 func TestSvn(t *testing.T) {
 	t.Parallel()
 	svnserve, svn := program(t, "svnserve"), program(t, "svn")
-	dir, port := t.TempDir(), freePort(t)
+	dir, port := t.TempDir(), agenttest.FreePort(t)
 	repo, work := filepath.Join(dir, "repo"), filepath.Join(dir, "work")
 	run(t, "svnadmin", "create", repo)
 	write(t, filepath.Join(repo, "conf", "svnserve.conf"), "[general]\nanon-access = none\nauth-access = write\npassword-db = passwd\n")
@@ -334,7 +325,7 @@ func fakeMetadata(t *testing.T) string {
 // A server that others wrote and that speaks as S3 does.
 func TestS3CompatibleServer(t *testing.T) {
 	moto := program(t, "moto_server")
-	port := freePort(t)
+	port := agenttest.FreePort(t)
 	start(t, port, moto, "-H", "127.0.0.1", "-p", strconv.Itoa(port))
 	address := "http://127.0.0.1:" + strconv.Itoa(port)
 	put := func(path string, data []byte) {
