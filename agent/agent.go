@@ -119,7 +119,6 @@ type Agent struct {
 	probes   *probes
 	accounts *wantedAccounts
 	measure  chan struct{} // one slot: what to measure has changed
-	spoke    chan struct{} // one slot: something was sent that stands for a heartbeat
 	reader   *metrics.Reader
 	pacer    *metrics.Pacer
 
@@ -152,7 +151,6 @@ func New(cfg Config) (*Agent, error) {
 		probes:   newProbes(),
 		accounts: newWantedAccounts(),
 		measure:  make(chan struct{}, 1),
-		spoke:    make(chan struct{}, 1),
 		reader:   reader,
 		pacer:    metrics.NewPacer(reader.Window),
 		changed:  make(chan struct{}),
@@ -174,12 +172,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer cancel(nil)
 	var loops sync.WaitGroup
 	for name, loop := range map[string]func(context.Context) error{
-		"session":   a.runSession,
-		"heartbeat": a.runHeartbeat,
-		"commands":  a.runCommands,
-		"shipping":  a.runShipping,
-		"metrics":   a.runMetrics,
-		"accounts":  a.runAccounts,
+		"session":  a.runSession,
+		"commands": a.runCommands,
+		"shipping": a.runShipping,
+		"speaking": a.runSpeaking,
+		"accounts": a.runAccounts,
 	} {
 		loops.Go(func() {
 			a.log.DebugContext(ctx, "loop begins", slog.String("loop", name))
@@ -226,7 +223,8 @@ func (a *Agent) open() (unlock func(), err error) {
 		for _, t := range a.tracks {
 			t.close()
 		}
-		_ = a.spool.Close() // all of it is on disk already
+		_ = a.spool.Close()                                // all of it is on disk already
+		_ = syscall.Flock(int(lock.Fd()), syscall.LOCK_UN) // a child that was just forked has the file open as well
 		lock.Close()
 	}, nil
 }
@@ -276,34 +274,4 @@ func (a *Agent) currentLink() (*session.Link, <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.link, a.changed
-}
-
-func (a *Agent) runHeartbeat(ctx context.Context) error {
-	ticker := time.NewTicker(protocol.HeartbeatEvery)
-	defer ticker.Stop()
-	_, changed := a.currentLink()
-	a.send(a.heartbeat())
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-a.spoke: // metrics have said as much
-			ticker.Reset(protocol.HeartbeatEvery)
-			continue
-		case <-changed:
-		case <-ticker.C:
-		}
-		_, changed = a.currentLink()
-		a.send(a.heartbeat())
-	}
-}
-
-func (a *Agent) heartbeat() protocol.Heartbeat {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	beat := protocol.Heartbeat{At: a.cfg.Now(), Running: a.running, Load: facts.Load()}
-	for _, t := range a.tracks {
-		beat.SpoolBytes += t.unstored
-	}
-	return beat
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"opsyard/agent"
 	"opsyard/agent/agenttest"
@@ -50,7 +51,9 @@ func TestIdentity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := second.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "another agent") {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if err := second.Run(ctx); err == nil || !strings.Contains(err.Error(), "another agent") {
 			t.Errorf("got %v", err)
 		}
 	})

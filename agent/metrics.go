@@ -4,13 +4,15 @@ import (
 	"context"
 	"time"
 
+	"opsyard/agent/facts"
 	"opsyard/agent/metrics"
 	"opsyard/agent/protocol"
 	"opsyard/agent/session"
 )
 
-// runMetrics measures the machine and sends what it finds.
-func (a *Agent) runMetrics(ctx context.Context) error {
+// runSpeaking measures the machine, and sends what it finds or at least that it
+// lives.
+func (a *Agent) runSpeaking(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var sampled time.Time
@@ -26,7 +28,7 @@ func (a *Agent) runMetrics(ctx context.Context) error {
 			a.reader.Load(now)
 			sampled = now
 		}
-		next := a.sendMetrics(now)
+		next := a.speak(now)
 		if a.reader.NeedsLoad() && (next.IsZero() || sampled.Add(metrics.SampleLoad).Before(next)) {
 			next = sampled.Add(metrics.SampleLoad)
 		}
@@ -37,21 +39,34 @@ func (a *Agent) runMetrics(ctx context.Context) error {
 	}
 }
 
-func (a *Agent) sendMetrics(now time.Time) (next time.Time) {
+func (a *Agent) speak(now time.Time) (next time.Time) {
 	l, _ := a.currentLink()
-	messages, next := a.pacer.Step(now, l != nil)
-	for _, m := range messages {
+	words, next := a.pacer.Step(now, l != nil)
+	if words.Beat {
+		_ = l.Send(a.heartbeat()) // a line that broke says so to its reader
+	}
+	for _, m := range words.Figures {
 		if l.Send(m) != nil {
 			break // the next session begins soon
 		}
-		nudge(a.spoke)
 	}
 	return next
 }
 
-// welcomed tells the metrics loop about a new session.
+func (a *Agent) heartbeat() protocol.Heartbeat {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	beat := protocol.Heartbeat{At: a.cfg.Now(), Running: a.running, Load: facts.Load()}
+	for _, t := range a.tracks {
+		beat.SpoolBytes += t.unstored
+	}
+	return beat
+}
+
+// welcomed begins to speak in a new session.
 func (a *Agent) welcomed(l *session.Link) {
-	a.pacer.Welcome(a.cfg.Now(), l.ServerTime, l.MetricsSeconds)
+	a.pacer.Welcome(a.cfg.Now(), l.SkewLeast, l.SkewMost, l.MetricsSeconds)
+	a.setLink(l)
 	nudge(a.measure)
 }
 

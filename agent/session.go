@@ -111,7 +111,6 @@ func (a *Agent) session(ctx context.Context) (welcome bool, err error) {
 	}
 	a.log.InfoContext(ctx, "session with the server", slog.String("server", a.cfg.Server), slog.String("instance_id", a.id.InstanceID))
 	a.announce(l)
-	a.setLink(l)
 	a.welcomed(l)
 	defer a.setLink(nil)
 	for {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -104,8 +103,7 @@ func (s *server) open(tb testing.TB, address string) {
 	s.logs = logstream.New(logstream.Config{Store: s.store.Logs, Blobs: blobs, Log: log})
 	s.machines, err = s.provider(dir, log)
 	check(tb, err)
-	listener, err := net.Listen("tcp", address)
-	check(tb, err)
+	listener := agenttest.ListenAgain(tb, address)
 	s.url = "http://" + listener.Addr().String()
 	hub := pubsub.NewHub()
 	s.engine, err = engine.New(ctx, engine.Config{

@@ -37,15 +37,11 @@ type logHost struct {
 
 func (h *logHost) start() {
 	h.t.Helper()
-	address := h.address
-	if address == "" {
-		address = fmt.Sprint("127.0.0.1:", agenttest.FreePort(h.t))
+	if h.address == "" {
+		h.address = fmt.Sprint("127.0.0.1:", agenttest.FreePort(h.t))
 	}
-	listener, err := new(net.ListenConfig).Listen(h.t.Context(), "tcp", address)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.listener, h.address = listener, listener.Addr().String()
+	listener := agenttest.ListenAgain(h.t, h.address)
+	h.listener = listener
 	h.done.Go(func() {
 		for {
 			conn, err := listener.Accept()

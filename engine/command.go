@@ -48,7 +48,7 @@ func (t *tx) finish(ctx context.Context, c *models.Command, to models.CommandSta
 		}
 		return t.setupEnded(ctx, c, to, change.Message)
 	case models.CommandShutdown:
-		return t.e.jobs.ReconcileInstance(ctx, t.SQLTx(), c.InstanceID, models.InstanceShuttingDown)
+		return t.lookAt(ctx, c.InstanceID, models.InstanceShuttingDown)
 	case models.CommandGrantRemoteAccess:
 		return t.RemoteAccesses.Forget(ctx, c.DeploymentID)
 	case models.CommandRevokeRemoteAccess:

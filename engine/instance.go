@@ -312,7 +312,7 @@ func (t *tx) stop(ctx context.Context, i *models.Instance, force bool, cause mod
 			return err
 		}
 		t.tellInstance(i.StackID, i.ID)
-		return t.e.jobs.ReconcileInstance(ctx, t.SQLTx(), i.ID, i.Status)
+		return t.lookAt(ctx, i.ID, i.Status)
 	}
 	return t.move(ctx, i, to, cause, store.InstanceChange{ForceStop: &force, WasOnline: &wasOnline})
 }

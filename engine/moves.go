@@ -37,7 +37,7 @@ func (t *tx) move(ctx context.Context, i *models.Instance, to models.InstanceSta
 		return err
 	}
 	if looksAfter(to) {
-		if err := t.e.jobs.ReconcileInstance(ctx, t.SQLTx(), i.ID, to); err != nil {
+		if err := t.lookAt(ctx, i.ID, to); err != nil {
 			return err
 		}
 	}

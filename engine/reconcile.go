@@ -322,7 +322,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 	if len(due) > 0 {
 		errs = append(errs, e.tx(ctx, func(t *tx) error {
 			for _, i := range due {
-				if err := e.jobs.ReconcileInstance(ctx, t.SQLTx(), i.ID, i.Status); err != nil {
+				if err := t.lookAt(ctx, i.ID, i.Status); err != nil {
 					return err
 				}
 			}

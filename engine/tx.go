@@ -13,10 +13,11 @@ import (
 // tx is one verb's transaction and what is to be told when it has committed.
 type tx struct {
 	*store.Store
-	e    *Engine
-	news map[note]struct{}
-	wake []models.InstanceID
-	send []models.Command // leased already
+	e     *Engine
+	news  map[note]struct{}
+	wake  []models.InstanceID
+	looks bool             // jobs were asked for
+	send  []models.Command // leased already
 	// told is the last entry that this transaction wrote of an instance.
 	told map[models.InstanceID]int64
 	// undo makes what callers hold be as before, for another attempt.
@@ -66,7 +67,16 @@ func (e *Engine) tx(ctx context.Context, do func(t *tx) error) error {
 	if len(t.wake) > 0 {
 		e.dispatcher.Wake(t.wake...)
 	}
+	if t.looks {
+		e.jobs.Wake()
+	}
 	return nil
+}
+
+// lookAt has the engine look at an instance that has entered the status.
+func (t *tx) lookAt(ctx context.Context, id models.InstanceID, status models.InstanceStatus) error {
+	t.looks = true
+	return t.e.jobs.ReconcileInstance(ctx, t.SQLTx(), id, status)
 }
 
 // TopicStacks is where the news of all stacks arrive.

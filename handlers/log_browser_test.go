@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -58,10 +57,7 @@ func (c *logConsole) up() {
 	if c.h, err = New(config); err != nil {
 		c.t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", c.addr)
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	listener := agenttest.ListenAgain(c.t, c.addr)
 	c.url = "http://" + c.addr
 	c.server = &http.Server{Handler: c.h}
 	served := make(chan struct{})

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"testing"
+	"time"
 )
 
 // Listen listens on a loopback port that can be left and taken again: it is
@@ -18,6 +19,21 @@ func Listen(t testing.TB) net.Listener {
 	}
 	t.Fatal("no port is free")
 	return nil
+}
+
+// ListenAgain takes the address of a listener that was closed. A process that
+// another test has just forked holds it until it runs its program.
+func ListenAgain(t testing.TB, address string) net.Listener {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			return l
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // FreePort is one to listen on later.

@@ -105,11 +105,7 @@ func (s *Server) Stop() {
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	s.Stop()
-	listener, err := net.Listen("tcp", strings.TrimPrefix(s.URL, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.start(listener)
+	s.start(ListenAgain(t, strings.TrimPrefix(s.URL, "http://")))
 }
 
 // Token allows one enrolment.

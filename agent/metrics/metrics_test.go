@@ -162,8 +162,8 @@ func pace(p *Pacer, span time.Duration, session func(time.Duration) bool) (sent 
 	start := time.Now()
 	for end := start.Add(span); ; {
 		now := time.Now()
-		messages, next := p.Step(now, session(now.Sub(start)))
-		for _, m := range messages {
+		words, next := p.Step(now, session(now.Sub(start)))
+		for _, m := range words.Figures {
 			sent, at = append(sent, m), append(at, now.Sub(start))
 		}
 		if next.IsZero() || next.After(end) {
@@ -193,8 +193,9 @@ func TestPacer(t *testing.T) {
 			t.Error("it measures before anybody wants it")
 		}
 		time.Sleep(20 * time.Second)
-		server := time.Now().Add(time.Hour + 5*time.Second) // our clock is wrong
-		p.Welcome(time.Now(), server, 60)
+		ahead := time.Hour + 5*time.Second // our clock is wrong
+		server := time.Now().Add(ahead)
+		p.Welcome(time.Now(), ahead, ahead, 60)
 		sent, at := pace(p, 3*time.Minute, always)
 		if len(sent) != 3 {
 			t.Fatalf("sent %+v at %v", sent, at)
@@ -216,7 +217,7 @@ func TestPacerWatchedAndAway(t *testing.T) {
 		measured := 0
 		p := NewPacer(windows(&measured))
 		p.turn = 0
-		p.Welcome(time.Now(), time.Now(), 60)
+		p.Welcome(time.Now(), 0, 0, 60)
 		p.Watch(time.Now(), 10)
 		p.Watch(time.Now(), 60) // no more often than usual
 		sent, _ := pace(p, 2*time.Minute+30*time.Second, always)
@@ -240,20 +241,77 @@ func TestPacerWatchedAndAway(t *testing.T) {
 			}
 		}
 		// A server that wants other times, or none.
-		p.Welcome(time.Now(), time.Now(), 2)
+		p.Welcome(time.Now(), 0, 0, 2)
 		if sent, _ := pace(p, 10*time.Second, always); len(sent) < 4 || sent[0].Seconds != 2 {
 			t.Errorf("every two seconds: %+v", sent)
 		}
-		p.Welcome(time.Now(), time.Now(), 0)
+		p.Welcome(time.Now(), 0, 0, 0)
 		if sent, _ := pace(p, time.Hour, always); len(sent) != 0 {
 			t.Errorf("never: %+v", sent)
 		}
 		// The machine sleeps for an hour.
-		p.Welcome(time.Now(), time.Now(), 60)
+		p.Welcome(time.Now(), 0, 0, 60)
 		time.Sleep(time.Hour + 30*time.Second)
-		m, _ := p.Step(time.Now(), true)
-		if len(m) != 1 || !m[0].At.Equal(time.Now().Truncate(time.Minute).Add(-time.Minute)) {
+		words, _ := p.Step(time.Now(), true)
+		if m := words.Figures; len(m) != 1 || !m[0].At.Equal(time.Now().Truncate(time.Minute).Add(-time.Minute)) {
 			t.Errorf("after a sleep until %v: %+v", time.Now(), m)
 		}
 	})
+}
+
+// spoken runs a Pacer with a session for some time and returns when it spoke.
+func spoken(p *Pacer, span time.Duration) (at []time.Duration) {
+	start := time.Now()
+	for time.Since(start) < span {
+		words, next := p.Step(time.Now(), true)
+		if words.Beat || len(words.Figures) > 0 {
+			at = append(at, time.Since(start))
+		}
+		time.Sleep(min(time.Until(next), time.Until(start.Add(span))) + 20*time.Millisecond) // a timer is late
+	}
+	return at
+}
+
+// Twice a minute an agent is heard, in its turn, and never twice in a turn: its
+// figures are a heartbeat too.
+func TestPacerBeats(t *testing.T) {
+	t.Parallel()
+	for name, seconds := range map[string]int{"with figures": 60, "without": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			p := NewPacer(windows(new(int)))
+			p.turn = 3
+			time.Sleep(11 * time.Second)
+			p.Welcome(time.Now(), 0, 0, seconds)
+			at := spoken(p, 4*time.Minute)
+			if len(at) != 9 {
+				t.Fatalf("%s: %v", name, at)
+			}
+			for n, when := range at {
+				want := max(0, time.Duration(n)*protocol.HeartbeatEvery-8*time.Second) // 11 s to 3 s after the half minute
+				if late := when - want; late < 0 || late > 100*time.Millisecond {
+					t.Errorf("%s: it spoke at %v", name, at)
+				}
+			}
+			if words, _ := p.Step(time.Now(), false); words.Beat {
+				t.Errorf("%s: it speaks to nobody", name)
+			}
+		})
+	}
+}
+
+// What a slow line hides says nothing about a clock.
+func TestPacerSkew(t *testing.T) {
+	t.Parallel()
+	p := NewPacer(windows(new(int)))
+	for _, c := range []struct{ least, most, want time.Duration }{
+		{-3 * time.Second, time.Millisecond, 0},
+		{time.Minute, time.Minute + time.Second, time.Minute},
+		{time.Minute - time.Second, time.Minute + time.Second, time.Minute},
+		{-time.Second, time.Second, time.Second},
+		{-time.Hour, -time.Minute, -time.Minute},
+	} {
+		if p.Welcome(time.Now(), c.least, c.most, 60); p.skew != c.want {
+			t.Errorf("between %v and %v: got %v, want %v", c.least, c.most, p.skew, c.want)
+		}
+	}
 }

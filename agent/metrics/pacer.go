@@ -11,9 +11,10 @@ import (
 // keepUnsent is how many usual measurements wait for the server to come back.
 const keepUnsent = 15
 
-// Pacer says when to measure and when to send. All agents measure the same
+// Pacer says when to measure and when to speak. All agents measure the same
 // minutes, by the server's clock, so that averages over them mean something; but
-// each sends its figures a little later, in its turn.
+// each sends its figures a little later, in its turn. When it has been silent for
+// protocol.HeartbeatEvery it says that it lives, in its turn again.
 //
 // It has no clock and no goroutine: Step is called when Step said, and after
 // Welcome and Watch.
@@ -27,6 +28,14 @@ type Pacer struct {
 	live   period
 	until  time.Time // the live period
 	unsent []unsent
+	beat   time.Time // when to say that we live
+}
+
+// Words are what there is to say at a moment.
+type Words struct {
+	Figures []protocol.Metrics
+	// Beat asks for a heartbeat: there are no figures that stand for it.
+	Beat bool
 }
 
 // period is a measurement that repeats.
@@ -55,14 +64,13 @@ const spread = 6
 // hundred times.
 const turns = 10
 
-// Welcome takes what a server says at the beginning of a session: its time,
-// and how often it wants to hear.
-func (p *Pacer) Welcome(now, server time.Time, seconds int) {
+// Welcome takes what is known at the beginning of a session: the bounds of what
+// the server's clock is ahead of ours, and how often it wants to hear.
+func (p *Pacer) Welcome(now time.Time, least, most time.Duration, seconds int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if skew := server.Sub(now); (skew - p.skew).Abs() > time.Second/2 {
-		p.skew = skew // small differences are the line's
-	}
+	p.skew = min(max(p.skew, least), most) // it is what it was, unless that is proven wrong
+	p.beat = now
 	every := time.Duration(max(seconds, 0)) * time.Second
 	if p.usual.every != every {
 		p.usual, p.live = period{every: every}, period{}
@@ -108,37 +116,66 @@ func aligned(at time.Time, every time.Duration) time.Time {
 	return at.Add(-time.Duration(at.UnixNano() % int64(every)))
 }
 
-// Step measures what has ended and returns what is to be sent now, which is
+// moment is the last of this agent's in a time that is at most a
+// protocol.HeartbeatEvery from now.
+func (p *Pacer) moment(now time.Time) time.Time {
+	own := time.Minute / spread * time.Duration(p.turn) / turns // as a minute's figures have it
+	return p.floor(now.Add(protocol.HeartbeatEvery-own), protocol.HeartbeatEvery).Add(own)
+}
+
+// Step measures what has ended and returns what is to be said now, which is
 // nothing while there is no session, and when to come again; a zero time means
 // not before a Welcome.
-func (p *Pacer) Step(now time.Time, session bool) (send []protocol.Metrics, next time.Time) {
+func (p *Pacer) Step(now time.Time, session bool) (say Words, next time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.live.every > 0 && (!session || now.After(p.until)) {
 		p.live = period{}
 	}
 	if m, ok := p.measure(&p.usual, now); ok {
-		due := now.Add(p.usual.every / spread * time.Duration(p.turn) / turns)
+		due := p.usual.began.Add(p.usual.every / spread * time.Duration(p.turn) / turns)
 		if len(p.unsent) == keepUnsent {
 			p.unsent = append(p.unsent[:0], p.unsent[1:]...)
 		}
 		p.unsent = append(p.unsent, unsent{due, m})
 	}
 	if m, ok := p.measure(&p.live, now); ok {
-		send = append(send, m)
+		say.Figures = append(say.Figures, m)
 	}
 	for session && len(p.unsent) > 0 && !now.Before(p.unsent[0].due) {
-		send = append(send, p.unsent[0].message)
+		say.Figures = append(say.Figures, p.unsent[0].message)
 		p.unsent = p.unsent[1:]
 	}
-	next = p.usual.ends
-	if p.live.every > 0 && p.live.ends.Before(next) {
-		next = p.live.ends
+	return p.speak(now, session, say), p.next(session)
+}
+
+// speak adds a heartbeat if it is time for one.
+func (p *Pacer) speak(now time.Time, session bool, say Words) Words {
+	if !session {
+		return say
 	}
-	if session && len(p.unsent) > 0 && p.unsent[0].due.Before(next) {
-		next = p.unsent[0].due
+	say.Beat = len(say.Figures) == 0 && !now.Before(p.beat)
+	if say.Beat || len(say.Figures) > 0 {
+		p.beat = p.moment(now)
 	}
-	return send, next
+	return say
+}
+
+// next is when there is something to do.
+func (p *Pacer) next(session bool) (at time.Time) {
+	moments := []time.Time{p.usual.ends, p.live.ends}
+	if session {
+		moments = append(moments, p.beat)
+		if len(p.unsent) > 0 {
+			moments = append(moments, p.unsent[0].due)
+		}
+	}
+	for _, m := range moments {
+		if !m.IsZero() && (at.IsZero() || m.Before(at)) {
+			at = m
+		}
+	}
+	return at
 }
 
 // measure ends a period that is over and begins the next. One that was seen for

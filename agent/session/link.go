@@ -64,14 +64,16 @@ type Link struct {
 	Token string
 	// Stored is what the server had of each log when the session began.
 	Stored map[string]int64
-	// ServerTime is the server's clock when the session began, and
-	// MetricsSeconds how often it wants metrics; 0 is never.
-	ServerTime     time.Time
+	// The server's clock is ahead of ours by something between SkewLeast and
+	// SkewMost: the line takes its time.
+	SkewLeast, SkewMost time.Duration
+	// MetricsSeconds is how often the server wants metrics; 0 is never.
 	MetricsSeconds int
 
-	conn *websocket.Conn
-	mu   sync.Mutex   // one writer at a time
-	last atomic.Int64 // Unix nanoseconds of what came last
+	conn   *websocket.Conn
+	dialed time.Time
+	mu     sync.Mutex   // one writer at a time
+	last   atomic.Int64 // Unix nanoseconds of what came last
 }
 
 // writeBuffers are shared: a link needs one only while it writes.
@@ -88,6 +90,7 @@ func Dial(ctx context.Context, server string, transport *http.Transport) (*Link,
 		WriteBufferSize:  4096,
 		WriteBufferPool:  &writeBuffers,
 	}
+	dialed := time.Now()
 	address := "ws" + strings.TrimPrefix(strings.TrimRight(server, "/"), "http") + protocol.PathSession
 	conn, resp, err := dialer.DialContext(ctx, address, nil)
 	if errors.Is(err, websocket.ErrBadHandshake) && resp != nil {
@@ -96,7 +99,7 @@ func Dial(ctx context.Context, server string, transport *http.Transport) (*Link,
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{conn: conn}
+	l := &Link{conn: conn, dialed: dialed}
 	conn.SetReadLimit(protocol.MaxFrame)
 	l.heard()
 	conn.SetPingHandler(func(data string) error {
@@ -193,6 +196,7 @@ func (l *Link) ShakeHands(hello protocol.Hello, sign func(nonce []byte) []byte) 
 	if err != nil {
 		return err
 	}
+	l.SkewLeast, l.SkewMost = challenge.ServerTime.Sub(time.Now()), challenge.ServerTime.Sub(l.dialed)
 	hello.Version, hello.Signature = protocol.Version, sign(challenge.Nonce)
 	if err := l.Send(hello); err != nil {
 		return err
@@ -201,7 +205,7 @@ func (l *Link) ShakeHands(hello protocol.Hello, sign func(nonce []byte) []byte) 
 	if err != nil {
 		return err
 	}
-	l.ServerTime, l.MetricsSeconds = challenge.ServerTime, welcome.MetricsSeconds
+	l.MetricsSeconds = welcome.MetricsSeconds
 	l.Token, l.Stored = welcome.SessionToken, make(map[string]int64, len(welcome.LogStored))
 	for _, s := range welcome.LogStored {
 		l.Stored[s.CommandID] = s.Seq

@@ -62,8 +62,7 @@ type Agent struct {
 
 	mu      sync.Mutex // guards the disk too
 	link    *session.Link
-	greeted *session.Link // the session that the worker knows of
-	answers []any         // to be said by the worker
+	answers []any // to be said by the worker
 }
 
 // New makes an agent; it starts nothing.
@@ -183,7 +182,7 @@ func (a *Agent) session(ctx context.Context) (welcome bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	a.pace.Welcome(time.Now(), l.ServerTime, l.MetricsSeconds)
+	a.pace.Welcome(time.Now(), l.SkewLeast, l.SkewMost, l.MetricsSeconds)
 	a.connect(l)
 	defer a.connect(nil)
 	for {

@@ -2,7 +2,6 @@ package simulated
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -14,19 +13,15 @@ import (
 func (a *Agent) work(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	// Thousands that started together must not beat together.
-	beat := time.Now().Add(rand.N(protocol.HeartbeatEvery))
 	for {
 		now := time.Now()
 		l, messages, next := a.step(now)
-		measured, then := a.pace.Step(now, l != nil)
-		for _, m := range measured {
+		words, then := a.pace.Step(now, l != nil)
+		for _, m := range words.Figures {
 			messages = append(messages, m)
-			beat = now.Add(protocol.HeartbeatEvery) // it says as much
 		}
-		if !now.Before(beat) {
+		if words.Beat {
 			messages = append(messages, a.heartbeat(now))
-			beat = now.Add(protocol.HeartbeatEvery)
 		}
 		if l != nil {
 			for _, m := range messages {
@@ -35,11 +30,11 @@ func (a *Agent) work(ctx context.Context) {
 				}
 			}
 		}
-		if next.IsZero() || next.After(beat) {
-			next = beat
-		}
-		if !then.IsZero() && then.Before(next) {
+		if next.IsZero() || !then.IsZero() && then.Before(next) {
 			next = then
+		}
+		if next.IsZero() {
+			next = now.Add(time.Hour) // the first session says more
 		}
 		timer.Reset(max(0, time.Until(next)))
 		select {
@@ -56,10 +51,6 @@ func (a *Agent) step(now time.Time) (l *session.Link, messages []any, next time.
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	l = a.link
-	if l != nil && a.greeted != l {
-		messages = append(messages, a.heartbeatLocked(now))
-	}
-	a.greeted = l
 	messages = append(messages, a.answers...)
 	a.answers = nil
 	d := a.cfg.Disk
@@ -108,10 +99,6 @@ func (a *Agent) current() *play {
 func (a *Agent) heartbeat(now time.Time) protocol.Heartbeat {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.heartbeatLocked(now)
-}
-
-func (a *Agent) heartbeatLocked(now time.Time) protocol.Heartbeat {
 	beat := protocol.Heartbeat{At: now, Load: [3]float64{0.1, 0.1, 0.1}}
 	for _, p := range a.cfg.Disk.plays {
 		beat.SpoolBytes += p.pending

@@ -123,7 +123,10 @@ func (c *Command) Lock() (unlock func(), err error) {
 		f.Close()
 		return nil, fmt.Errorf("lock command: %w", err)
 	}
-	return func() { f.Close() }, nil
+	return func() {
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) // a child that was just forked has the file open as well
+		f.Close()
+	}, nil
 }
 
 // Process returns what runs or ran the command, or false before its start.

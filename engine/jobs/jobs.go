@@ -19,6 +19,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 
+	"opsyard/engine/service"
 	"opsyard/models"
 )
 
@@ -33,8 +34,12 @@ const (
 
 	sweepTimeout = time.Minute
 	rescueAfter  = 90 * time.Second
-	pollEvery    = 200 * time.Millisecond
 	workers      = 32
+	// pollEvery finds what waits without anybody having told: jobs of other
+	// processes and those to be tried again.
+	pollEvery = 2 * time.Second
+	// lookCooldown gathers what is told.
+	lookCooldown = 50 * time.Millisecond
 )
 
 // Config joins the queue to the engine.
@@ -53,8 +58,10 @@ type Config struct {
 
 // Queue is the list and its workers.
 type Queue struct {
+	service.Base
 	client *river.Client[*sql.Tx]
 	epoch  string
+	nudge  chan struct{}
 }
 
 // reconcileArgs is unique while it waits or works. The status lets a newer
@@ -90,12 +97,13 @@ func New(ctx context.Context, c Config) (*Queue, error) {
 	list := river.NewWorkers()
 	river.AddWorker(list, &reconciler{do: c.Reconcile})
 	river.AddWorker(list, &sweeper{do: c.Sweep})
+	river.AddWorker(list, river.WorkFunc(func(context.Context, *river.Job[bellArgs]) error { return nil }))
 	client, err := river.NewClient(driver, &river.Config{
 		Logger:               quiet(c.Log),
 		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}},
 		Workers:              list,
 		FetchPollInterval:    pollEvery,
-		FetchCooldown:        pollEvery / 4,
+		FetchCooldown:        lookCooldown,
 		JobTimeout:           sweepTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(
@@ -107,7 +115,7 @@ func New(ctx context.Context, c Config) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the job queue: %w", err)
 	}
-	return &Queue{client: client, epoch: models.NewID[string]()}, nil
+	return &Queue{Base: service.Base{Log: c.Log}, client: client, epoch: models.NewID[string](), nudge: make(chan struct{}, 1)}, nil
 }
 
 func driverFor(db *sql.DB, dialect string) (riverdriver.Driver[*sql.Tx], error) {
@@ -125,12 +133,13 @@ func (q *Queue) Start(ctx context.Context) error {
 	if err := q.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start the job queue: %w", err)
 	}
-	return nil
+	return q.Every(ctx, "wake the job queue", wakeAnyway, q.nudge, q.ring)
 }
 
 // Stop cancels what is being worked on and waits for the workers to leave;
 // what they had not finished is done by the next process.
 func (q *Queue) Stop(ctx context.Context) error {
+	q.Base.Stop()
 	if err := q.client.StopAndCancel(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("stop the job queue: %w", err)
 	}
@@ -138,7 +147,8 @@ func (q *Queue) Stop(ctx context.Context) error {
 }
 
 // ReconcileInstance asks, as part of the transaction, for a look at an
-// instance that has entered the given status.
+// instance that has entered the given status. After the commit, Wake has it
+// happen at once.
 func (q *Queue) ReconcileInstance(ctx context.Context, tx *sql.Tx, id models.InstanceID, status models.InstanceStatus) error {
 	args := reconcileArgs{id, status, q.epoch}
 	_, err := q.client.InsertTx(ctx, tx, args, &river.InsertOpts{
@@ -150,6 +160,29 @@ func (q *Queue) ReconcileInstance(ctx context.Context, tx *sql.Tx, id models.Ins
 	}
 	return nil
 }
+
+// Wake says that jobs have been asked for. It never blocks.
+func (q *Queue) Wake() { service.Nudge(q.nudge) }
+
+// ring has the library look for jobs. It does so when a job is inserted outside
+// of a transaction, be it one that is there already.
+func (q *Queue) ring(ctx context.Context) error {
+	if _, err := q.client.Insert(ctx, bellArgs{}, &river.InsertOpts{ScheduledAt: never, UniqueOpts: river.UniqueOpts{ByState: unfinished}}); err != nil {
+		return fmt.Errorf("wake the job queue: %w", err)
+	}
+	return nil
+}
+
+// wakeAnyway is how often the queue is woken without being told.
+const wakeAnyway = time.Hour
+
+// bellArgs is the one job that is never worked on, because its time does not come.
+type bellArgs struct{}
+
+var never = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Kind names the job in the database.
+func (bellArgs) Kind() string { return "bell" }
 
 type reconciler struct {
 	river.WorkerDefaults[reconcileArgs]
