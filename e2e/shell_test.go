@@ -52,6 +52,7 @@ func TestShellInBrowser(t *testing.T) {
 	b.types("for n in $(seq 40000); do echo line $n of a flood; done; echo no''more\r")
 	b.says("nomore")
 	b.audit("the terminal")
+	b.leavesByKeyboard()
 
 	began := time.Now()
 	c.permit(s, stack, "ben", "deploy", false)
@@ -71,7 +72,7 @@ func TestShellInBrowser(t *testing.T) {
 
 	b.signIn(userName, password)
 	b.open(page)
-	b.until("both shells are listed", `document.querySelectorAll('tbody tr').length === 2`, 5*time.Second)
+	b.until("all shells are listed", `document.querySelectorAll('tbody tr').length === 3`, 5*time.Second)
 	b.do(chromedp.Click("tbody tr:last-child a"))
 	b.until("the recording is here", `document.querySelector('[data-ready]')`, 20*time.Second)
 	b.audit("the recording")
@@ -298,10 +299,25 @@ func ended(why string) string {
 	return fmt.Sprintf(`document.querySelector('[data-term-why]').innerText.includes(%q)`, why)
 }
 
-// shell opens one from its page.
+// leavesByKeyboard leaves a terminal, which takes Tab too, ends its shell, goes to
+// the recordings and opens another.
+func (b *tab) leavesByKeyboard() {
+	b.t.Helper()
+	b.do(chromedp.KeyEvent(kb.F6, chromedp.KeyModifiers(chromedp.ModifierCtrl)))
+	b.until("the terminal is left", `document.activeElement.innerText === 'Close'`, 5*time.Second)
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.until("the shell has ended", ended("You have closed it"), 5*time.Second)
+	b.tabTo("To the recordings")
+	b.press("the recordings", "/shell")
+	b.until("the recording is listed", `document.querySelectorAll('tbody tr').length === 1`, 5*time.Second)
+	b.shell()
+}
+
+// shell opens one from its page, by keyboard.
 func (b *tab) shell() {
 	b.t.Helper()
-	b.clickText("Open a shell")
+	b.tabTo("Open a shell")
+	b.do(chromedp.KeyEvent(kb.Enter))
 	b.until("the shell is open", live, 20*time.Second)
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"maps"
@@ -310,9 +311,27 @@ func sshPublicKey(text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
-	_, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(text))
+	key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(text))
 	if err != nil || len(text) > maxSSHKey || len(rest) > 0 || len(options) > 0 || strings.ContainsAny(text, "\r\n\x00") {
 		return "", models.InvalidField("SshPublicKey", "Ssh public key: must be one public key as in authorized_keys, without options.")
 	}
+	if weakSSHKey(key) {
+		return "", models.InvalidField("SshPublicKey", "Ssh public key: must be of a kind that can still be trusted: Ed25519, ECDSA, or RSA with at least %d bits.", leastRSA)
+	}
 	return text, nil
+}
+
+// leastRSA is what an RSA key has that is not broken within its lifetime, in bits.
+const leastRSA = 2048
+
+func weakSSHKey(key ssh.PublicKey) bool {
+	if key.Type() == "ssh-dss" { // DSA
+		return true
+	}
+	k, ok := key.(ssh.CryptoPublicKey)
+	if !ok {
+		return false
+	}
+	public, ok := k.CryptoPublicKey().(*rsa.PublicKey)
+	return ok && public.N.BitLen() < leastRSA
 }

@@ -196,7 +196,7 @@ func (l *Link) ShakeHands(hello protocol.Hello, sign func(nonce []byte) []byte) 
 	if err != nil {
 		return err
 	}
-	l.SkewLeast, l.SkewMost = challenge.ServerTime.Sub(time.Now()), challenge.ServerTime.Sub(l.dialed)
+	l.SkewLeast, l.SkewMost = time.Until(challenge.ServerTime), challenge.ServerTime.Sub(l.dialed)
 	hello.Version, hello.Signature = protocol.Version, sign(challenge.Nonce)
 	if err := l.Send(hello); err != nil {
 		return err
