@@ -25,7 +25,7 @@ var allowed = []struct {
 	{"cookbooks", nil},
 	{"engine/service", nil},
 	{"engine/pubsub", nil},
-	{"engine/jobs", []string{"models"}},
+	{"engine/jobs", []string{"models", "engine/service"}},
 	{"engine/notify", []string{"models"}},
 	{"engine/syslog", nil},
 	{"engine/lifecycle", []string{"models"}},

@@ -152,7 +152,7 @@ func (e *Engine) RefusedCredential(ctx context.Context, tried, why string) error
 	return nil
 }
 
-// RefusedForeign records that a form came from another site. Whose browser it
+// RefusedForeign records that a form or a websocket came from another site. Whose browser it
 // was is not looked at: its session counts for nothing there.
 func (e *Engine) RefusedForeign(ctx context.Context) {
 	e.refusedStranger(ctx, "", "ForeignRequest", target{kind: "console"})

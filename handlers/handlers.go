@@ -56,8 +56,9 @@ func New(c Config) (*Handlers, error) {
 	secure := strings.HasPrefix(c.PublicURL, "https://")
 	h := &Handlers{
 		Config: c, cookies: auth.Cookies{Cookies: web.Cookies{Secure: secure}},
-		upgrade: ws.Upgrader{PublicURL: c.PublicURL}, views: map[string]openLive{},
+		views: map[string]openLive{},
 	}
+	h.upgrade = ws.Upgrader{PublicURL: c.PublicURL, Foreign: h.refusedForeign}
 	sameOrigin, err := web.SameOrigin(http.HandlerFunc(h.crossSite), trusted(c.PublicURL)...)
 	if err != nil {
 		return nil, fmt.Errorf("public URL %q: %w", c.PublicURL, err)

@@ -201,8 +201,12 @@ func (h *Handlers) crashed(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) crossSite(w http.ResponseWriter, r *http.Request) {
-	h.Engine.RefusedForeign(models.WithActor(r.Context(), models.Actor{SourceAddr: web.SourceAddr(r), RequestID: web.RequestID(r.Context())}))
+	h.refusedForeign(r)
 	h.showError(w, r, http.StatusForbidden, "This request came from another site, so nothing was done. Open the page here and try again.")
+}
+
+func (h *Handlers) refusedForeign(r *http.Request) {
+	h.Engine.RefusedForeign(models.WithActor(r.Context(), models.Actor{SourceAddr: web.SourceAddr(r), RequestID: web.RequestID(r.Context())}))
 }
 
 func badForm(err error) error {

@@ -43,6 +43,9 @@ type Upgrader struct {
 	Queue int
 	// MaxMessage is the largest message accepted from the browser; 4 KiB when zero.
 	MaxMessage int64
+	// Foreign, if not nil, hears of requests that are refused because a page of
+	// another site made them.
+	Foreign func(*http.Request)
 }
 
 // Conn is one open websocket. Send may be called from any goroutine.
@@ -77,7 +80,7 @@ func (u Upgrader) Upgrade(w http.ResponseWriter, r *http.Request) (*Conn, error)
 		WriteBufferPool:   &buffers,
 		WriteBufferSize:   8192,
 		EnableCompression: true,
-		CheckOrigin:       u.sameOrigin,
+		CheckOrigin:       u.admits,
 	}
 	socket, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
@@ -103,7 +106,17 @@ func or[T comparable](value, fallback T) T {
 	return value
 }
 
-// sameOrigin refuses pages of other sites; their browsers would send our cookie.
+// admits refuses pages of other sites; their browsers would send our cookie.
+func (u Upgrader) admits(r *http.Request) bool {
+	if u.sameOrigin(r) {
+		return true
+	}
+	if u.Foreign != nil {
+		u.Foreign(r)
+	}
+	return false
+}
+
 func (u Upgrader) sameOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
