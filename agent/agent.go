@@ -203,7 +203,7 @@ func (a *Agent) open() (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if !lockSoon(lock) {
 		lock.Close()
 		return nil, fmt.Errorf("another agent uses the data directory %s", a.cfg.DataDir)
 	}
@@ -228,6 +228,21 @@ func (a *Agent) open() (unlock func(), err error) {
 		lock.Close()
 	}, nil
 }
+
+// lockSoon waits a little: a child that an agent forked just before it was killed
+// has its files open until it runs its program.
+func lockSoon(f *os.File) bool {
+	for end := time.Now().Add(lockWait); ; time.Sleep(lockWait / 50) {
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
+}
+
+const lockWait = time.Second
 
 // Retry dials at once if the agent waits between two dials; a new token, if
 // not empty, replaces the one it has.
