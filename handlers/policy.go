@@ -1,7 +1,10 @@
 package handlers
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
+	"strings"
 
 	"opsyard/models"
 	"opsyard/views"
@@ -76,6 +79,7 @@ func (h *Handlers) policyPage(w http.ResponseWriter, r *http.Request, policy mod
 		p.Examples = policyExamples
 		policy.Document = t.example(r.URL.Query().Get("from"))
 	}
+	policy.Document = readable(policy.Document)
 	p.Policy = policy
 	document := policy.Document
 	if _, typed := form.Values["Document"]; typed {
@@ -90,6 +94,15 @@ func (h *Handlers) policyPage(w http.ResponseWriter, r *http.Request, policy mod
 	}
 	p.Page = h.page(w, r, title, "team", crumb("Team", "/team"), crumb("Policies", "/team/policies"), crumb(last, ""))
 	return p, nil
+}
+
+// readable gives a document that is one long line the lines of its structure.
+func readable(document string) string {
+	var b bytes.Buffer
+	if strings.Contains(document, "\n") || json.Indent(&b, []byte(document), "", "  ") != nil || b.Len() > models.MaxPolicy {
+		return document
+	}
+	return b.String()
 }
 
 // createPolicy stores a new policy, or only says what it would do.

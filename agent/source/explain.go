@@ -68,5 +68,8 @@ func lastWords(stderr string, err error) error {
 	if len(words) > 4 {
 		words = words[len(words)-4:]
 	}
+	for n, line := range words[:len(words)-1] {
+		words[n] = strings.TrimRight(line, ".;:")
+	}
 	return errors.New(strings.Join(words, "; "))
 }

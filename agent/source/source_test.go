@@ -57,7 +57,7 @@ func TestGitErrors(t *testing.T) {
 		src  protocol.Source
 		want string
 	}{
-		"ErrRepositoryMissing": {protocol.Source{Type: "git", URL: repo + "-gone"}, "could not be read: "},
+		"ErrRepositoryMissing": {protocol.Source{Type: "git", URL: repo + "-gone"}, "not appear to be a git repository; Could not read from remote repository; Please"},
 		"ErrRevisionMissing":   {protocol.Source{Type: "git", URL: repo, Revision: "nope"}, `has no branch, tag or commit "nope"`},
 		"ErrHostMissing":       {protocol.Source{Type: "git", URL: "http://u:s3cr3t-pass@127.0.0.1:1/r.git"}, "Git repository http://127.0.0.1:1/r.git could not be read"},
 		"ErrProgram":           {protocol.Source{Type: "git", URL: "ext::sh -c touch% /tmp/x"}, "not valid"},
