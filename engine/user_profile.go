@@ -170,7 +170,9 @@ func (t *tx) updateUser(ctx context.Context, id models.UserID, action string, ch
 	}
 	u.ID, u.Name, u.IamUserArn, u.PasswordHash, u.UnixUID, u.CreatedAt = before.ID, before.Name, before.IamUserArn, before.PasswordHash, before.UnixUID, before.CreatedAt
 	u.UpdatedAt = t.e.Clock()
-	if u.SSHPublicKey, err = sshPublicKey(u.SSHPublicKey); err != nil {
+	if strings.TrimSpace(u.SSHPublicKey) == before.SSHPublicKey {
+		u.SSHPublicKey = before.SSHPublicKey // of an earlier version, perhaps, which took what is refused now
+	} else if u.SSHPublicKey, err = sshPublicKey(u.SSHPublicKey); err != nil {
 		return err
 	}
 	if u.SSHUsername = models.CleanSSHUsername(u.SSHUsername); u.SSHUsername == "" {
@@ -324,14 +326,13 @@ func sshPublicKey(text string) (string, error) {
 // leastRSA is what an RSA key has that is not broken within its lifetime, in bits.
 const leastRSA = 2048
 
+// weakSSHKey also says yes to what it cannot judge, such as certificates, which
+// are no use in that file.
 func weakSSHKey(key ssh.PublicKey) bool {
-	if key.Type() == "ssh-dss" { // DSA
-		return true
-	}
 	k, ok := key.(ssh.CryptoPublicKey)
 	if !ok {
-		return false
+		return true
 	}
 	public, ok := k.CryptoPublicKey().(*rsa.PublicKey)
-	return ok && public.N.BitLen() < leastRSA
+	return key.Type() == "ssh-dss" || ok && public.N.BitLen() < leastRSA // DSA is weak in any length
 }

@@ -487,13 +487,15 @@ func (s *auditStory) signingIn() {
 	if list := s.entries(foreign); len(list) != 1 || !list[0].Refused || list[0].Action != "ForeignRequest" {
 		s.t.Errorf("a form of another site leaves %+v", list)
 	}
-	conn, resp, err := s.root.dial("/ws/live?view=stacks/", "https://evil.example")
-	if err == nil {
-		conn.Close()
-		s.t.Fatal("a websocket of another site is opened")
-	}
-	if list := s.entries(answer{header: resp.Header}); len(list) != 1 || !list[0].Refused || list[0].Action != "ForeignRequest" {
-		s.t.Errorf("a websocket of another site leaves %+v", list)
+	for who, b := range map[string]*browser{"with the cookie": s.root, "without it": s.browser()} {
+		conn, resp, err := b.dial("/ws/live?view=stacks/", "https://evil.example")
+		if err == nil {
+			conn.Close()
+			s.t.Fatalf("a websocket of another site is opened %s", who)
+		}
+		if list := s.entries(answer{header: resp.Header}); len(list) != 1 || !list[0].Refused || list[0].Action != "ForeignRequest" {
+			s.t.Errorf("a websocket of another site %s leaves %+v", who, list)
+		}
 	}
 
 	// The code for a forgotten password is told of where it is spent.

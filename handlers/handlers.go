@@ -56,9 +56,8 @@ func New(c Config) (*Handlers, error) {
 	secure := strings.HasPrefix(c.PublicURL, "https://")
 	h := &Handlers{
 		Config: c, cookies: auth.Cookies{Cookies: web.Cookies{Secure: secure}},
-		views: map[string]openLive{},
+		upgrade: ws.Upgrader{PublicURL: c.PublicURL}, views: map[string]openLive{},
 	}
-	h.upgrade = ws.Upgrader{PublicURL: c.PublicURL, Foreign: h.refusedForeign}
 	sameOrigin, err := web.SameOrigin(http.HandlerFunc(h.crossSite), trusted(c.PublicURL)...)
 	if err != nil {
 		return nil, fmt.Errorf("public URL %q: %w", c.PublicURL, err)
@@ -71,6 +70,7 @@ func New(c Config) (*Handlers, error) {
 		web.Compress(),
 		web.LimitBody(maxForm),
 		sameOrigin,
+		h.sameOriginSockets,
 		auth.Load(c.Engine, h.cookies, h.fail),
 		h.parseForms,
 	)

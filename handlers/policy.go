@@ -99,7 +99,7 @@ func (h *Handlers) policyPage(w http.ResponseWriter, r *http.Request, policy mod
 // readable gives a document that is one long line the lines of its structure.
 func readable(document string) string {
 	var b bytes.Buffer
-	if strings.Contains(document, "\n") || json.Indent(&b, []byte(document), "", "  ") != nil || b.Len() > models.MaxPolicy {
+	if strings.Contains(strings.TrimSpace(document), "\n") || json.Indent(&b, []byte(document), "", "  ") != nil || b.Len() > models.MaxPolicy {
 		return document
 	}
 	return b.String()

@@ -201,12 +201,20 @@ func (h *Handlers) crashed(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) crossSite(w http.ResponseWriter, r *http.Request) {
-	h.refusedForeign(r)
+	h.Engine.RefusedForeign(models.WithActor(r.Context(), models.Actor{SourceAddr: web.SourceAddr(r), RequestID: web.RequestID(r.Context())}))
 	h.showError(w, r, http.StatusForbidden, "This request came from another site, so nothing was done. Open the page here and try again.")
 }
 
-func (h *Handlers) refusedForeign(r *http.Request) {
-	h.Engine.RefusedForeign(models.WithActor(r.Context(), models.Actor{SourceAddr: web.SourceAddr(r), RequestID: web.RequestID(r.Context())}))
+// sameOriginSockets refuses websockets of other sites, which are requests to look
+// and pass what forms do not.
+func (h *Handlers) sameOriginSockets(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.upgrade.Foreign(r) {
+			h.crossSite(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func badForm(err error) error {

@@ -253,7 +253,7 @@ func InstanceAccounts(p InstanceShow) templ.Component {
 	})
 }
 
-// accountState is what became of an account; problem is why the agent makes none.
+// accountState is what became of an account; problem is why the agent looks after none.
 func accountState(a models.InstanceAccount, problem string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -299,7 +299,7 @@ func accountState(a models.InstanceAccount, problem string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		case a.State == models.AccountWaits && problem != "":
-			templ_7745c5c3_Err = ui.StateText(ui.Warn, "no account").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.StateText(ui.Warn, "not looked after").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -54,14 +54,16 @@ func (l Limits) tone(now time.Time) ui.Tone {
 	return ui.OK
 }
 
+func (l Limits) expired(now time.Time) bool { return l.Expires != nil && !l.Expires.After(now) }
+
 func (l Limits) ends(now time.Time) string {
 	if l.Expires == nil {
 		return "when deleted"
 	}
-	left := l.Expires.Sub(now)
-	if left <= 0 {
+	if l.expired(now) {
 		return "expired"
 	}
+	left := l.Expires.Sub(now)
 	if left < 24*time.Hour {
 		return "within a day"
 	}

@@ -307,8 +307,8 @@ func TestPacerSkew(t *testing.T) {
 		{-3 * time.Second, time.Millisecond, 0},
 		{time.Minute, time.Minute + time.Second, time.Minute},
 		{time.Minute - time.Second, time.Minute + time.Second, time.Minute},
-		{-time.Second, time.Second, time.Second},
-		{-time.Hour, -time.Minute, -time.Minute},
+		{-time.Second, time.Second, -time.Second},
+		{-time.Hour, -time.Minute, -time.Hour},
 	} {
 		if p.Welcome(time.Now(), c.least, c.most, 60); p.skew != c.want {
 			t.Errorf("between %v and %v: got %v, want %v", c.least, c.most, p.skew, c.want)

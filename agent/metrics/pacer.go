@@ -13,8 +13,8 @@ const keepUnsent = 15
 
 // Pacer says when to measure and when to speak. All agents measure the same
 // minutes, by the server's clock, so that averages over them mean something; but
-// each sends its figures a little later, in its turn. When it has been silent for
-// protocol.HeartbeatEvery it says that it lives, in its turn again.
+// each sends its figures a little later, in its turn. In its turn again, half a
+// minute later, it says that it lives.
 //
 // It has no clock and no goroutine: Step is called when Step said, and after
 // Welcome and Watch.
@@ -69,7 +69,9 @@ const turns = 10
 func (p *Pacer) Welcome(now time.Time, least, most time.Duration, seconds int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.skew = min(max(p.skew, least), most) // it is what it was, unless that is proven wrong
+	if p.skew < least || p.skew > most { // it is what it was, unless that is proven wrong
+		p.skew = least // the answer's way back is shorter than the dial
+	}
 	p.beat = now
 	every := time.Duration(max(seconds, 0)) * time.Second
 	if p.usual.every != every {

@@ -194,8 +194,8 @@ type Welcome struct {
 	MetricsSeconds int `json:"metrics_seconds,omitempty"`
 }
 
-// Heartbeat says that the agent lives; sent HeartbeatEvery after the last one,
-// or after the last Metrics, which say so too. The server answers both with a
+// Heartbeat says that the agent lives; sent at most HeartbeatEvery after the last
+// one, or after the last Metrics, which say so too. The server answers both with a
 // pong of the websocket.
 type Heartbeat struct {
 	At      time.Time `json:"at"`

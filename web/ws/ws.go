@@ -43,9 +43,6 @@ type Upgrader struct {
 	Queue int
 	// MaxMessage is the largest message accepted from the browser; 4 KiB when zero.
 	MaxMessage int64
-	// Foreign, if not nil, hears of requests that are refused because a page of
-	// another site made them.
-	Foreign func(*http.Request)
 }
 
 // Conn is one open websocket. Send may be called from any goroutine.
@@ -80,7 +77,7 @@ func (u Upgrader) Upgrade(w http.ResponseWriter, r *http.Request) (*Conn, error)
 		WriteBufferPool:   &buffers,
 		WriteBufferSize:   8192,
 		EnableCompression: true,
-		CheckOrigin:       u.admits,
+		CheckOrigin:       func(r *http.Request) bool { return !u.Foreign(r) },
 	}
 	socket, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
@@ -106,15 +103,10 @@ func or[T comparable](value, fallback T) T {
 	return value
 }
 
-// admits refuses pages of other sites; their browsers would send our cookie.
-func (u Upgrader) admits(r *http.Request) bool {
-	if u.sameOrigin(r) {
-		return true
-	}
-	if u.Foreign != nil {
-		u.Foreign(r)
-	}
-	return false
+// Foreign tells whether a page of another site asks for a websocket. Upgrade
+// refuses it: the browser may have sent our cookie.
+func (u Upgrader) Foreign(r *http.Request) bool {
+	return websocket.IsWebSocketUpgrade(r) && !u.sameOrigin(r)
 }
 
 func (u Upgrader) sameOrigin(r *http.Request) bool {
