@@ -30,7 +30,7 @@ import (
 // tight are limits that a test can reach.
 var tight = source.Limits{
 	Limits: archive.Limits{Bytes: 4 << 20, FileBytes: 2 << 20, Files: 2000, Path: 200},
-	Time:   20 * time.Second, Stall: 500 * time.Millisecond,
+	Time:   20 * time.Second, Stall: 3 * time.Second,
 }
 
 const password = "s3cr3t-pass"
@@ -74,7 +74,7 @@ func TestHostileSources(t *testing.T) {
 		"forbidden":                   {answer(http.StatusForbidden), "refuses access (403 Forbidden)"},
 		"gone":                        {answer(http.StatusNotFound), "nothing at this address (404 Not Found)"},
 		"server error":                {answer(http.StatusBadGateway), `answered "502 Bad Gateway"`},
-		"server that stalls":          {stalling, "no data came for 500ms"},
+		"server that stalls":          {stalling, "no data came for 3s"},
 		"connection cut":              {cut, "the connection ended in the middle"},
 		"endless redirect":            {redirects(func(r *http.Request) string { return r.URL.Path + "x" }), "redirects more than 10 times"},
 		"redirect to a program":       {redirects(func(*http.Request) string { return "file:///etc/passwd" }), "redirects to an address that is not valid"},
