@@ -68,12 +68,18 @@ func Decide(made []Made, want []protocol.Account, found Found) Plan {
 	for _, u := range found.Users {
 		d.byName[u.Name], d.byUID[u.UID] = u, u
 	}
-	for _, w := range want {
-		d.wanted[Made{w.Name, w.UID}] = w
-	}
+	once := d.once(want)
 	for _, m := range made {
 		d.leave(m)
 	}
+	for _, w := range once {
+		d.settle(w)
+	}
+	return d.plan
+}
+
+// once notes what is wanted, of the same name or user id only the first.
+func (d *decision) once(want []protocol.Account) (once []protocol.Account) {
 	names, ids := map[string]bool{}, map[int]bool{}
 	for _, w := range want {
 		if names[w.Name] || ids[w.UID] {
@@ -81,9 +87,10 @@ func Decide(made []Made, want []protocol.Account, found Found) Plan {
 			continue
 		}
 		names[w.Name], ids[w.UID] = true, true
-		d.settle(w)
+		d.wanted[Made{w.Name, w.UID}] = w
+		once = append(once, w)
 	}
-	return d.plan
+	return once
 }
 
 type decision struct {
