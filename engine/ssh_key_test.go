@@ -30,11 +30,15 @@ func TestSSHPublicKey(t *testing.T) {
 		Kind       string
 		P, Q, G, Y *big.Int
 	}{"ssh-dss", modulus(1024).N, modulus(160).N, big.NewInt(2), big.NewInt(3)}))
+	sk := "sk-ssh-ed25519@openssh.com " + base64.StdEncoding.EncodeToString(ssh.Marshal(struct {
+		Kind, Key, App string
+	}{"sk-ssh-ed25519@openssh.com", strings.Repeat("k", 32), "ssh:"}))
 	curve := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	for name, c := range map[string]struct{ text, problem string }{
 		"none":            {" \n", ""},
 		"Ed25519":         {aKey, ""},
 		"ECDSA":           {line(&curve.PublicKey) + " ana@laptop", ""},
+		"security key":    {sk, ""},
 		"long RSA":        {line(modulus(2048)), ""},
 		"short RSA":       {line(modulus(2047)), "at least 2048 bits"},
 		"broken RSA":      {line(modulus(1024)), "at least 2048 bits"},
