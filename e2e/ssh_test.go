@@ -160,7 +160,7 @@ func (l *logins) permit(user string, ssh, sudo bool) {
 
 func (l *logins) client(name string, command ...string) *exec.Cmd {
 	return exec.Command("ssh", append([]string{
-		"-F", "/dev/null", "-i", filepath.Join(l.keys, name), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
+		"-F", "/dev/null", "-i", filepath.Join(l.keys, name), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=10",
 		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=" + filepath.Join(l.keys, "known_hosts"), "-o", "LogLevel=ERROR",
 		name + "@" + l.address,
 	}, command...)...)

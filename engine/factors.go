@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
@@ -242,9 +243,9 @@ func (e *Engine) totpStep(u *models.User, code string) (step int64, right bool) 
 const recoveryLength = 16
 
 // plainCode is a code as it is compared: people type spaces, hyphens and
-// capitals.
+// capitals. What cannot be one is empty: no code has other than ASCII letters.
 func plainCode(code string) string {
-	if len(code) > 64 {
+	if len(code) > 64 || strings.ContainsFunc(code, func(r rune) bool { return r > unicode.MaxASCII }) {
 		return ""
 	}
 	return strings.ToLower(strings.NewReplacer(" ", "", "-", "").Replace(strings.TrimSpace(code)))
