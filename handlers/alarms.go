@@ -234,7 +234,7 @@ func (h *Handlers) alarmRefused(w http.ResponseWriter, r *http.Request, stack *m
 		h.fail(w, r, err)
 		return
 	}
-	h.drawAlarms(w, r, stack, chosen, views.Form{Values: r.PostForm, Problem: models.Sentence(err), Field: fieldOf(err)}, web.StatusOf(err))
+	h.drawAlarms(w, r, stack, chosen, refusedForm(r.PostForm, err), web.StatusOf(err))
 }
 
 func (h *Handlers) liveAlarms(ctx context.Context, key string) (liveView, error) {

@@ -172,11 +172,21 @@ func environmentRows(v url.Values) []views.EnvRow {
 	return append(rows, make([]views.EnvRow, spareVariables)...)
 }
 
+// withMoreRows is the form with empty lines added, for browsers that do not add
+// them in the page.
+func withMoreRows(form url.Values) views.Form {
+	f := views.Form{Values: form}
+	if forgetSecrets(form) {
+		f.Problem = strings.TrimSpace(typeAgain)
+	}
+	return f
+}
+
 // createApp adds an app.
 func (h *Handlers) createApp(w http.ResponseWriter, r *http.Request, stack *models.Stack) {
 	form := r.PostForm
 	if form.Get("do") == "more" {
-		h.showAppForm(w, r, stack, nil, views.Form{Values: form}, http.StatusOK)
+		h.showAppForm(w, r, stack, nil, withMoreRows(form), http.StatusOK)
 		return
 	}
 	app := models.App{StackID: stack.ID, Shortname: trimmed(form, "Shortname")}
@@ -192,7 +202,7 @@ func (h *Handlers) createApp(w http.ResponseWriter, r *http.Request, stack *mode
 // updateApp changes an app; running instances see it at the next deploy.
 func (h *Handlers) updateApp(w http.ResponseWriter, r *http.Request, stack *models.Stack, app *models.App) {
 	if r.PostForm.Get("do") == "more" {
-		h.showAppForm(w, r, stack, app, views.Form{Values: r.PostForm}, http.StatusOK)
+		h.showAppForm(w, r, stack, app, withMoreRows(r.PostForm), http.StatusOK)
 		return
 	}
 	_, err := h.Engine.UpdateApp(r.Context(), app.ID, func(a *models.App) error {

@@ -60,10 +60,7 @@ func (h *Handlers) savePart(w http.ResponseWriter, r *http.Request, stack *model
 	case err == nil:
 		h.done(w, r, views.LayerHref(stack.ID, l.ID)+"?tab="+tab, done)
 	case refusal(err):
-		form := views.Form{Values: r.PostForm, Problem: models.Sentence(err), Field: fieldOf(err)}
-		if forgetSecrets(r.PostForm) {
-			form.Problem += typeAgain
-		}
+		form := refusedForm(r.PostForm, err)
 		if _, ok := l.Type.Attribute(form.Field); ok {
 			form.Field = views.AttributeField(form.Field)
 		}

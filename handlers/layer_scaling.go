@@ -186,7 +186,7 @@ func (h *Handlers) updateScaling(w http.ResponseWriter, r *http.Request, stack *
 	case err == nil:
 		h.done(w, r, views.LayerHref(stack.ID, l.ID)+"?tab=scaling", "The scaling rules were saved.")
 	case refusal(err):
-		form := views.Form{Values: r.PostForm, Problem: models.Sentence(err), Field: fieldOf(err)}
+		form := refusedForm(r.PostForm, err)
 		h.layerAgain(w, r, stack, l, "scaling", form, http.StatusUnprocessableEntity)
 	default:
 		h.fail(w, r, err)

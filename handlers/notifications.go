@@ -186,8 +186,7 @@ func (h *Handlers) createChannel(w http.ResponseWriter, r *http.Request, stack *
 	case err != nil && !refusal(err):
 		h.fail(w, r, err)
 	case err != nil:
-		r.PostForm.Del("Secret")
-		h.drawNewChannel(w, r, stack, c.Kind, views.Form{Values: r.PostForm, Problem: models.Sentence(err), Field: fieldOf(err)}, http.StatusUnprocessableEntity)
+		h.drawNewChannel(w, r, stack, c.Kind, refusedForm(r.PostForm, err), http.StatusUnprocessableEntity)
 	case made.Kind == models.ChannelWebhook && c.Secret == "":
 		h.drawChannel(w, r, stack, made, views.Form{}, made.Secret, http.StatusOK)
 	default:
@@ -266,7 +265,7 @@ func (h *Handlers) updateChannel(w http.ResponseWriter, r *http.Request, stack *
 	case err == nil:
 		h.done(w, r, channelHref(c), "The channel was saved.")
 	case refusal(err):
-		h.drawChannel(w, r, stack, c, views.Form{Values: r.PostForm, Problem: models.Sentence(err), Field: fieldOf(err)}, "", http.StatusUnprocessableEntity)
+		h.drawChannel(w, r, stack, c, refusedForm(r.PostForm, err), "", http.StatusUnprocessableEntity)
 	default:
 		h.fail(w, r, err)
 	}

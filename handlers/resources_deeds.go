@@ -92,7 +92,7 @@ func (h *Handlers) resource(tab string, do resourceDeed) func(http.ResponseWrite
 		}
 		switch models.CodeOf(err) {
 		case models.CodeInvalid, models.CodeConflict, models.CodeThrottled:
-			form := views.Form{Values: r.PostForm, Problem: models.Sentence(err), Field: fieldOf(err)}
+			form := refusedForm(r.PostForm, err)
 			h.drawResources(w, r, stack, tab, r.PostForm.Get("edit"), form, web.StatusOf(err))
 		default:
 			h.fail(w, r, err)

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"opsyard/models"
@@ -101,35 +100,6 @@ func (h *Handlers) again(w http.ResponseWriter, r *http.Request, err error, draw
 		sentence += typeAgain
 	}
 	h.render(w, r, web.StatusOf(err), draw(sentence, fieldOf(err)))
-}
-
-// typeAgain says why fields of a form that comes back are empty.
-const typeAgain = " Type the passwords and keys again: no page repeats them."
-
-// forgetSecrets empties the fields of a form that hold secrets, before it is
-// shown again, and tells whether there were any. What stands for a stored one
-// stays.
-func forgetSecrets(form url.Values) (found bool) {
-	forget := func(value *string) {
-		if *value != "" && *value != models.Filtered {
-			*value, found = "", true
-		}
-	}
-	fields := []string{"Password", "SourcePassword", "SourceSshKey", "PrivateKey"}
-	for _, key := range models.SecretAttributes {
-		fields = append(fields, views.AttributeField(key))
-	}
-	for _, name := range fields {
-		for n := range form[name] {
-			forget(&form[name][n])
-		}
-	}
-	for _, row := range form["EnvSecure"] {
-		if n, err := strconv.Atoi(row); err == nil && n >= 0 && n < len(form["EnvValue"]) {
-			forget(&form["EnvValue"][n])
-		}
-	}
-	return found
 }
 
 // fieldOf is the member of the form that was refused; empty for none.

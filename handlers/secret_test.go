@@ -145,17 +145,25 @@ func fillSecrets(t *testing.T, c *realConsole) (generated map[string]string) {
 	saved("database", b.post(stack+"/resources/rds/register", "RdsDbInstanceArn", database, "DbUser", "app", "DbPassword", canary+"rds-password"))
 	saved("database again", b.post(stack+"/resources/rds/save", "edit", database, "DbUser", "app", "DbPassword", canary+"rds-changed",
 		"Address", "orders.example", "Engine", "mysql"))
-	// A form that is refused is shown again, without the secrets.
+	// A form that is shown again, refused or not, comes without the secrets.
+	more := b.post(stack+"/apps", "do", "more", "Name", "again", "Type", "static", "EnvKey", "A", "EnvValue", canary+"env-more", "EnvSecure", "0")
+	more.want(t, 200, `value="again"`, "Type the passwords and keys again")
+	if strings.Contains(more.body, canary) {
+		t.Error("the form of an app with more variables shows a secure one")
+	}
 	for what, a := range map[string]answer{
 		"a database": b.post(stack+"/resources/rds/register", "RdsDbInstanceArn", "wrong", "DbUser", "app", "DbPassword", canary+"rds-refused"),
 		"a stack": b.post(stack+"/settings", "Name", strings.Repeat("x", 300), "UseCustomCookbooks", "on", "SourceType", "s3", "SourceUrl", "https://s3.example/x",
 			"SourceUsername", "u", "SourcePassword", canary+"stack-refused"),
-		"an app": b.post(stack+"/apps", "Name", "", "Type", "static", "SourceType", "archive", "SourceUrl", "https://files.example/x", "SourcePassword", canary+"app-refused",
-			"EnvKey", "A B", "EnvValue", canary+"env-refused", "EnvSecure", "0"),
-		"a layer": b.post(stack+"/layers/"+string(f.layers[5].ID)+"/settings", "Name", "", "ExecutionTimeout", "x", "attr-MysqlRootPassword", canary+"layer-refused"),
-		"a user":  b.post("/team/users", "Name", "l e o", "Password", canary+"user-refused"),
+		"an app": b.post(stack+"/apps", "Name", "", "Type", "static", "SourceType", "archive", "SourceUrl", "https://u:"+canary+"url-refused@files.example/x",
+			"SourcePassword", canary+"app-refused", "EnvKey", "A B", "EnvValue", canary+"env-refused", "EnvSecure", "0"),
+		"another app": b.post(stack+"/apps", "Name", "x", "Type", "static", "SourceType", "git", "SourceUrl", "https://u:"+canary+"broken-refused@files.example:x/"),
+		"a layer":     b.post(stack+"/layers/"+string(f.layers[5].ID)+"/settings", "Name", "", "ExecutionTimeout", "x", "attr-MysqlRootPassword", canary+"layer-refused"),
+		"a user":      b.post("/team/users", "Name", "l e o", "Password", canary+"user-refused"),
 		"a webhook": b.post(stack+"/notifications", "Kind", string(models.ChannelWebhook), "Name", "", "Types", string(models.NotifyInstance), "URL", "ftp://x",
 			"Secret", "whsec_"+canary+"webhook-refused"),
+		"a chat": b.post(stack+"/notifications", "Kind", string(models.ChannelSlack), "Name", "", "Types", string(models.NotifyInstance),
+			"URL", "https://hooks.slack.example/"+canary+"slack-refused"),
 		"a password":    c.as("deploy").post("/me/password", "Current", canary+"current-refused", "Password", canary+"n"),
 		"a proof":       c.as("deploy").post("/me/security/codes", confirmPassword, canary+"proof-refused"),
 		"a code":        c.browser().post("/sign-in/code", "Code", canary+"code-refused"),
@@ -304,6 +312,10 @@ func (c *realConsole) everyFrame(b *browser, look func(view, frame string)) {
 		conn.Close()
 		seen++
 	}
+	logs, _, err := b.dial(c.path(c.fleet, "/ws/commands/{command}/log")+"?from=0", c.url)
+	c.fleet.must(err)
+	defer logs.Close()
+	look("log", next(c.t, logs))
 	if seen < 5 {
 		c.t.Errorf("only %d live views were looked at", seen)
 	}

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"slices"
 	"testing"
 
 	"opsyard/models"
@@ -39,6 +40,39 @@ func TestBrowserEditsVolumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := l.VolumeConfigurations; len(got) != 1 || got[0].MountPoint != "/vol/second" || got[0].Size != 40 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// More lines of the environment come without the server, which repeats no
+// secret, and count on.
+func TestBrowserAddsVariables(t *testing.T) {
+	t.Parallel()
+	c := setup(t)
+	f := seedFleet(t, c.store, c.h.Now(), 40)
+	b := openTab(t)
+	b.signIn(c.url)
+	b.do(chromedp.Navigate(c.url+f.at("/apps/new")), chromedp.WaitVisible(".env-row"))
+	b.eval(`window.same = true`)
+	b.do(
+		chromedp.SendKeys("#Name", "worker"), chromedp.SendKeys("#SourceUrl", "https://git.example/worker.git"),
+		chromedp.SendKeys(".env-row:last-child [name=EnvKey]", "FIRST"), chromedp.SendKeys(".env-row:last-child [name=EnvValue]", "1"),
+		chromedp.Click(".env-row:last-child [name=EnvSecure]"),
+		chromedp.Click(`button[value="more"]`), chromedp.WaitVisible(".env-row:nth-child(4)"),
+	)
+	if got := b.eval(`[same, document.activeElement.getAttribute('aria-label'), document.querySelectorAll('.env-row:last-child :checked').length].join()`); got != "true,Name of variable 4,0" {
+		t.Errorf("after adding a row: got %v, want no reload, the focus in an empty fourth row", got)
+	}
+	b.do(
+		chromedp.SendKeys(".env-row:last-child [name=EnvKey]", "SECOND"), chromedp.SendKeys(".env-row:last-child [name=EnvValue]", "hush"),
+		chromedp.Click(".env-row:last-child [name=EnvSecure]"), chromedp.Click(`.actions button[value="save"]`), chromedp.WaitVisible(".flashes"),
+	)
+	apps, err := c.store.Apps.InStack(t.Context(), f.stack.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := apps[slices.IndexFunc(apps, func(a models.App) bool { return a.Name == "worker" })]
+	if got := made.Environment; len(got) != 2 || got[1] != (models.EnvironmentVariable{Key: "SECOND", Value: "hush", Secure: true}) || !got[0].Secure {
 		t.Errorf("got %+v", got)
 	}
 }

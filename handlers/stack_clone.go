@@ -90,7 +90,7 @@ func (h *Handlers) cloneStack(w http.ResponseWriter, r *http.Request, stack *mod
 	case err == nil:
 		h.done(w, r, views.StackHref(made.ID), "Stack "+made.Name+" is a clone of "+stack.Name+". It has no instances yet.")
 	case refusal(err):
-		h.drawClone(w, r, stack, views.Form{Values: form, Problem: models.Sentence(err), Field: fieldOf(err)}, http.StatusUnprocessableEntity)
+		h.drawClone(w, r, stack, refusedForm(form, err), http.StatusUnprocessableEntity)
 	default:
 		h.fail(w, r, err)
 	}

@@ -120,7 +120,7 @@ func (s Source) Validate(field string) error {
 	}
 	u, err := url.Parse(s.URL)
 	if err != nil || u.Scheme == "" {
-		return InvalidField(field, "%s: Url %q is not an address.", field, s.URL)
+		return InvalidField(field, "%s: Url is not an address.", field) // not repeated: a password may be in it
 	}
 	if s.Type == SourceArchive && u.Scheme != "http" && u.Scheme != "https" {
 		return InvalidField(field, "%s: an archive is fetched over http or https.", field)
