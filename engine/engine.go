@@ -118,6 +118,7 @@ func (t Times) WithDefaults() Times {
 	fill(&t.Between, time.Second)
 	fill(&t.Repeat, 10*time.Minute)
 	fill(&t.Healing.Listen, t.Silence)
+	fill(&t.Healing.Calling, t.Offline)
 	t.Healing = t.Healing.WithDefaults()
 	fill(&t.Minute, time.Minute)
 	fill(&t.KeepMetrics, 8*24*time.Hour)

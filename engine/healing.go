@@ -49,7 +49,7 @@ func (e *Engine) heal(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list lost instances: %w", err)
 	}
-	errs := []error{e.endHealings(ctx, open, lost)}
+	errs := []error{e.endHealings(ctx, open, lost), e.takeBack(ctx, lost)}
 	if len(lost) == 0 {
 		return errors.Join(errs...)
 	}
@@ -267,7 +267,8 @@ func (e *Engine) decide(ctx context.Context, seen *models.Instance, next models.
 		}
 		if next.Decision == models.DecisionHeal {
 			done, err := healsDone(ctx, t.Store, e.Clock())
-			if err != nil || e.dispatcher.Connected(i.ID) || len(done) > heals || e.stale(&next.Evidence) {
+			called := deref(i.AgentSeenAt).After(deref(seen.AgentSeenAt))
+			if err != nil || called || e.dispatcher.Connected(i.ID) || len(done) > heals || e.stale(&next.Evidence) {
 				return err // it may be back, or the budget has changed: the next look decides
 			}
 		}
@@ -309,8 +310,25 @@ func (t *tx) note(ctx context.Context, i *models.Instance, next *models.Healing)
 			return false, err
 		}
 	}
+	if next.Decision != models.DecisionHeal && !said {
+		if said, err = t.saidBefore(ctx, next); err != nil {
+			return false, err
+		}
+	}
 	t.tellInstance(i.StackID, i.ID)
 	return said, t.Healings.Create(ctx, *next)
+}
+
+// saidBefore takes up an earlier entry about the same loss with the same
+// decision. A machine that answers now and then is told once, and has one entry
+// for each decision.
+func (t *tx) saidBefore(ctx context.Context, next *models.Healing) (bool, error) {
+	at, err := t.Healings.TakeUp(ctx, next)
+	if err != nil || at.IsZero() {
+		return false, err
+	}
+	next.At = at
+	return true, nil
 }
 
 // giveWay ends an open entry before the next one. One that only waited becomes

@@ -242,3 +242,63 @@ func (l *fakeLink) probes() []protocol.Probe {
 	}
 	return all
 }
+
+// An agent that is heard after its instance was lost brings it back, also when
+// the provider says that the machine has ended: another server may know better.
+func TestHeardWhileLost(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, st *store.Store) {
+		w := healingWorld(t, st, nobody)
+		hurry := w.times
+		w.times = func(times *Times) { // time for a few heartbeats
+			hurry(times)
+			times.Healing.Settle, times.Healing.Calling = time.Second, 10*time.Second
+		}
+		w.reboot()
+		i := w.online(w.web)
+		w.provider.note("gone", string(i.ID), compute.Stopped)
+		if err := w.engine.lose(models.AsEngine(w.ctx), must(st.Instances.Get(w.ctx, i.ID))(t), models.Cause{Kind: models.CauseMachine}, "It is lost."); err != nil {
+			t.Fatal(err)
+		}
+		w.eventually("it is back", func() bool {
+			w.engine.Heartbeat(i.ID)
+			return must(st.Instances.Get(w.ctx, i.ID))(t).Status == models.InstanceOnline
+		})
+		if w.provider.did("stop", i.ID) {
+			t.Error("its machine was stopped")
+		}
+	})
+}
+
+// What a machine that answers now and then is decided to be is told once.
+func TestDecisionsThatAlternate(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, st *store.Store) {
+		w := healingWorld(t, st, nobody)
+		i := w.online(w.web)
+		w.engine.Stop()
+		ctx := models.AsEngine(w.ctx)
+		if err := w.engine.lose(ctx, must(st.Instances.Get(w.ctx, i.ID))(t), models.Cause{Kind: models.CauseMachine}, "It is lost."); err != nil {
+			t.Fatal(err)
+		}
+		lost := must(st.Instances.Get(w.ctx, i.ID))(t)
+		for n := range 6 {
+			next := w.engine.entryOf(lost, healing.Verdict{ID: i.ID, Decision: []models.HealingDecision{models.DecisionAlive, models.DecisionNotify, models.DecisionWait}[n%3], Sentence: "So it is."})
+			if err := w.engine.decide(ctx, lost, next, "", 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all, total, err := st.Healings.InStack(w.ctx, w.stack.ID, 10, 0)
+		if err != nil || total != 3 {
+			t.Errorf("%d entries: %+v, %v", total, all, err)
+		}
+		events := must(st.Events.InStack(w.ctx, w.stack.ID, 0, 100))(t)
+		told := map[string]int{}
+		for _, e := range events {
+			told[e.Text]++
+		}
+		if told[i.Hostname+" is not restarted"] != 1 || told[i.Hostname+" needs somebody to look at it"] != 1 {
+			t.Errorf("the timeline says %v", told)
+		}
+	})
+}

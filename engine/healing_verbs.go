@@ -41,7 +41,7 @@ func (e *Engine) HealingState(ctx context.Context, id models.StackID) (*HealingS
 	fleet := healing.Fleet{Lifted: map[models.StackID]time.Time{}}
 	for n := range lost {
 		i := &lost[n]
-		fleet.Lost = append(fleet.Lost, healing.Instance{ID: i.ID, Stack: i.StackID, LostAt: i.StatusSince, HeardAt: deref(i.AgentSeenAt)})
+		fleet.Lost = append(fleet.Lost, healing.Instance{ID: i.ID, Stack: i.StackID, Registered: i.Registered() || i.InfrastructureClass == models.InfrastructureOnPremises, LostAt: i.StatusSince, HeardAt: deref(i.AgentSeenAt)})
 	}
 	if err := e.roundabout(ctx, &fleet, now); err != nil {
 		return nil, err

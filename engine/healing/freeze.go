@@ -1,62 +1,92 @@
 package healing
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"opsyard/models"
 )
 
-// freezes tells which stacks are frozen and why, and whether the whole
-// installation is: when more than a share of the agents, at least two, vanished
-// within a short time and are still away.
-func (j *judge) freezes() (map[models.StackID]string, string) {
+// group are agents that vanished together and are still away: too many for
+// their machines to be the likely cause.
+type group struct {
+	from, last time.Time // when the first and the last of them vanished
+	n, agents  int       // the most within Rules.Together, of how many
+	whose      string
+}
+
+func (g *group) why() string {
+	return fmt.Sprintf("%d of the %d agents %s vanished together, which is more likely the network or this server than the machines. Healing of them, and of what vanishes within the hour after them, is frozen until most are back, or until a person lifts the freeze.", g.n, g.agents, g.whose)
+}
+
+// covers tells whether what vanished at a time is frozen because of the group:
+// a fault of a network takes more with it for a while, and not for ever.
+func (r Rules) covers(g *group, at time.Time) bool {
+	return !at.Before(g.from) && !at.After(g.last.Add(r.Spread))
+}
+
+// groups are those of each stack and, as the last ones, those of all stacks.
+type groups struct {
+	of  map[models.StackID][]group
+	all []group
+}
+
+// groups finds the agents that vanished together.
+func (j *judge) groups() groups {
 	gone := map[models.StackID][]time.Time{}
-	var all []time.Time
-	note := func(stack models.StackID, at time.Time) {
-		gone[stack] = append(gone[stack], at)
-		all = append(all, at)
-	}
 	for n := range j.fleet.Lost {
-		note(j.fleet.Lost[n].Stack, j.fleet.Lost[n].gone())
+		i := &j.fleet.Lost[n]
+		gone[i.Stack] = append(gone[i.Stack], i.gone())
 	}
 	for _, q := range j.fleet.Quiet {
-		note(q.Stack, q.Since)
+		gone[q.Stack] = append(gone[q.Stack], q.Since)
 	}
-	frozen, total := map[models.StackID]string{}, 0
+	found, total := groups{of: map[models.StackID][]group{}}, 0
 	for stack, agents := range j.fleet.Agents {
 		total += agents
-		if n := j.rules.together(gone[stack]); j.rules.tooMany(n, agents) {
-			frozen[stack] = why(n, agents, "of the stack")
+		found.of[stack] = j.rules.groups(gone[stack], agents, "of the stack")
+	}
+	found.all = j.rules.groups(slices.Concat(slices.Collect(maps.Values(gone))...), total, "of all stacks")
+	return found
+}
+
+// groups finds what vanished within one stretch of time and is too much.
+func (r Rules) groups(gone []time.Time, agents int, whose string) []group {
+	slices.SortFunc(gone, time.Time.Compare)
+	var found []group
+	first := 0
+	for last, at := range gone {
+		for at.Sub(gone[first]) > r.Together {
+			first++
 		}
+		n := last - first + 1
+		if !r.tooMany(n, agents) {
+			continue
+		}
+		if before := len(found) - 1; before >= 0 && !gone[first].After(found[before].last) {
+			found[before].last, found[before].n = at, max(found[before].n, n)
+			continue
+		}
+		found = append(found, group{from: gone[first], last: at, n: n, agents: agents, whose: whose})
 	}
-	if n := j.rules.together(all); j.rules.tooMany(n, total) {
-		return frozen, why(n, total, "of all stacks")
-	}
-	return frozen, ""
+	return found
 }
 
 func (r Rules) tooMany(n, agents int) bool {
 	return n >= 2 && float64(n) > r.FreezeShare*float64(agents)
 }
 
-// together is the most that vanished within one stretch of time.
-func (r Rules) together(gone []time.Time) int {
-	slices.SortFunc(gone, time.Time.Compare)
-	most, first := 0, 0
-	for last, at := range gone {
-		for at.Sub(gone[first]) > r.Together {
-			first++
+// why tells why what vanished from a stack at a time is frozen, empty if it is
+// not.
+func (g groups) why(r Rules, stack models.StackID, at time.Time) string {
+	for _, one := range slices.Concat(g.of[stack], g.all) {
+		if r.covers(&one, at) {
+			return one.why()
 		}
-		most = max(most, last-first+1)
 	}
-	return most
-}
-
-func why(n, agents int, whose string) string {
-	return fmt.Sprintf("%d of the %d agents %s vanished together, which is more likely the network or this server than the machines. Healing is frozen until most are back, or until a person lifts the freeze.", n, agents, whose)
+	return ""
 }
 
 // Freeze is a stack in which healing does not act.
@@ -65,14 +95,22 @@ type Freeze struct {
 	Lifted bool // a person lets it act all the same
 }
 
-// Freezes tells which of the fleet's stacks are frozen now.
+// Freezes tells which of the fleet's stacks are frozen now: what is lost there,
+// or what would be lost at this moment.
 func (r Rules) Freezes(now time.Time, f Fleet) map[models.StackID]Freeze {
 	j := judge{rules: r.WithDefaults(), now: now, fleet: f}
-	frozen, all := j.freezes()
-	found := map[models.StackID]Freeze{}
-	for stack := range f.Agents {
-		if why := cmp.Or(frozen[stack], all); why != "" {
+	together, found := j.groups(), map[models.StackID]Freeze{}
+	note := func(stack models.StackID, at time.Time) {
+		if why := together.why(j.rules, stack, at); why != "" && found[stack].Why == "" {
 			found[stack] = Freeze{Why: why, Lifted: now.Before(f.Lifted[stack])}
+		}
+	}
+	for stack := range f.Agents {
+		note(stack, now)
+	}
+	for n := range f.Lost {
+		if i := &f.Lost[n]; !i.Registered {
+			note(i.Stack, i.gone())
 		}
 	}
 	return found

@@ -20,7 +20,7 @@ import (
 // Rules bound what healing may do; zero values mean the defaults.
 type Rules struct {
 	// Settle is how long a loss lies before the first action, so that the loss
-	// of many is seen as one.
+	// of many is seen as one, and an agent that lives is heard in between.
 	Settle time.Duration
 	// Fresh is how old evidence may be; getting it takes some seconds.
 	Fresh time.Duration
@@ -30,24 +30,31 @@ type Rules struct {
 	Window  time.Duration
 	Share   float64
 	// FreezeShare: when more of the agents than this, and at least two, vanish
-	// within Together, nothing is healed.
+	// within Together, neither they are healed nor what vanishes within Spread
+	// after them.
 	FreezeShare float64
 	Together    time.Duration
+	Spread      time.Duration
 	// Listen is how long the server must have been up before an agent's
 	// silence says anything.
 	Listen time.Duration
+	// Calling is how long an agent that was heard after its loss keeps healing
+	// away.
+	Calling time.Duration
 }
 
 // The defaults of Rules.
 const (
-	Settle      = 30 * time.Second
+	Settle      = 45 * time.Second
 	Fresh       = 30 * time.Second
 	Between     = 10 * time.Minute
 	Window      = time.Hour
 	Share       = 0.2
 	FreezeShare = 0.3
 	Together    = 5 * time.Minute
+	Spread      = time.Hour
 	Listen      = 5 * time.Minute
+	Calling     = 45 * time.Second
 )
 
 // WrongFor is how long a heal that was wrong makes its layers more careful.
@@ -58,8 +65,8 @@ func (r Rules) WithDefaults() Rules {
 	return Rules{
 		Settle: cmp.Or(r.Settle, Settle), Fresh: cmp.Or(r.Fresh, Fresh),
 		Between: cmp.Or(r.Between, Between), Window: cmp.Or(r.Window, Window), Share: cmp.Or(r.Share, Share),
-		FreezeShare: cmp.Or(r.FreezeShare, FreezeShare), Together: cmp.Or(r.Together, Together),
-		Listen: cmp.Or(r.Listen, Listen),
+		FreezeShare: cmp.Or(r.FreezeShare, FreezeShare), Together: cmp.Or(r.Together, Together), Spread: cmp.Or(r.Spread, Spread),
+		Listen: cmp.Or(r.Listen, Listen), Calling: cmp.Or(r.Calling, Calling),
 	}
 }
 
@@ -137,7 +144,7 @@ type Verdict struct {
 // others. Verdicts of one call count against the budgets of the same call.
 func (r Rules) Decide(now time.Time, f Fleet) []Verdict {
 	j := judge{rules: r.WithDefaults(), now: now, fleet: f, heals: slices.Clone(f.Heals)}
-	j.frozen, j.frozenAll = j.freezes()
+	j.together = j.groups()
 	lost := slices.Clone(f.Lost)
 	slices.SortFunc(lost, func(a, b Instance) int {
 		return cmp.Or(a.LostAt.Compare(b.LostAt), strings.Compare(string(a.ID), string(b.ID)))
@@ -151,17 +158,16 @@ func (r Rules) Decide(now time.Time, f Fleet) []Verdict {
 
 // judge is one call of Decide.
 type judge struct {
-	rules     Rules
-	now       time.Time
-	fleet     Fleet
-	heals     []Heal
-	frozen    map[models.StackID]string // why, of each frozen stack
-	frozenAll string
+	rules    Rules
+	now      time.Time
+	fleet    Fleet
+	heals    []Heal
+	together groups
 }
 
 func (j *judge) verdict(i *Instance) Verdict {
 	for _, rule := range []func(*Instance) (models.HealingDecision, string, bool){
-		j.notOurs, j.personFirst, j.notAgain, j.freeze, j.settle, j.evidence, j.notify, j.budget,
+		j.notOurs, j.personFirst, j.calls, j.notAgain, j.freeze, j.settle, j.evidence, j.notify, j.budget,
 	} {
 		if decision, sentence, probe := rule(i); decision != "" {
 			return Verdict{ID: i.ID, Decision: decision, Sentence: sentence, Probe: probe}
@@ -220,6 +226,15 @@ func (j *judge) personFirst(i *Instance) (models.HealingDecision, string, bool) 
 	return models.DecisionWait, i.Person + " Healing stands back.", false
 }
 
+// calls keeps healing from what is heard although it counts as lost: another
+// server noted the loss, by its own clock or its own view of the machines.
+func (j *judge) calls(i *Instance) (models.HealingDecision, string, bool) {
+	if !i.HeardAt.After(i.LostAt) || j.now.Sub(i.HeardAt) >= j.rules.Calling {
+		return "", "", false
+	}
+	return models.DecisionWait, fmt.Sprintf("Its agent was heard at %s, after it was lost. If that goes on, it is back.", clock(i.HeardAt)), false
+}
+
 // notAgain keeps healing from going in circles: what did not bring the agent
 // back once will not the next time (OpsWorks heals again only after the agent
 // has been seen).
@@ -234,7 +249,7 @@ func (j *judge) notAgain(i *Instance) (models.HealingDecision, string, bool) {
 }
 
 func (j *judge) freeze(i *Instance) (models.HealingDecision, string, bool) {
-	why := cmp.Or(j.frozen[i.Stack], j.frozenAll)
+	why := j.together.why(j.rules, i.Stack, i.gone())
 	if why == "" || j.now.Before(j.fleet.Lifted[i.Stack]) {
 		return "", "", false
 	}

@@ -55,12 +55,12 @@ type history struct {
 	healed []Heal
 	done   int
 	byID   map[models.InstanceID]*box
-	ice    map[models.StackID]bool // what frozen found at this time
+	ice    map[models.InstanceID]bool // what frozen found at this time
 }
 
 func newHistory(t *testing.T, seed uint64) *history {
 	h := &history{t: t, rng: rand.New(rand.NewPCG(seed, 5)), now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), rules: Rules{}.WithDefaults()}
-	h.byID, h.ice = map[models.InstanceID]*box{}, map[models.StackID]bool{}
+	h.byID, h.ice = map[models.InstanceID]*box{}, map[models.InstanceID]bool{}
 	h.fleet = Fleet{Since: h.now, Layers: map[models.LayerID]Layer{}, Lifted: map[models.StackID]time.Time{}, Agents: map[models.StackID]int{}}
 	for s := range 1 + h.rng.IntN(3) {
 		stack := models.StackID(fmt.Sprint("s", s))
@@ -337,7 +337,7 @@ func (h *history) frozen(b *box) bool {
 	if h.now.Before(h.fleet.Lifted[b.Stack]) {
 		return false
 	}
-	if known, ok := h.ice[b.Stack]; ok {
+	if known, ok := h.ice[b.ID]; ok {
 		return known
 	}
 	burst := func(of func(*box) bool) bool {
@@ -353,20 +353,23 @@ func (h *history) frozen(b *box) bool {
 			}
 		}
 		for _, from := range gone {
-			n := 0
+			n, last := 0, from
 			for _, at := range gone {
 				if !at.Before(from) && at.Sub(from) <= Together {
 					n++
+					if at.After(last) {
+						last = at
+					}
 				}
 			}
-			if n >= 2 && 10*n > 3*total {
+			if n >= 2 && 10*n > 3*total && !b.HeardAt.Before(from) && b.HeardAt.Sub(last) <= time.Hour {
 				return true
 			}
 		}
 		return false
 	}
-	h.ice[b.Stack] = burst(func(o *box) bool { return o.Stack == b.Stack }) || burst(func(*box) bool { return true })
-	return h.ice[b.Stack]
+	h.ice[b.ID] = burst(func(o *box) bool { return o.Stack == b.Stack }) || burst(func(*box) bool { return true })
+	return h.ice[b.ID]
 }
 
 // exhausted tells whether a layer of the box has had its heals.

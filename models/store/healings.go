@@ -113,6 +113,21 @@ func (s Healings) End(ctx context.Context, outcome string, at time.Time, ids ...
 	return nil
 }
 
+// TakeUp removes the ended entries about the same loss with the same decision,
+// and returns when the first of them was made, zero if there is none.
+func (s Healings) TakeUp(ctx context.Context, next *models.Healing) (first time.Time, err error) {
+	list, err := find[models.Healing](s.w(ctx).Where("instance_id = ? AND lost_at = ? AND decision = ? AND ended_at IS NOT NULL",
+		next.InstanceID, stamp(next.LostAt), next.Decision).Order("at, id"), "read what was decided before about instance %s", next.InstanceID)
+	if err != nil || len(list) == 0 {
+		return time.Time{}, err
+	}
+	ids := make([]models.HealingID, len(list))
+	for n := range list {
+		ids[n] = list[n].ID
+	}
+	return list[0].At, wrap(s.w(ctx).Exec("DELETE FROM healings WHERE id IN ?", ids).Error, "take up what was decided before about instance %s", next.InstanceID)
+}
+
 // Drop removes an open entry that led to nothing.
 func (s Healings) Drop(ctx context.Context, id models.HealingID) error {
 	return wrap(s.w(ctx).Exec("DELETE FROM healings WHERE id = ? AND ended_at IS NULL", id).Error, "drop healing %s", id)

@@ -69,7 +69,7 @@ func (s Instances) WithStatus(ctx context.Context, statuses ...models.InstanceSt
 // when they are lost and when their agents were last heard. A page asks this
 // when thousands may be lost.
 func (s Instances) LostSince(ctx context.Context) ([]models.Instance, error) {
-	return find[models.Instance](s.r(ctx).Select("id", "stack_id", "status_since", "agent_seen_at").Where("status = ?", models.InstanceConnectionLost), "list lost instances")
+	return find[models.Instance](s.r(ctx).Select("id", "stack_id", "status_since", "agent_seen_at", "infrastructure_class", "registered_by").Where("status = ?", models.InstanceConnectionLost), "list lost instances")
 }
 
 // Awaited reads the instance of a hostname whose agent has not enrolled yet

@@ -185,7 +185,7 @@ func TestPages(t *testing.T) {
 		})
 		lost, err := st.Instances.LostSince(ctx)
 		must(t, err)
-		equal(t, lost, []models.Instance{{ID: gone.ID, StackID: gone.StackID, StatusSince: seen.Add(time.Minute), AgentSeenAt: &seen}})
+		equal(t, lost, []models.Instance{{ID: gone.ID, StackID: gone.StackID, StatusSince: seen.Add(time.Minute), AgentSeenAt: &seen, InfrastructureClass: gone.InfrastructureClass}})
 		hosts, err := st.Instances.Hostnames(ctx, layer.StackID)
 		must(t, err)
 		equal(t, len(hosts), 25)
