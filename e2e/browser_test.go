@@ -120,10 +120,11 @@ func (b *tab) signIn(name, password string) {
 func (b *tab) clickText(label string) {
 	b.t.Helper()
 	const script = `(() => { const el = [...document.querySelectorAll('a,button')].find(e => e.checkVisibility() && e.innerText.trim().split('\n')[0] === %q);
-		if (!el) return false; el.scrollIntoView({block: 'center'}); el.setAttribute('data-e2e-click', ''); return true; })()`
+		if (!el) return false; el.scrollIntoView({block: 'center'}); const r = el.getBoundingClientRect();
+		window.e2e = [r.x + r.width / 2, r.y + r.height / 2]; return el.contains(document.elementFromPoint(...window.e2e)); })()`
 	b.until("there is a button "+label, fmt.Sprintf(script, label), 20*time.Second)
-	b.do(chromedp.Click("[data-e2e-click]"))
-	b.ask(`document.querySelector('[data-e2e-click]')?.removeAttribute('data-e2e-click')`)
+	at := eval[[]float64](b, "window.e2e")
+	b.do(chromedp.MouseClickXY(at[0], at[1]))
 }
 
 // pathOf is the path of an address.

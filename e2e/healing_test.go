@@ -81,7 +81,7 @@ func sparesCutOff(s *site, ids []models.InstanceID) {
 	}
 	s.t.Log(h.Sentence)
 	s.mend(ids[1])
-	s.become(models.InstanceOnline, 30*time.Second, ids[1])
+	s.become(models.InstanceOnline, 2*time.Minute, ids[1]) // its agent may be in its longest pause
 	if now := machinePid(s.t, s.dir, ids[1]); now != pid {
 		s.t.Errorf("its machine was restarted: process %d is %d now", pid, now)
 	}
@@ -105,7 +105,7 @@ func freezes(s *site, ids []models.InstanceID) {
 	for _, id := range ids[2:4] {
 		s.agents(id, syscall.SIGCONT)
 	}
-	s.become(models.InstanceOnline, 60*time.Second, ids[2:4]...)
+	s.become(models.InstanceOnline, 2*time.Minute, ids[2:4]...)
 	for n, id := range ids[2:4] {
 		if now := machinePid(s.t, s.dir, id); now != pids[n] {
 			s.t.Errorf("%s was restarted", id)

@@ -13,6 +13,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// countInTwo is count, which waits in the middle until it may go on.
+var countInTwo = strings.Replace(count, "  sleep 0.04\n", `  [ "$n" != 10 ] || until [ -e "$dir/go-on" ]; do sleep 0.05; done
+`, 1)
+
 // Whoever watches a log while the server is killed and comes back sees every
 // line once, in order, without touching anything.
 func TestLogWatchedOverRestart(t *testing.T) {
@@ -20,7 +24,7 @@ func TestLogWatchedOverRestart(t *testing.T) {
 	chromium(t)
 	s, c := serve(t, "--provider", "process")
 	stack := c.newStack("Watched", "process")
-	c.useCookbooks(stack, "Watched", repository(t, filepath.Join(s.dir, "cookbooks"), map[string]string{"e2e/recipes/count.sh": count}))
+	c.useCookbooks(stack, "Watched", repository(t, filepath.Join(s.dir, "cookbooks"), map[string]string{"e2e/recipes/count.sh": countInTwo}))
 	id := c.newInstances(stack, c.newLayer(stack, "Work", nil), 1)[0]
 	s.becomes(models.InstanceOnline, 2*time.Minute, id)
 	b := openTab(t, s.url, 3*time.Minute)
@@ -29,9 +33,12 @@ func TestLogWatchedOverRestart(t *testing.T) {
 
 	d := c.execute(stack, "e2e::count")
 	b.open("/deployments/" + string(d))
-	b.until("some lines are seen", seen(5), 20*time.Second)
+	b.until("some lines are seen", seen(5), time.Minute)
 	s.kill()
 	b.until("the page says that the line is broken", `document.querySelector('.log-live').dataset.state === 'reconnecting'`, 20*time.Second)
+	if err := os.WriteFile(filepath.Join(s.data, "process", string(id), "go-on"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s.start()
 	b.until("the page says that it is over", `document.querySelector('log-pane .log-h').innerText.includes('successful')`, time.Minute)
 	b.until("all lines are seen", seen(50), 20*time.Second)

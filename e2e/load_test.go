@@ -27,7 +27,7 @@ echo "answered by ", gethostname();
 // host that others use gives a machine less than its share, so busy is low; an
 // idle machine needs less than one per cent.
 const (
-	busy  = 20.0
+	busy  = 12.0
 	quiet = 6.0
 )
 

@@ -139,7 +139,7 @@ func TestPages(t *testing.T) {
 	address := strings.Replace(s.url, "127.0.0.1", "localhost", 1)
 	s.args = append(s.args, "--public-url", address)
 	s.start()
-	b := openTab(t, address, 9*time.Minute)
+	b := openTab(t, address, 15*time.Minute)
 	b.firstRun(s)
 	c := visit(t, s.url)
 	c.post("/sign-in", url.Values{"name": {userName}, "password": {password}})

@@ -211,7 +211,7 @@ func TestASilentSyslogHoldsUpNobody(t *testing.T) {
 	}
 	began := time.Now()
 	e.Stop()
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("the stop took %s", took)
 	}
 }

@@ -46,6 +46,9 @@ func openHook(t *testing.T) *hook {
 		if code/100 == 2 {
 			h.events = append(h.events, e)
 		}
+		if code == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", "1")
+		}
 		w.WriteHeader(code)
 	}))
 	t.Cleanup(h.Close)
@@ -254,6 +257,7 @@ func TestDeliveriesAreTriedAgain(t *testing.T) {
 		h.answers(func(int) int { return http.StatusServiceUnavailable })
 		i := w.instance(w.web)
 		w.start(i)
+		// Seconds apart, so that it is not given up before the engine stops.
 		w.eventually("it was tried", func() bool { return len(h.attempts()) > 2 })
 		w.engine.Stop()
 		h.answers(func(attempt int) int {

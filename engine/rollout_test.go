@@ -131,7 +131,7 @@ func TestRolloutStopsAtTooManyFailures(t *testing.T) {
 func TestRolloutSurvivesARestart(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		all := w.fleet(3)
-		d := w.roll(models.Rollout{BatchSize: 1, PauseSeconds: 1})
+		d := w.roll(models.Rollout{BatchSize: 1, PauseSeconds: 3})
 		w.finish(all[0], models.CommandExecuteRecipes, protocol.Successful)
 		if got := w.deployment(d); got.Batch != 1 || got.NextBatchAt == nil {
 			t.Fatalf("no pause: %+v", got)

@@ -16,7 +16,7 @@ import (
 
 // dial opens a live page as the browser does.
 func (b *browser) dial(path, origin string) (*websocket.Conn, *http.Response, error) {
-	dialer := websocket.Dialer{Jar: b.client.Jar, HandshakeTimeout: 5 * time.Second, EnableCompression: true}
+	dialer := websocket.Dialer{Jar: b.client.Jar, HandshakeTimeout: 30 * time.Second, EnableCompression: true}
 	return dialer.Dial(strings.Replace(b.c.url, "http", "ws", 1)+path, http.Header{"Origin": {origin}})
 }
 

@@ -142,7 +142,7 @@ func (h *host) end(status models.CommandStatus) {
 // wait waits until a script is true.
 func (b *tab) wait(script string) {
 	b.t.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[any](script, chromedp.WithPollingTimeout(20*time.Second), chromedp.WithPollingInterval(20*time.Millisecond))); err != nil {
+	if _, err := chromedp.Run(b.ctx, chromedp.Poll[any](script, chromedp.WithPollingTimeout(time.Minute), chromedp.WithPollingInterval(20*time.Millisecond))); err != nil {
 		b.t.Fatalf("waited for %s: %v; the log shows:\n%v", script, err, b.eval(`(() => { const p = document.querySelector('log-pane'), s = p.search; return JSON.stringify({ lines: `+shownLines+`.slice(0, 5), top: p.view.topLine, total: p.rows.total, state: p.liveState, search: [p.field.value, s.text, s.hits.length, s.current, p.count.textContent], note: p.message.textContent }, null, 1) })()`))
 	}
 }

@@ -32,7 +32,7 @@ func TestDaemonDoesNotHoldTheRunUp(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("sh", "-c", "sleep 60 & echo $!")
 	out := new(bytes.Buffer)
-	cmd.Stdout, cmd.WaitDelay = out, 50*time.Millisecond
+	cmd.Stdout, cmd.WaitDelay = out, 500*time.Millisecond
 	if err := proc.Run(t.Context(), cmd, time.Second); err != nil {
 		t.Error(err)
 	}
