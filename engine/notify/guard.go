@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,20 +24,45 @@ func (e *errInside) Error() string {
 	return fmt.Sprintf("The address %s is inside this server's network, where webhooks may not go", e.address)
 }
 
-// never are addresses that no webhook may reach, allowed or not: link-local
-// ones, where clouds answer with the machine's credentials, and their fixed
-// kin.
-var never = prefixes("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "192.0.0.192/32",
-	"0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/128", "ff00::/8")
+// never are addresses that no webhook may reach, allowed or not: they name
+// any host, many, or none.
+var never = prefixes("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/128", "ff00::/8")
+
+// metadata are addresses where clouds answer with the machine's credentials.
+// No webhook may reach them either, by whatever road.
+var metadata = prefixes("169.254.0.0/16", "fe80::/10", // link-local: AWS, Google, Azure, Oracle, OpenStack and others
+	"fd00:ec2::254/128",  // AWS
+	"fd20:ce::254/128",   // Google
+	"168.63.129.16/32",   // Azure, its agents' side
+	"100.100.100.200/32", // Alibaba
+	"192.0.0.192/32",     // Oracle
+)
 
 // inside are addresses that only the operator's leave opens: this host, and
 // networks that the internet does not route.
 var inside = prefixes("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fec0::/10",
 	"192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "100::/64", "2001:db8::/32")
 
-// carriers are networks whose addresses hold one of IPv4 that the packet may
-// end at: NAT64, 6to4, Teredo, and the old compatible form.
-var carriers = prefixes("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+// carrier is a network whose addresses hold one of IPv4 that the packet may
+// end at.
+type carrier struct {
+	netip.Prefix
+	places [][4]int // where the bytes of that one may be
+	mask   byte     // that they are hidden under
+}
+
+// last is at the end of the address.
+var last = [4]int{12, 13, 14, 15}
+
+var carriers = []carrier{
+	{Prefix: netip.MustParsePrefix("64:ff9b::/96"), places: [][4]int{last}}, // NAT64
+	// NAT64 within a network, which has chosen a length (RFC 6052, 2.2)
+	{Prefix: netip.MustParsePrefix("64:ff9b:1::/48"), places: [][4]int{{6, 7, 9, 10}, {7, 9, 10, 11}, {9, 10, 11, 12}, last}},
+	{Prefix: netip.MustParsePrefix("2002::/16"), places: [][4]int{{2, 3, 4, 5}}},     // 6to4
+	{Prefix: netip.MustParsePrefix("2001::/32"), places: [][4]int{last}, mask: 0xff}, // Teredo
+	{Prefix: netip.MustParsePrefix("::/96"), places: [][4]int{last}},                 // the old compatible form
+	{Prefix: netip.MustParsePrefix("::ffff:0:0:0/96"), places: [][4]int{last}},       // a translator's own form (RFC 2765)
+}
 
 func prefixes(texts ...string) []netip.Prefix {
 	list := make([]netip.Prefix, len(texts))
@@ -55,16 +81,32 @@ func within(list []netip.Prefix, ip netip.Addr) bool {
 	return false
 }
 
+// carried are the addresses that one may hold inside it.
+func carried(ip netip.Addr) (list []netip.Addr) {
+	for _, c := range carriers {
+		if !c.Contains(ip) {
+			continue
+		}
+		whole := ip.As16()
+		for _, place := range c.places {
+			var held [4]byte
+			for n, at := range place {
+				held[n] = whole[at] ^ c.mask
+			}
+			list = append(list, netip.AddrFrom4(held))
+		}
+	}
+	return list
+}
+
 // permitted tells whether webhooks may go to an address.
 func permitted(ip netip.Addr, allowInternal bool) bool {
 	ip = ip.Unmap().WithZone("")
-	if within(never, ip) {
+	held := carried(ip)
+	if within(never, ip) || within(metadata, ip) || slices.ContainsFunc(held, func(ip netip.Addr) bool { return within(metadata, ip) }) {
 		return false
 	}
-	if allowInternal {
-		return true
-	}
-	return !within(inside, ip) && !within(carriers, ip)
+	return allowInternal || len(held) == 0 && !within(inside, ip)
 }
 
 // CheckURL refuses an address whose own spelling shows that it may not be

@@ -42,6 +42,25 @@ func TestPermitted(t *testing.T) {
 		{"fd00:ec2::254", false, false},
 		{"100.100.100.200", false, false},
 		{"192.0.0.192", false, false},
+		{"168.63.129.16", false, false},
+		{"168.63.129.17", true, true},
+		{"::ffff:168.63.129.16", false, false},
+		{"fd20:ce::254", false, false},
+		{"64:ff9b::169.254.169.254", false, false},
+		{"64:ff9b::168.63.129.16", false, false},
+		{"64:ff9b:1:a9fe:a9:fe00::", false, false},      // a prefix of 48 bits
+		{"64:ff9b:1:12a9:fe:a9fe::", false, false},      // of 56
+		{"64:ff9b:1:1234:a9:fea9:fe00::", false, false}, // of 64
+		{"64:ff9b:1::169.254.169.254", false, false},    // of 96
+		{"64:ff9b:1::10.0.0.1", false, true},
+		{"2002:a9fe:a9fe::1", false, false},
+		{"2002:a9fe:a9fe:1:2:3:4:5", false, false},
+		{"2002:0a00:0001::1", false, true},
+		{"2001:0:5ef5:79fb:0:1234:5601:5601", false, false}, // 169.254.169.254 under Teredo's mask
+		{"2001:0:5ef5:79fb:0:1234:f5ff:fffe", false, true},
+		{"::169.254.169.254", false, false},
+		{"::ffff:0:169.254.169.254", false, false},
+		{"::ffff:0:10.0.0.1", false, true},
 		{"0.0.0.0", false, false},
 		{"::", false, false},
 		{"224.0.0.1", false, false},
@@ -82,6 +101,12 @@ func TestMetadataIsNeverCalled(t *testing.T) {
 	t.Parallel()
 	o := sender(t).Send(t.Context(), webhookTo("http://169.254.169.254/latest/api/token"), []Message{message("x")})[0]
 	equal(t, o.Answer, "The address 169.254.169.254 is inside this server's network, where webhooks may not go.")
+	for _, host := range []string{"169.254.169.254", "168.63.129.16", "[fd20:ce::254]", "[64:ff9b::169.254.169.254]"} {
+		err := sender(t).CheckURL("http://" + host + "/latest/api/token")
+		if err == nil || !strings.Contains(err.Error(), "webhooks never go to") {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
 }
 
 // A name that stands for the internet when it is looked at, and for this host
