@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"net"
 	"net/mail"
+	"net/textproto"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync"
 
 	smtp "github.com/wneessen/go-mail"
+	wire "github.com/wneessen/go-mail/smtp"
 
 	"opsyard/models"
 )
@@ -80,7 +82,9 @@ func (m *MailServer) String() string {
 	return net.JoinHostPort(m.Host, strconv.Itoa(m.Port))
 }
 
-// mail sends one message to all addresses of a channel.
+// mail sends one message to all addresses of a channel. It has failed when
+// nobody could be given it: who has got it would get it again with the next
+// attempt.
 func (s *Sender) mail(ctx context.Context, c *models.NotificationChannel, messages []Message) Outcome {
 	if s.Mail == nil {
 		return Outcome{Answer: "This server has no mail server: it must be started with --smtp."}
@@ -96,11 +100,102 @@ func (s *Sender) mail(ctx context.Context, c *models.NotificationChannel, messag
 	}
 	defer context.AfterFunc(ctx, line.close)()
 	defer line.close()
-	if err := client.DialAndSendWithContext(ctx, letter); err != nil && !letter.IsDelivered() {
+	refused, err := handIn(ctx, client, letter)
+	switch {
+	case err != nil:
 		return Outcome{Code: smtpCode(err), Answer: s.whyMail(ctx, err)}
+	case len(refused) > 0:
+		return Outcome{Delivered: true, Answer: fmt.Sprintf("%s took it, but not for %s.", s.Mail, refused)}
 	}
 	return Outcome{Delivered: true, Answer: fmt.Sprintf("%s took it.", s.Mail)}
 }
+
+// handIn gives a letter to the mail server, for all whose addresses it takes,
+// and tells whose it does not. The library's own way of sending gives up the
+// letter for everybody when one address is refused.
+func handIn(ctx context.Context, client *smtp.Client, letter *smtp.Msg) (refusals, error) {
+	session, err := client.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reach the mail server: %w", err)
+	}
+	refused, err := address(session, letter)
+	if err == nil {
+		if err := write(session, letter); err != nil {
+			return nil, err // without a goodbye, which would end half a letter as if it were a whole one
+		}
+	}
+	_ = session.Quit() // what was taken stays taken, whatever is said to it
+	return refused, err
+}
+
+// address tells the mail server from whom and for whom a letter is. That it
+// takes none of the addresses is an error.
+func address(session *wire.Client, letter *smtp.Msg) (refused refusals, err error) {
+	from, err := letter.GetSender(false)
+	if err != nil {
+		return nil, fmt.Errorf("read the sender: %w", err)
+	}
+	recipients, err := letter.GetRecipients()
+	if err != nil {
+		return nil, fmt.Errorf("read the recipients: %w", err)
+	}
+	if err := session.Mail(from); err != nil {
+		return nil, fmt.Errorf("name the sender: %w", err)
+	}
+	for _, to := range recipients {
+		err := session.Rcpt(to)
+		var said *textproto.Error
+		switch {
+		case err == nil:
+		case errors.As(err, &said) && said.Code != goesAway:
+			refused = append(refused, refusal{strings.Trim(to, "<>"), said})
+		default:
+			return nil, fmt.Errorf("name a recipient: %w", err)
+		}
+	}
+	if len(refused) == len(recipients) {
+		return nil, refused
+	}
+	return refused, nil
+}
+
+// goesAway is what a mail server says before it closes the line (RFC 5321,
+// 3.8): it is not about the address.
+const goesAway = 421
+
+func write(session *wire.Client, letter *smtp.Msg) error {
+	body, err := session.Data()
+	if err != nil {
+		return fmt.Errorf("begin the letter: %w", err)
+	}
+	if _, err := letter.WriteTo(body); err != nil {
+		return fmt.Errorf("write the letter: %w", err)
+	}
+	if err := body.Close(); err != nil {
+		return fmt.Errorf("end the letter: %w", err)
+	}
+	return nil
+}
+
+// refusals are the addresses that a mail server did not take, and what it said.
+type refusals []refusal
+
+type refusal struct {
+	address string
+	said    *textproto.Error
+}
+
+// Error names the addresses, as part of a sentence.
+func (r refusals) Error() string {
+	parts := make([]string, len(r))
+	for n, one := range r {
+		parts[n] = fmt.Sprintf("%s (%s)", one.address, words(one.said))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Unwrap is what was said first.
+func (r refusals) Unwrap() error { return r[0].said }
 
 // line is the connection of one mail. The library leaves it open when
 // something goes wrong before the mail, and renews its own time limit with each
@@ -224,18 +319,25 @@ func letterText(messages []Message) string {
 	return b.String()
 }
 
+// words are an answer of the mail server as it was said.
+func words(said *textproto.Error) string { return clean(strconv.Itoa(said.Code) + " " + said.Msg) }
+
 func smtpCode(err error) int {
-	var refused *smtp.SendError
-	if errors.As(err, &refused) {
-		return refused.ErrorCode()
+	var said *textproto.Error
+	if errors.As(err, &said) {
+		return said.Code
 	}
 	return 0
 }
 
 func (s *Sender) whyMail(ctx context.Context, err error) string {
-	var refused *smtp.SendError
-	if errors.As(err, &refused) {
-		return "The mail server refused it: " + clean(refused.Error()) + "."
+	var refused refusals
+	var said *textproto.Error
+	switch {
+	case errors.As(err, &refused):
+		return "The mail server refused " + refused.Error() + "."
+	case errors.As(err, &said):
+		return "The mail server refused it: " + words(said) + "."
 	}
 	return s.why(ctx, err)
 }

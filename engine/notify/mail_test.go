@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"net/mail"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ import (
 type post struct {
 	net.Listener
 	refuse string // what it answers to RCPT
+	dead   string // the address that it refuses; empty: all
 	plain  bool   // it has no TLS
 	own    *tls.Config
 	client *tls.Config // that trusts it
@@ -85,8 +87,11 @@ func (p *post) talk(conn net.Conn) {
 			in = bufio.NewReader(conn)
 		case verb == "AUTH":
 			say("235 welcome")
-		case verb == "RCPT" && p.refuse != "":
+		case verb == "RCPT" && p.refuse != "" && strings.Contains(line, p.dead):
 			say(p.refuse)
+			if strings.HasPrefix(p.refuse, "421") {
+				return
+			}
 		case verb == "DATA":
 			say("354 go on")
 			p.keep(in)
@@ -112,6 +117,12 @@ func (p *post) keep(in *bufio.Reader) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mails = append(p.mails, b.String())
+}
+
+func (p *post) got() (heard string, mails []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(p.heard, "\n"), slices.Clone(p.mails)
 }
 
 func (p *post) server(t *testing.T) *MailServer {
@@ -180,12 +191,41 @@ func TestMailRefused(t *testing.T) {
 	p := openPost(t, "550 5.1.1 no such mailbox")
 	s := sender(t, func(c *Config) { c.Mail, c.TLS = p.server(t), p.client })
 	o := s.Send(t.Context(), team, []Message{message("x")})[0]
-	equal(t, o.Delivered, false)
-	equal(t, o.Code, 550)
-	holds(t, o.Answer, "no such mailbox")
+	equal(t, o, Outcome{Code: 550, Answer: "The mail server refused a@example.org (550 5.1.1 no such mailbox), b@example.org (550 5.1.1 no such mailbox)."})
+	_, mails := p.got()
+	equal(t, len(mails), 0)
 
 	none := sender(t).Send(t.Context(), team, []Message{message("x")})[0]
 	equal(t, none.Answer, "This server has no mail server: it must be started with --smtp.")
+}
+
+// Whose mailbox is gone, or full for now, does not keep the letter from the
+// others, and they get it once.
+func TestMailForThoseWhoCanHaveIt(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []string{"550 5.1.1 no such mailbox", "452 4.2.2 mailbox full"} {
+		p := openPost(t, refusal, func(p *post) { p.dead = "a@example.org" })
+		s := sender(t, func(c *Config) { c.Mail, c.TLS = p.server(t), p.client })
+		o := s.Send(t.Context(), team, []Message{message("x")})[0]
+		equal(t, o, Outcome{Delivered: true, Answer: s.Mail.String() + " took it, but not for a@example.org (" + refusal + ")."})
+		heard, mails := p.got()
+		equal(t, len(mails), 1)
+		equal(t, strings.Count(heard, "RCPT TO:"), 2)
+		equal(t, strings.Count(heard, "DATA"), 1)
+		holds(t, heard, "QUIT")
+	}
+}
+
+// A mail server that closes in between has refused no address: nobody got it,
+// so it is tried again for all.
+func TestMailServerThatGoesAway(t *testing.T) {
+	t.Parallel()
+	p := openPost(t, "421 4.3.2 shutting down", func(p *post) { p.dead = "b@example.org" })
+	s := sender(t, func(c *Config) { c.Mail, c.TLS = p.server(t), p.client })
+	o := s.Send(t.Context(), team, []Message{message("x")})[0]
+	equal(t, o, Outcome{Code: 421, Answer: "The mail server refused it: 421 4.3.2 shutting down."})
+	_, mails := p.got()
+	equal(t, len(mails), 0)
 }
 
 // A mail server that says nothing costs a bounded time.
