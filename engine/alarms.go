@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"opsyard/engine/alarm"
+	"opsyard/engine/notify"
 	"opsyard/engine/prometheus"
 	"opsyard/models"
 )
@@ -350,8 +351,7 @@ func (e *Engine) alarmScope(ctx context.Context, a *models.Alarm) ([]models.Inst
 	return ids, err
 }
 
-// noteVerdict stores what an alarm has come to. A change of state is told in
-// the timeline.
+// noteVerdict stores what an alarm has come to.
 func (e *Engine) noteVerdict(ctx context.Context, a *models.Alarm, v alarm.Verdict) error {
 	if v.Value != nil && math.IsInf(*v.Value, 0) {
 		v.Value = nil // no database keeps it
@@ -366,11 +366,29 @@ func (e *Engine) noteVerdict(ctx context.Context, a *models.Alarm, v alarm.Verdi
 		if err != nil || !changed {
 			return err
 		}
-		return t.event(ctx, models.StackEvent{
-			StackID: a.StackID, InstanceID: a.InstanceID, Kind: "alarm", Tone: alarmTone(v.State), Text: fmt.Sprintf("The alarm %s is %s", a.Name, v.State),
-			Cause: models.Cause{Kind: models.CauseAlarm, Text: becauseOf(v.Reason), InstanceID: a.InstanceID},
-		})
+		return t.tellVerdict(ctx, a, v)
 	})
+}
+
+// alertAlarm is the type of alerts about alarms that begin and end.
+const alertAlarm = "Alarm"
+
+// tellVerdict tells of a change of state in the timeline, and those who hear
+// of alerts when the alarm begins or ends. Only a good end is no trouble: when
+// the figures stop coming, nobody knows.
+func (t *tx) tellVerdict(ctx context.Context, a *models.Alarm, v alarm.Verdict) error {
+	text := fmt.Sprintf("The alarm %s is %s", a.Name, v.State)
+	err := t.event(ctx, models.StackEvent{
+		StackID: a.StackID, InstanceID: a.InstanceID, Kind: "alarm", Tone: alarmTone(v.State), Text: text,
+		Cause: models.Cause{Kind: models.CauseAlarm, Text: becauseOf(v.Reason), InstanceID: a.InstanceID},
+	})
+	if err != nil || a.State != models.AlarmOn && v.State != models.AlarmOn {
+		return err
+	}
+	text += ": " + v.Reason
+	return t.alertOf(ctx, &news{
+		stack: a.StackID, trouble: v.State != models.AlarmOK, text: text, path: "/stacks/" + string(a.StackID) + "/alarms?alarm=" + string(a.ID),
+	}, notify.AlertDetail{StackID: a.StackID, InstanceID: a.InstanceID, Type: alertAlarm, Message: text})
 }
 
 // becauseOf makes a sentence the second half of "because …".

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"opsyard/engine/alarm"
 	"opsyard/engine/prometheus"
 	"opsyard/models"
 	"opsyard/models/store"
@@ -311,6 +312,49 @@ func TestAlarmsFollowTheFigures(t *testing.T) {
 		history := must(w.one.store.Alarms.History(w.ctx, hot.ID, 10))(t)
 		if len(history) != 2 || history[0].To != models.AlarmOK || history[1].From != models.AlarmInsufficient || !strings.Contains(history[1].Reason, "in 2 of the last 3 min, 1 without a figure; 90 % in the newest") {
 			t.Errorf("the history is %+v", history)
+		}
+	})
+}
+
+// Who hears of alerts is told once when an alarm begins and once when it ends,
+// with any number of servers; a good end is no trouble.
+func TestAlarmsAreTold(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		w := newLoaded(t, url)
+		channel := func(id string, troubleOnly bool) models.NotificationChannelID {
+			c := models.NotificationChannel{
+				ID: models.NotificationChannelID(id), StackID: w.layer.StackID, Name: id, Kind: models.ChannelSlack, URL: "https://chat.example",
+				Types: []models.NotificationType{models.NotifyAlert}, TroubleOnly: troubleOnly,
+			}
+			ok(t, w.one.store.Notifications.CreateChannel(w.ctx, &c))
+			return c.ID
+		}
+		all, trouble := channel("all", false), channel("trouble", true)
+		a := must(w.one.CreateAlarm(w.ctx, models.Alarm{StackID: w.layer.StackID, Name: "hot", InstanceID: w.always.ID, Metric: models.MetricCPU, Threshold: 80}))(t)
+		w.minutes(10, 10, 90, 90, 10, 90)
+		ok(t, w.one.noteVerdict(models.AsEngine(w.ctx), must(w.one.store.Alarms.Get(w.ctx, a.ID))(t), alarm.Verdict{State: models.AlarmInsufficient, Reason: "Nothing was measured."}))
+		begins, ends, unknown := "The alarm hot is ALARM: It was above 80 % in 1 of the last 1 min; 90 % in the newest.",
+			"The alarm hot is OK: It was above 80 % in 0 of the last 1 min; 10 % in the newest.", "The alarm hot is INSUFFICIENT_DATA: Nothing was measured."
+		for id, want := range map[models.NotificationChannelID][]string{all: {begins, ends, begins, unknown}, trouble: {begins, begins, unknown}} {
+			log := must(w.one.store.Notifications.Log(w.ctx, id, 0, 10))(t)
+			var got []string
+			for n := range log {
+				got = append(got, log[n].Notification.Text)
+			}
+			slices.Reverse(got)
+			if !slices.Equal(got, want) {
+				t.Fatalf("%s got  %q\nwant %q", id, got, want)
+			}
+			first := log[len(log)-1].Notification
+			for _, part := range []string{`"type":"Alarm"`, `"instance-id":"` + string(w.always.ID) + `"`, `"resources":[]`} {
+				if !strings.Contains(first.Body, part) {
+					t.Errorf("%s has no %s", first.Body, part)
+				}
+			}
+			if want := "/stacks/" + string(w.layer.StackID) + "/alarms?alarm=" + string(a.ID); first.Path != want {
+				t.Errorf("the page is %s, not %s", first.Path, want)
+			}
 		}
 	})
 }

@@ -27,6 +27,11 @@ type news struct {
 	detail    any
 }
 
+// heardBy tells whether a channel is to hear of it.
+func (n *news) heardBy(c *models.NotificationChannel) bool {
+	return c.Wants(n.stack, n.kind, n.trouble)
+}
+
 // subscriptions is who hears of events. Most installations tell nobody, and
 // every move asks, so the answer is kept for a moment; another server's change
 // is seen when the moment is over.
@@ -78,9 +83,13 @@ func (t *tx) subscribers(ctx context.Context) ([]models.NotificationChannel, err
 // heard tells whether anybody hears of such events. Without anybody, nothing
 // more is read, made or written.
 func (t *tx) heard(ctx context.Context, stack models.StackID, kind models.NotificationType, trouble bool) (bool, error) {
+	return t.anyHears(ctx, &news{stack: stack, kind: kind, trouble: trouble})
+}
+
+func (t *tx) anyHears(ctx context.Context, n *news) (bool, error) {
 	list, err := t.subscribers(ctx)
-	for n := range list {
-		if list[n].Wants(stack, kind, trouble) {
+	for c := range list {
+		if n.heardBy(&list[c]) {
 			return true, err
 		}
 	}
@@ -225,14 +234,18 @@ func (t *tx) deploymentNews(d *models.Deployment, text string, status models.Dep
 // alert notes that a person should look at an instance (OpsWorks: OpsWorks
 // Alert, whose types are those of service errors).
 func (t *tx) alert(ctx context.Context, i *models.Instance, kind, message string) error {
-	if ok, err := t.heard(ctx, i.StackID, models.NotifyAlert, true); !ok {
+	return t.alertOf(ctx, &news{
+		stack: i.StackID, trouble: true, text: fmt.Sprintf("%s, %s: %s", kind, i.Hostname, message), path: "/instances/" + string(i.ID),
+	}, notify.AlertDetail{StackID: i.StackID, InstanceID: i.ID, Type: kind, Message: message})
+}
+
+// alertOf notes an alert about whatever it is.
+func (t *tx) alertOf(ctx context.Context, n *news, detail notify.AlertDetail) error {
+	n.kind, n.detail = models.NotifyAlert, detail
+	if ok, err := t.anyHears(ctx, n); !ok {
 		return err
 	}
-	t.outbox = append(t.outbox, news{
-		stack: i.StackID, kind: models.NotifyAlert, trouble: true, text: fmt.Sprintf("%s, %s: %s", kind, i.Hostname, message),
-		path:   "/instances/" + string(i.ID),
-		detail: notify.AlertDetail{StackID: i.StackID, InstanceID: i.ID, Type: kind, Message: message},
-	})
+	t.outbox = append(t.outbox, *n)
 	return nil
 }
 
@@ -274,7 +287,7 @@ func (t *tx) writeNews(ctx context.Context) error {
 		}
 		events = append(events, *event)
 		for c := range channels {
-			if channels[c].Wants(this.stack, this.kind, this.trouble) {
+			if this.heardBy(&channels[c]) {
 				deliveries = append(deliveries, models.NotificationDelivery{
 					ChannelID: channels[c].ID, NotificationID: event.ID, Status: models.DeliveryPending, NextAt: now, CreatedAt: now,
 				})

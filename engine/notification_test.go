@@ -340,6 +340,35 @@ func TestChannelsAreGivenUp(t *testing.T) {
 	})
 }
 
+// An instance that comes and goes is told of once, when its peers hear no more
+// of it.
+func TestHoldsAreTold(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, st *store.Store) {
+		w, h := heard(t, st)
+		c := w.subscribe(h, alertsOnly)
+		i := w.online(w.web)
+		for range mostRepeats + 1 {
+			w.lost(i)
+			w.connect(i)
+			w.becomes(i, models.InstanceOnline)
+			w.drain()
+		}
+		w.settled(c)
+		if got, want := h.told(), []string{"Alert InstanceRepeats"}; !slices.Equal(got, want) {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+		d := h.events[0].Detail.(map[string]any)
+		if d["instance-id"] != string(i.ID) || !strings.HasPrefix(d["message"].(string), "Configure of "+i.Hostname+" is paused. The connection to "+i.Hostname+" was lost 3 times within ") {
+			t.Errorf("alert %v", d)
+		}
+	})
+}
+
+func alertsOnly(c *models.NotificationChannel) {
+	c.Types = []models.NotificationType{models.NotifyAlert}
+}
+
 // Two servers over one database deliver each event once.
 func TestTwoCouriersDeliverOnce(t *testing.T) {
 	t.Parallel()

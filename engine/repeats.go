@@ -60,15 +60,25 @@ func (t *tx) repeatsSince(ctx context.Context, id models.InstanceID, author mode
 	return since, false, nil
 }
 
+// alertRepeats is the type of alerts about an author that is held.
+const alertRepeats = "InstanceRepeats"
+
+// hold keeps an author from an instance. Of a loop that nobody watched somebody
+// hears now.
 func (t *tx) hold(ctx context.Context, i *models.Instance, author models.IntentAuthor, reason string) error {
 	if err := t.Intents.Pause(ctx, &models.IntentPause{InstanceID: i.ID, Author: author, StackID: i.StackID, Reason: reason, At: t.e.Clock()}); err != nil {
 		return err
 	}
 	t.tellInstance(i.StackID, i.ID)
-	return t.event(ctx, models.StackEvent{
+	paused := author.Label() + " of " + i.Hostname + " is paused"
+	err := t.event(ctx, models.StackEvent{
 		StackID: i.StackID, Kind: "instance", Tone: "warn", InstanceID: i.ID,
-		Text: author.Label() + " of " + i.Hostname + " is paused", Cause: models.Cause{Kind: models.CauseAgent, Text: reason, InstanceID: i.ID},
+		Text: paused, Cause: models.Cause{Kind: models.CauseAgent, Text: reason, InstanceID: i.ID},
 	})
+	if err != nil {
+		return err
+	}
+	return t.alert(ctx, i, alertRepeats, paused+". "+reason)
 }
 
 // watchFlapping tells whether the instance's coming and going is kept from its

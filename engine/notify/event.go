@@ -57,7 +57,7 @@ type DeploymentDetail struct {
 // AlertDetail is the detail of an OpsWorks Alert.
 type AlertDetail struct {
 	StackID    models.StackID    `json:"stack-id"`
-	InstanceID models.InstanceID `json:"instance-id"`
+	InstanceID models.InstanceID `json:"instance-id,omitempty"` // none when it is about more than one
 	Type       string            `json:"type"`
 	Message    string            `json:"message"`
 }
