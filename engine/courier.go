@@ -229,11 +229,14 @@ func (c *courier) note(d *models.NotificationDelivery, o notify.Outcome, now tim
 }
 
 // giveUp pauses a channel that has taken nothing for as long as one delivery is
-// tried, or says that it wants no more.
+// tried, or says that it wants no more. The others are told, without what the
+// receiver said: that is for those who see the channel.
 func (c *courier) giveUp(ctx context.Context, channel *models.NotificationChannel, o notify.Outcome) error {
-	reason := fmt.Sprintf("Nothing was taken in %d attempts; the last one: %s", len(retryAfter)+1, o.Answer)
+	short := fmt.Sprintf("Nothing was taken in %d attempts", len(retryAfter)+1)
+	reason := short + "; the last one: " + o.Answer
 	if o.Gone {
-		reason = "The receiver answered 410 Gone: it wants to hear nothing more."
+		short = "The receiver answered 410 Gone: it wants to hear nothing more"
+		reason = short + "."
 	}
 	now := c.Clock()
 	channel.PausedAt, channel.PausedReason = &now, reason
@@ -242,8 +245,32 @@ func (c *courier) giveUp(ctx context.Context, channel *models.NotificationChanne
 		if err := t.Notifications.PauseChannel(ctx, channel.ID, reason, now); err != nil {
 			return err
 		}
+		if err := t.alertPaused(ctx, channel, short); err != nil {
+			return err
+		}
 		return t.audit(ctx, "PauseNotificationChannel", onChannel(channel), nil, map[string]string{"PausedReason": reason}, models.Cause{})
 	})
+}
+
+// alertChannel is the type of alerts about channels that are paused.
+const alertChannel = "NotificationChannel"
+
+// alertPaused tells the other channels that one is silent: those of its stack
+// and those of all stacks, or for one of these the others of them. When they
+// fail too, each is paused once, so it comes to an end.
+func (t *tx) alertPaused(ctx context.Context, c *models.NotificationChannel, reason string) error {
+	text := fmt.Sprintf("The notification channel %s is paused. %s.", c.Name, reason)
+	return t.alertOf(ctx, &news{
+		stack: c.StackID, trouble: true, text: text, path: channelsPath(c) + "/" + string(c.ID), except: c.ID,
+	}, notify.AlertDetail{StackID: c.StackID, Type: alertChannel, Message: text})
+}
+
+// channelsPath is the console's page of the channels that one is among.
+func channelsPath(c *models.NotificationChannel) string {
+	if c.StackID == "" {
+		return "/settings/notifications"
+	}
+	return "/stacks/" + string(c.StackID) + "/notifications"
 }
 
 // message is an event as the senders want it.

@@ -25,11 +25,12 @@ type news struct {
 	path      string
 	resources []models.InstanceID
 	detail    any
+	except    models.NotificationChannelID // what it is about, which does not hear of it
 }
 
 // heardBy tells whether a channel is to hear of it.
 func (n *news) heardBy(c *models.NotificationChannel) bool {
-	return c.Wants(n.stack, n.kind, n.trouble)
+	return c.ID != n.except && c.Wants(n.stack, n.kind, n.trouble)
 }
 
 // subscriptions is who hears of events. Most installations tell nobody, and
@@ -274,7 +275,7 @@ func (t *tx) writeNews(ctx context.Context) error {
 		this := &t.outbox[n]
 		stack := stacks[this.stack]
 		if stack == nil {
-			if stack, err = t.Stacks.Get(ctx, this.stack); models.CodeOf(err) == models.CodeNotFound && err != nil {
+			if stack, err = this.of(ctx, t.Store); models.CodeOf(err) == models.CodeNotFound && err != nil {
 				continue // it was deleted with all that it had
 			} else if err != nil {
 				return err
@@ -296,6 +297,15 @@ func (t *tx) writeNews(ctx context.Context) error {
 	}
 	t.AfterCommit(t.e.courier.wake)
 	return t.Notifications.Append(ctx, events, deliveries)
+}
+
+// of is the stack that it is about; one that stands for all when it is about
+// none.
+func (n *news) of(ctx context.Context, st *store.Store) (*models.Stack, error) {
+	if n.stack == "" {
+		return &models.Stack{Name: "All stacks"}, nil
+	}
+	return st.Stacks.Get(ctx, n.stack)
 }
 
 func eventOf(n *news, stack *models.Stack, at time.Time) (*models.Notification, error) {

@@ -211,14 +211,10 @@ func (e *Engine) TestNotificationChannel(ctx context.Context, id models.Notifica
 
 // testEvent is an alert of no instance, of the channel's stack.
 func (e *Engine) testEvent(ctx context.Context, c *models.NotificationChannel) (*models.Notification, error) {
-	stack := &models.Stack{Name: "All stacks"}
-	n := news{kind: models.NotifyAlert, text: "This is a test by " + models.ActorFrom(ctx).Name + ".", path: "/settings/notifications"}
-	if c.StackID != "" {
-		var err error
-		if stack, err = e.store.Stacks.Get(ctx, c.StackID); err != nil {
-			return nil, err
-		}
-		n.path = "/stacks/" + string(stack.ID) + "/notifications"
+	n := news{stack: c.StackID, kind: models.NotifyAlert, text: "This is a test by " + models.ActorFrom(ctx).Name + ".", path: channelsPath(c)}
+	stack, err := n.of(ctx, e.store)
+	if err != nil {
+		return nil, err
 	}
 	n.detail = notify.AlertDetail{StackID: stack.ID, Type: "Test", Message: n.text}
 	return eventOf(&n, stack, e.Clock())

@@ -369,6 +369,93 @@ func alertsOnly(c *models.NotificationChannel) {
 	c.Types = []models.NotificationType{models.NotifyAlert}
 }
 
+// others are receivers beside the one of a test: of its stack, of all stacks
+// and of another stack. They hear of alerts.
+func (w *world) others() (map[string]*hook, []*models.NotificationChannel) {
+	w.t.Helper()
+	other := must(w.engine.CreateStack(w.ctx, models.Stack{Name: "Other"}))(w.t)
+	hooks, channels := map[string]*hook{}, []*models.NotificationChannel{}
+	for name, stack := range map[string]models.StackID{"same stack": w.stack.ID, "all stacks": "", "other stack": other.ID} {
+		hooks[name] = openHook(w.t)
+		channels = append(channels, w.subscribe(hooks[name], alertsOnly, func(c *models.NotificationChannel) { c.StackID = stack }))
+	}
+	return hooks, channels
+}
+
+func (w *world) paused(c *models.NotificationChannel) {
+	w.t.Helper()
+	w.eventually("the channel is paused", func() bool { return must(w.store.Notifications.Channel(w.ctx, c.ID))(w.t).Paused() })
+}
+
+// That a channel is paused is told to the others of its stack and of all
+// stacks, never to itself; one of all stacks is no news for those of a stack.
+func TestPausedChannelsAreTold(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, st *store.Store) {
+		w, gone := heard(t, st)
+		gone.answers(func(int) int { return http.StatusGone })
+		hooks, channels := w.others()
+		const said = "NotificationChannel: The notification channel gone is paused. The receiver answered 410 Gone: it wants to hear nothing more."
+		for _, test := range []struct {
+			of   models.StackID
+			want map[string]string
+		}{
+			{w.stack.ID, map[string]string{"same stack": said + " " + string(w.stack.ID), "all stacks": said + " " + string(w.stack.ID)}},
+			{"", map[string]string{"all stacks": said + " <nil>"}},
+		} {
+			c := w.subscribe(gone, func(c *models.NotificationChannel) { c.Name, c.StackID = "gone", test.of })
+			w.online(w.web)
+			w.paused(c)
+			w.settled(channels...)
+			got := map[string]string{}
+			for name, h := range hooks {
+				h.mu.Lock()
+				for _, e := range h.events {
+					d := e.Detail.(map[string]any)
+					got[name] += fmt.Sprintf("%s: %s %v", d["type"], d["message"], d["stack-id"])
+				}
+				h.events = nil
+				h.mu.Unlock()
+			}
+			if !maps.Equal(got, test.want) {
+				t.Errorf("got  %q\nwant %q", got, test.want)
+			}
+			for _, d := range must(st.Notifications.Log(w.ctx, c.ID, 0, 100))(t) {
+				if d.Notification.Type == models.NotifyAlert {
+					t.Errorf("the channel that is paused is told %q", d.Notification.Text)
+				}
+			}
+		}
+	})
+}
+
+// When all receivers fail, each is paused once, and there is an end of it.
+func TestPausesComeToAnEnd(t *testing.T) {
+	t.Parallel()
+	w, gone := heard(t, storetest.Open(t))
+	hooks, channels := w.others()
+	for _, h := range hooks {
+		h.answers(func(int) int { return http.StatusGone })
+	}
+	gone.answers(func(int) int { return http.StatusGone })
+	first := w.subscribe(gone)
+	w.online(w.web)
+	for _, c := range append(channels, first) {
+		if c.StackID == "" || c.StackID == w.stack.ID {
+			w.paused(c)
+		}
+	}
+	var pauses int
+	for _, e := range must(w.store.Audit.Page(w.ctx, models.AuditFilter{}, store.AuditCursor{Limit: 500}))(t) {
+		if e.Action == "PauseNotificationChannel" {
+			pauses++
+		}
+	}
+	if pauses != 3 || len(hooks["other stack"].attempts()) > 0 {
+		t.Errorf("%d pauses, and another stack heard %q", pauses, hooks["other stack"].told())
+	}
+}
+
 // Two servers over one database deliver each event once.
 func TestTwoCouriersDeliverOnce(t *testing.T) {
 	t.Parallel()

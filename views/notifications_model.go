@@ -119,7 +119,7 @@ var eventWords = map[models.NotificationType]struct{ label, hint string }{
 	models.NotifyInstance:   {"Instances", "Each state that an instance enters: requested, online, connection_lost and so on."},
 	models.NotifyCommand:    {"Commands", "The end of each command on each instance. In large stacks these are many."},
 	models.NotifyDeployment: {"Deployments", "Each deployment, lifecycle events included, when it begins and when it ends."},
-	models.NotifyAlert:      {"Alerts", "What a person should look at: an instance that cannot be stopped or healed, an alarm that begins or ends, a loop that is held."},
+	models.NotifyAlert:      {"Alerts", "What a person should look at: an instance that cannot be stopped or healed, an alarm that begins or ends, a loop that is held, another channel that is paused."},
 }
 
 // NotificationsPage lists channels.

@@ -56,7 +56,7 @@ type DeploymentDetail struct {
 
 // AlertDetail is the detail of an OpsWorks Alert.
 type AlertDetail struct {
-	StackID    models.StackID    `json:"stack-id"`
+	StackID    models.StackID    `json:"stack-id,omitempty"`    // none when it is about all of them
 	InstanceID models.InstanceID `json:"instance-id,omitempty"` // none when it is about more than one
 	Type       string            `json:"type"`
 	Message    string            `json:"message"`
