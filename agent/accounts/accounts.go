@@ -175,20 +175,44 @@ func (k *Keeper) ensureGroup(ctx context.Context, found *Found) error {
 }
 
 // keep makes key and sudo what they are to be. Who loses sudo loses their
-// logins, too: a shell that is root already would stay it.
+// logins, too: a shell that is root already would stay it. So does who loses a
+// key: whoever came in by it would stay in.
 func (k *Keeper) keep(ctx context.Context, a protocol.Account, gid int) error {
-	var err error
-	if a.Sudo {
-		err = k.host.allowSudo(ctx, a.Name)
-	} else {
-		var was bool
-		if was, err = k.host.refuseSudo(a.Name); was {
-			k.endLogins(ctx, a)
-		}
+	m, opening := Made{a.Name, a.UID}, bare(a.Keys)
+	lost, err := k.keepSudo(ctx, a)
+	kerr := k.keepKeys(ctx, a, gid)
+	if lost || k.state.losesKey(m, opening) {
+		k.endLogins(ctx, a)
 	}
-	changed, kerr := k.host.writeKeys(a, gid)
+	// Only now is it forgotten that another key was there: after a failure, or
+	// an end of the agent, the logins are ended with the next try.
+	if kerr == nil && ctx.Err() == nil {
+		kerr = k.state.noteKeys(m, opening)
+	}
+	return errors.Join(err, kerr)
+}
+
+// keepSudo tells whether they had sudo and may not.
+func (k *Keeper) keepSudo(ctx context.Context, a protocol.Account) (lost bool, err error) {
+	if a.Sudo {
+		return false, k.host.allowSudo(ctx, a.Name)
+	}
+	return k.host.refuseSudo(a.Name)
+}
+
+func (k *Keeper) keepKeys(ctx context.Context, a protocol.Account, gid int) error {
+	changed, err := k.host.writeKeys(a, gid)
 	if changed { // under SELinux sshd reads only what bears the right label
 		_ = k.host.run(ctx, "restorecon", "-R", filepath.Join(homeOf(a.Name), sshDir)) // most systems have none
 	}
-	return errors.Join(err, kerr)
+	return err
+}
+
+// bare are keys without their comments, which open nothing.
+func bare(lines []string) (keys []string) {
+	for _, line := range lines {
+		f := strings.Fields(line)
+		keys = append(keys, strings.Join(f[:min(2, len(f))], " "))
+	}
+	return keys
 }

@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,10 +68,14 @@ func (s *system) keeper() *Keeper {
 	s.t.Helper()
 	host := Host{
 		root: s.root, run: s.run,
-		chown: (*os.File).Chown,
+		chown: s.chown,
 		end:   func(_ context.Context, uid int) { s.dead = append(s.dead, uid) },
 	}
 	return Open(s.data, host, slog.New(slog.DiscardHandler))
+}
+
+func (s *system) chown(f *os.File, uid, gid int) error {
+	return cmp.Or(s.fail["chown"], f.Chown(uid, gid))
 }
 
 func (s *system) run(_ context.Context, program string, args ...string) error {
@@ -138,6 +143,8 @@ const (
 	newKey = "ssh-ed25519 AAAAC3NzaNew second"
 	keyAt  = "home/ana/.ssh/authorized_keys"
 	sudoAt = "etc/sudoers.d/opsyard-ana"
+	// otherKeysAt is read by sshd as well.
+	otherKeysAt = "home/ana/.ssh/authorized_keys2"
 )
 
 // home makes a home directory for an id.
@@ -202,12 +209,12 @@ func TestChanged(t *testing.T) {
 	s, ana := setup(t)
 	ana.Keys = []string{newKey}
 	s.fine(ana)
-	if got := s.read(keyAt); strings.Contains(got, key) || !strings.Contains(got, newKey) || len(s.dead) > 0 {
+	if got := s.read(keyAt); strings.Contains(got, key) || !strings.Contains(got, newKey) || !slices.Equal(s.dead, []int{2000}) {
 		t.Errorf("the keys are %q, ended were %v", got, s.dead)
 	}
 	ana.Sudo = false
 	s.fine(ana)
-	if s.there(sudoAt) || !slices.Equal(s.dead, []int{2000}) {
+	if s.there(sudoAt) || !slices.Equal(s.dead, []int{2000, 2000}) {
 		t.Errorf("sudo is %q; ended were %v", s.read(sudoAt), s.dead)
 	}
 	s.write(keyAt, "ssh-rsa AAAA another\n") // by hand, which does not last
@@ -217,13 +224,43 @@ func TestChanged(t *testing.T) {
 	}
 }
 
+// Whoever came in by a key that is taken away is put out, once, whatever they
+// have made of the files meanwhile. What else changes puts nobody out.
+func TestLoginsEndWithTheirKey(t *testing.T) {
+	t.Parallel()
+	s, ana := setup(t)
+	wantEnded := func(what string, times int) {
+		t.Helper()
+		s.fine(ana) // every keeper of this test is a new one
+		if len(s.dead) != times {
+			t.Errorf("%s: logins were ended %d times, want %d", what, len(s.dead), times)
+		}
+	}
+	ana.Keys = []string{key + ", with another comment", newKey}
+	wantEnded("one more", 0)
+	s.write(keyAt, "") // by the thief of a key, so that nothing of it is seen to go
+	ana.Keys = []string{newKey}
+	s.fail["chown"] = errors.New("no space left on device")
+	s.skips("no space left", ana)
+	if s.there(keyAt) || len(s.dead) != 1 {
+		t.Errorf("what could not be replaced is %q; ended were %v", s.read(keyAt), s.dead)
+	}
+	delete(s.fail, "chown")
+	wantEnded("replaced", 2)
+	wantEnded("nothing new", 2)
+	ana.Keys = nil
+	wantEnded("taken away", 3)
+	ana.Keys = []string{newKey}
+	wantEnded("given back", 3)
+}
+
 func TestRemovedByAnotherAgent(t *testing.T) {
 	t.Parallel()
 	s, _ := setup(t)
 	s.write("home/ana/notes", "kept")
-	s.write("home/ana/.ssh/authorized_keys2", key)
+	s.write(otherKeysAt, key)
 	s.fine() // every keeper of this test is a new one
-	if s.passwd("ana") != "" || s.there(keyAt) || s.there("home/ana/.ssh/authorized_keys2") || s.there(sudoAt) || !slices.Contains(s.dead, 2000) {
+	if s.passwd("ana") != "" || s.there(keyAt) || s.there(otherKeysAt) || s.there(sudoAt) || !slices.Contains(s.dead, 2000) {
 		t.Errorf("left: %q, ended: %v", s.passwd("ana"), s.dead)
 	}
 	if s.read("home/ana/notes") != "kept" {
@@ -260,6 +297,7 @@ func TestOthersAreLeftAlone(t *testing.T) {
 func TestTakenOver(t *testing.T) {
 	t.Parallel()
 	s, _ := setup(t)
+	s.write(otherKeysAt, key+"\n") // by the new owner
 	s.write("etc/passwd", strings.Replace(s.read("etc/passwd"), "ana:x:2000:990:", "ana:x:2000:27:", 1))
 	s.skips("Somebody has changed the account")
 	if s.passwd("ana") == "" || s.there(sudoAt) || s.there(keyAt) || len(s.dead) > 0 {
@@ -267,8 +305,40 @@ func TestTakenOver(t *testing.T) {
 	}
 	s.write(keyAt, key+"\n") // by the new owner
 	s.fine()
-	if !s.there(keyAt) {
+	if !s.there(keyAt) || !s.there(otherKeysAt) {
 		t.Error("the new owner's key was removed")
+	}
+}
+
+// opens replaces the key and sees that no other one is left that sshd would find.
+func (s *system) opens(ana protocol.Account) {
+	s.t.Helper()
+	ana.Keys = []string{newKey}
+	s.fine(ana)
+	fi, err := os.Lstat(filepath.Join(s.root, "home/ana/.ssh"))
+	if err != nil || !fi.IsDir() {
+		s.t.Errorf(".ssh is %v, %v", fi, err)
+	}
+	if got := s.read(keyAt); got != ourMark+newKey+"\n" || s.there(otherKeysAt) {
+		s.t.Errorf("the keys are %q, and there are others: %v", got, s.there(otherKeysAt))
+	}
+}
+
+// A link for .ssh leads to keys that nobody could take away: when the account
+// cannot be removed either, it must be gone.
+func TestNoKeyIsLeftBehindALink(t *testing.T) {
+	t.Parallel()
+	for _, to := range []string{"elsewhere", "/etc"} {
+		s, _ := setup(t)
+		ssh := filepath.Join(s.root, "home/ana/.ssh")
+		if err := errors.Join(os.Mkdir(filepath.Join(s.root, "home/ana/elsewhere"), 0o700), os.RemoveAll(ssh), os.Symlink(to, ssh)); err != nil {
+			t.Fatal(err)
+		}
+		s.fail["userdel"] = errors.New("no space left on device")
+		s.skips("no space left")
+		if s.there("home/ana/.ssh") || !s.there("home/ana/elsewhere") {
+			t.Errorf("the link to %s is there: %v", to, s.there("home/ana/.ssh"))
+		}
 	}
 }
 
@@ -280,8 +350,14 @@ func TestHostileHomes(t *testing.T) {
 	}{
 		"link out of the home": {func(s *system) error {
 			return os.Symlink(filepath.Join(s.root, "etc"), filepath.Join(s.root, "home/ana/.ssh"))
-		}, "is no directory"},
-		"file for a directory": {func(s *system) error { return os.WriteFile(filepath.Join(s.root, "home/ana/.ssh"), nil, 0o644) }, "is no directory"},
+		}, ""},
+		"link within the home": {func(s *system) error {
+			return errors.Join(os.Mkdir(filepath.Join(s.root, "home/ana/elsewhere"), 0o700), os.Symlink("elsewhere", filepath.Join(s.root, "home/ana/.ssh")))
+		}, ""},
+		"file for a directory": {func(s *system) error { return os.WriteFile(filepath.Join(s.root, "home/ana/.ssh"), nil, 0o644) }, ""},
+		"another file of keys": {func(s *system) error {
+			return errors.Join(os.Mkdir(filepath.Join(s.root, "home/ana/.ssh"), 0o700), os.WriteFile(filepath.Join(s.root, otherKeysAt), []byte(key), 0o600))
+		}, ""},
 		"directory for a file": {func(s *system) error { return os.MkdirAll(filepath.Join(s.root, keyAt, "full"), 0o755) }, "not as wanted"},
 		"link for a file": {func(s *system) error {
 			return errors.Join(os.Mkdir(filepath.Join(s.root, "home/ana/.ssh"), 0o700), os.Symlink("../../../etc/passwd", filepath.Join(s.root, keyAt)))
@@ -298,7 +374,7 @@ func TestHostileHomes(t *testing.T) {
 			}
 			passwd := s.read("etc/passwd")
 			if c.reason == "" {
-				s.fine(ana)
+				s.opens(ana)
 			} else {
 				s.skips(c.reason, ana)
 			}

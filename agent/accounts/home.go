@@ -96,8 +96,9 @@ func keys(a protocol.Account) string {
 	return b.String()
 }
 
-// writeKeys makes authorized_keys what it is to be, and tells whether it was not. If it cannot be, it goes: a
-// key that was replaced must not go on working because the disk is full.
+// writeKeys makes authorized_keys the only file of keys and what it is to be,
+// and tells whether it was not. If it cannot be, it goes: a key that was
+// replaced must not go on working because the disk is full.
 func (h Host) writeKeys(a protocol.Account, gid int) (changed bool, err error) {
 	home, err := h.openHome(a, gid, true)
 	if err != nil {
@@ -109,29 +110,44 @@ func (h Host) writeKeys(a protocol.Account, gid int) (changed bool, err error) {
 		return false, err
 	}
 	defer dir.Close()
+	err = removeIfThere(dir, otherKeys)
 	want := keys(a)
 	if isKeys(dir, a.UID, want) {
-		return false, nil
+		return false, err
 	}
-	if err := h.replaceKeys(dir, a.UID, gid, want); err != nil {
-		return false, errors.Join(err, removeIfThere(dir, keysFile))
+	if werr := h.replaceKeys(dir, a.UID, gid, want); werr != nil {
+		return false, errors.Join(err, werr, removeIfThere(dir, keysFile))
 	}
-	return true, nil
+	return true, err
 }
 
 // openSSH opens .ssh, which is made and given to the user as need be.
 func (h Host) openSSH(home *os.Root, a protocol.Account, gid int) (*os.Root, error) {
-	fi, err := home.Lstat(sshDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := h.makeDir(home, sshDir, a.UID, gid); err != nil {
-			return nil, err
-		}
-	} else if err != nil {
-		return nil, err
-	} else if !fi.IsDir() {
-		return nil, fmt.Errorf("%s/%s is no directory", homeOf(a.Name), sshDir)
+	dir, err := openDir(home, sshDir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
 	}
-	return home.OpenRoot(sshDir)
+	if err := h.makeDir(home, sshDir, a.UID, gid); err != nil {
+		return nil, err
+	}
+	return openDir(home, sshDir)
+}
+
+// openDir opens a directory in the home of an account that is ours. Anything
+// else of that name goes, and is as if it never was: sshd would follow a link to
+// keys that we never see.
+func openDir(home *os.Root, name string) (*os.Root, error) {
+	fi, err := home.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if fi.IsDir() {
+		return home.OpenRoot(name)
+	}
+	if err := home.Remove(name); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%s was no directory: %w", name, fs.ErrNotExist)
 }
 
 // isKeys tells whether the file is as it is to be already.
@@ -178,7 +194,7 @@ func (h Host) removeKeys(a protocol.Account) error {
 		return err
 	}
 	defer home.Close()
-	dir, err := home.OpenRoot(sshDir)
+	dir, err := openDir(home, sshDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
