@@ -31,7 +31,7 @@ type ShellOpen struct {
 	// Sudo says that the account may become root.
 	Sudo bool `json:"sudo,omitempty"`
 	// Own asks for a shell of the agent's own user, where machines are processes
-	// of the server's host and have no accounts. As root only with Sudo.
+	// of the server's host and have no accounts. Only with Sudo.
 	Own     bool   `json:"own,omitempty"`
 	Columns int    `json:"columns"`
 	Rows    int    `json:"rows"`

@@ -33,8 +33,10 @@ func (r refusal) Error() string { return string(r) }
 // accountFor is the account that a shell is asked for, or why there is none.
 func (s *Shells) accountFor(o protocol.ShellOpen) (*account, error) {
 	switch {
-	case o.Own && s.uid == 0 && !o.Sudo:
-		return nil, refusal("The agent runs as root here and this machine has no accounts of its own: only who may use sudo gets a shell.")
+	// That user is the server's own as well, and has its database and its key,
+	// whether it is root or not.
+	case o.Own && !o.Sudo:
+		return nil, refusal("This machine has no accounts of its own, and a shell would be the user that the server runs as: only who may use sudo gets one.")
 	case o.Own:
 		return s.own()
 	case s.uid != 0:

@@ -286,6 +286,15 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+	t.Run("OwnNoSudoNotRoot", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, "")
+		s.shells.uid = 1234 // the server's own user has its database, root or not
+		s.shells.Handle(protocol.ShellOpen{ID: id, Own: true, Columns: 80, Rows: 24, Term: "xterm"})
+		if e := s.ends(); e.ExitCode != -1 || !strings.Contains(e.Message, "only who may use sudo") {
+			t.Errorf("got %+v", e)
+		}
+	})
 	t.Run("NotRoot", func(t *testing.T) {
 		t.Parallel()
 		s := serve(t, "")
