@@ -18,7 +18,7 @@ type oidcFlags struct {
 	OIDCIssuer           string `name:"oidc-issuer" help:"OpenID provider that people may sign in at: its issuer, https://…"`
 	OIDCClientID         string `name:"oidc-client-id" help:"What the provider calls this server."`
 	OIDCClientSecretFile string `name:"oidc-client-secret-file" help:"File with the client's secret at the provider." type:"path"`
-	OIDCGroupClaim       string `name:"oidc-group-claim" help:"Claim of the provider that lists a person's groups." default:"groups"`
+	OIDCGroupClaim       string `name:"oidc-group-claim" help:"Claim of the provider that lists a person's groups: who has none is in no group. Default: groups, and a missing one changes nothing."`
 	OIDCName             string `name:"oidc-name" help:"Name of the provider on the sign-in page. Default: its host."`
 }
 

@@ -83,14 +83,36 @@ func TestProviderSignIn(t *testing.T) {
 	mira.get(stack+"/settings").want(t, 403)
 	mira.get("/me/security").want(t, 200, "You sign in without a password.", other.URL, "by provider")
 
-	other.SignIn(map[string]any{"sub": "s1", "preferred_username": "mira"}) // says nothing of groups
-	again := c.browser()
-	again.get(again.atProvider("")).wantLocation(t, "/stacks")
-	mira.get(stack).want(t, 200)
-	other.SignIn(map[string]any{"sub": "s1", "preferred_username": "mira", "groups": []string{}})
-	third := c.browser()
-	third.get(third.atProvider("")).wantLocation(t, "/stacks")
-	mira.get(stack).want(t, 404) // at once, in all sessions
+	agreed := c.h.OIDC
+	guessing, err := oidc.New(oidc.Config{Issuer: other.URL, ClientID: "opsyard", ClientSecret: "s3cret", Name: "Example ID", PublicURL: c.url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, says := range []struct {
+		groups []string // nil: nothing
+		of     Provider
+		status int
+	}{
+		{nil, guessing, 200}, {[]string{}, guessing, 404}, {[]string{"ops"}, guessing, 200}, {nil, agreed, 404}, {[]string{"ops"}, agreed, 200}, {[]string{}, agreed, 404},
+	} {
+		c.h.OIDC = says.of
+		claims := map[string]any{"sub": "s1", "preferred_username": "mira"}
+		if says.groups != nil {
+			claims["groups"] = says.groups
+		}
+		other.SignIn(claims)
+		again := c.browser()
+		again.get(again.atProvider("")).wantLocation(t, "/stacks")
+		if a := mira.get(stack); a.status != says.status { // at once, in all sessions
+			t.Errorf("after %+v the stack answers %d", says, a.status)
+		}
+	}
+	other.SignIn(map[string]any{"sub": "s1", "preferred_username": "mira"})
+	other.Mute(true)
+	away := c.browser()
+	away.get(away.atProvider("")).wantLocation(t, "/sign-in")
+	away.get("/sign-in").want(t, 200, "did not say which groups you are in")
+	other.Mute(false)
 
 	// A name proves nothing: another mira there is another user here.
 	other.SignIn(map[string]any{"sub": "s2", "preferred_username": "root", "groups": []string{"ops"}})

@@ -97,7 +97,7 @@ type Claims struct {
 	Name            string // preferred_username
 	Email           string
 	Groups          []string
-	HasGroups       bool      // the claim was there; a provider that does not send it changes no group
+	HasGroups       bool      // Groups are all; else nothing was said of groups, which changes none
 	AuthenticatedAt time.Time // auth_time; zero when the provider does not say, though it was asked
 }
 

@@ -5,6 +5,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -33,10 +34,12 @@ type Config struct {
 	Issuer       string
 	ClientID     string
 	ClientSecret string // empty for a public client
-	GroupClaim   string // names the claim that lists groups
-	Name         string // of the provider, for people; empty: its host
-	PublicURL    string // of this server
-	Now          func() time.Time
+	// GroupClaim names the claim that lists groups, so that who has none is in no
+	// group. Empty: nothing was agreed on, and "groups" counts where it is there.
+	GroupClaim string
+	Name       string // of the provider, for people; empty: its host
+	PublicURL  string // of this server
+	Now        func() time.Time
 	// Client asks the provider; nil for one with limits.
 	Client *http.Client
 }
@@ -229,15 +232,58 @@ func (p *Provider) claims(ctx context.Context, meta *gooidc.Provider, token *goo
 	if who.Asked > 0 {
 		c.AuthenticatedAt = time.Unix(who.Asked, 0)
 	}
-	c.Groups, c.HasGroups = groupsIn(all, p.c.GroupClaim)
-	if !c.HasGroups && p.c.GroupClaim != "" && meta.UserInfoEndpoint() != "" {
-		info, err := meta.UserInfo(p.with(ctx), oauth2.StaticTokenSource(tokens))
-		more := map[string]any{}
-		if err == nil && info.Subject == token.Subject && info.Claims(&more) == nil {
-			c.Groups, c.HasGroups = groupsIn(more, p.c.GroupClaim)
-		}
+	var err error
+	c.Groups, c.HasGroups, err = p.groups(all, func() (map[string]any, error) { return p.userInfo(ctx, meta, token.Subject, tokens) })
+	return c, err
+}
+
+// groups are those of the token, or else of the userinfo. Many providers leave
+// the claim out for who is in no group: where it was agreed on, who comes without
+// it has none, and does not keep what a group gave that they have lost.
+func (p *Provider) groups(token map[string]any, userInfo func() (map[string]any, error)) (groups []string, known bool, err error) {
+	name, agreed := cmp.Or(p.c.GroupClaim, "groups"), p.c.GroupClaim != ""
+	if groups, known = groupsIn(token, name); known {
+		return groups, true, nil
 	}
-	return c, nil
+	more, err := userInfo()
+	if groups, known = groupsIn(more, name); known {
+		return groups, true, nil
+	}
+	switch {
+	case elsewhere(token, name) || elsewhere(more, name):
+		return nil, false, models.Forbidden("You are in more groups than %s sends. Ask an administrator there to send this application only the groups that it needs.", p.c.Name)
+	case err != nil && agreed:
+		return nil, false, models.Forbidden("%s did not say which groups you are in, so you cannot be let in. Try again later.", p.c.Name).Because(err)
+	}
+	return nil, agreed, nil
+}
+
+// userInfo is what the provider says of the person beside the token; nil when it
+// is not a provider that says more.
+func (p *Provider) userInfo(ctx context.Context, meta *gooidc.Provider, subject string, tokens *oauth2.Token) (map[string]any, error) {
+	if meta.UserInfoEndpoint() == "" {
+		return nil, nil
+	}
+	info, err := meta.UserInfo(p.with(ctx), oauth2.StaticTokenSource(tokens))
+	if err != nil {
+		return nil, fmt.Errorf("ask for the userinfo: %.200s", err.Error()) // it ends with the whole answer
+	}
+	if info.Subject != subject {
+		return nil, errors.New("the userinfo is somebody else's")
+	}
+	more := map[string]any{}
+	if err := info.Claims(&more); err != nil {
+		return nil, fmt.Errorf("read the userinfo: %w", err)
+	}
+	return more, nil
+}
+
+// elsewhere tells whether there is a claim that is too long to be sent. Entra
+// then says where it can be asked for, or only that there is one.
+func elsewhere(claims map[string]any, name string) bool {
+	names, _ := claims["_claim_names"].(map[string]any)
+	_, named := names[name]
+	return named || name == "groups" && fmt.Sprint(claims["hasgroups"]) == "true"
 }
 
 // groupsIn reads a claim that is a list of names, or one.

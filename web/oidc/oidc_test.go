@@ -1,10 +1,12 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -97,9 +99,74 @@ func TestGroupsOfUserInfo(t *testing.T) {
 		t.Errorf("got %+v, %v", c, err)
 	}
 	other.Info(map[string]any{"groups": []string{"admin"}, "sub": "somebody else"})
-	if c, err = finish(t, p); err != nil || c.HasGroups {
+	if c, err = finish(t, p); models.CodeOf(err) != models.CodeForbidden {
 		t.Errorf("what was said of somebody else counts: %+v, %v", c, err)
 	}
+}
+
+// Providers leave the claim out for who is in no group. Where it was agreed on,
+// that means none; what cannot be known lets nobody in.
+func TestGroupsThatAreNotSaid(t *testing.T) {
+	p, other := setup(t)
+	guessing, err := New(Config{Issuer: other.URL, ClientID: "opsyard", ClientSecret: "s3cret", PublicURL: "https://ops.example/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		claims, info map[string]any
+		mute         bool
+		// What comes of it where the claim was agreed on, and where it is guessed;
+		// "" is a sign-in that leaves groups alone.
+		want, guessed string
+	}{
+		"None":              {want: "none"},
+		"NoneOfNull":        {claims: map[string]any{"groups": nil}, want: "none"},
+		"NoAnswer":          {mute: true, want: "did not say which groups"},
+		"OfSomebodyElse":    {info: map[string]any{"sub": "2", "groups": []string{"admin"}}, want: "did not say which groups"},
+		"InTheToken":        {claims: map[string]any{"groups": []string{"ops"}}, mute: true, want: "ops", guessed: "ops"},
+		"InUserInfo":        {claims: overage(other.URL), info: map[string]any{"groups": []string{"ops"}}, want: "ops", guessed: "ops"},
+		"TooMany":           {claims: overage(other.URL), want: "more groups than", guessed: "more groups than"},
+		"TooManyAtUserInfo": {info: overage(other.URL), want: "more groups than", guessed: "more groups than"},
+		"TooManyForALink":   {claims: map[string]any{"hasgroups": true}, want: "more groups than", guessed: "more groups than"},
+		"TooManyInText":     {claims: map[string]any{"hasgroups": "true"}, mute: true, want: "more groups than", guessed: "more groups than"},
+		"NoGroupsAreThere":  {claims: map[string]any{"hasgroups": false}, want: "none"},
+	} {
+		other.SignIn(with(map[string]any{"sub": "1"}, c.claims))
+		other.Info(c.info)
+		other.Mute(c.mute)
+		for from, want := range map[*Provider]string{p: c.want, guessing: c.guessed} {
+			if got := told(finish(t, from)); got != want && (want == "" || !strings.Contains(got, want)) {
+				t.Errorf("%s, agreed %t: got %q, want %q", name, from == p, got, want)
+			}
+		}
+	}
+}
+
+// told is what a sign-in says of groups: a sentence, their names or "none"; ""
+// for nothing.
+func told(c models.Claims, err error) string {
+	switch {
+	case models.CodeOf(err) == models.CodeForbidden && err != nil:
+		return models.Sentence(err)
+	case err != nil:
+		return "no sentence: " + err.Error()
+	case c.HasGroups:
+		return cmp.Or(strings.Join(c.Groups, " "), "none")
+	}
+	return strings.Join(c.Groups, " ")
+}
+
+// overage is how Entra says that somebody is in too many groups.
+func overage(at string) map[string]any {
+	return map[string]any{
+		"_claim_names":   map[string]string{"groups": "src1"},
+		"_claim_sources": map[string]any{"src1": map[string]string{"endpoint": at + "/users/1/getMemberObjects"}},
+	}
+}
+
+func with(claims, more map[string]any) map[string]any {
+	maps.Copy(claims, more)
+	return claims
 }
 
 func TestHostileAnswers(t *testing.T) {

@@ -33,6 +33,7 @@ type Provider struct {
 	mu    sync.Mutex
 	who   map[string]any // claims of the next person
 	info  map[string]any // what userinfo adds
+	mute  bool           // userinfo fails
 	lie   func(*Answer)
 	codes map[string]grant
 	asked url.Values // the last authorization request
@@ -83,6 +84,13 @@ func (p *Provider) Info(claims map[string]any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.info = claims
+}
+
+// Mute makes userinfo fail, or answer again.
+func (p *Provider) Mute(mute bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mute = mute
 }
 
 // Lie lets the test falsify ID tokens; nil makes the provider honest again.
@@ -208,6 +216,10 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	defer p.mu.Unlock()
 	if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer access-") {
 		answer(w, http.StatusUnauthorized, map[string]string{"error": "invalid_token"})
+		return
+	}
+	if p.mute {
+		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "temporarily_unavailable"})
 		return
 	}
 	claims := map[string]any{"sub": p.who["sub"]}
