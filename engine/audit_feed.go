@@ -25,8 +25,9 @@ type auditFeed struct {
 
 	// What follows is the loop's own.
 	conn    *syslog.Conn
-	sent    int64  // on this connection
-	marks   []mark // written, but not yet certain
+	sent    int64    // on this connection
+	trail   []string // hashes of what was sent last, in any; the last is that of sent
+	marks   []mark   // written, but not yet certain
 	since   time.Time
 	retryAt time.Time
 	tries   int
@@ -43,6 +44,9 @@ const (
 	feedClaim = time.Minute
 	// feedBatch is how many entries are read at a time.
 	feedBatch = 200
+	// feedTrail is how far back a place is found from where the audit went another
+	// way than what was sent of it.
+	feedTrail = 1000
 	// feedSettled is how long a connection must outlive what was written to it.
 	// What the receiver had not read when it went is then sent again.
 	feedSettled = 2 * time.Second
@@ -123,14 +127,72 @@ func (f *auditFeed) send(ctx context.Context, feed *models.AuditFeed) error {
 		if err := f.settle(ctx); err != nil {
 			return err
 		}
-		list, err := f.e.store.Audit.Since(ctx, models.AuditFilter{}, f.sent, math.MaxInt64, feedBatch)
-		if err != nil || len(list) == 0 {
+		// The last that was sent is read again, to see that it is still there.
+		list, err := f.e.store.Audit.Since(ctx, models.AuditFilter{}, f.sent-1, math.MaxInt64, feedBatch+1)
+		if err != nil {
 			return err
 		}
-		if err := f.write(list); err != nil {
+		list, follows := f.following(list)
+		switch {
+		case !follows:
+			err = f.goBack(ctx)
+		case len(list) == 0:
+			return nil
+		default:
+			err = f.write(list)
+		}
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// following is what comes after the last that was sent, if that is still what
+// the list begins with.
+func (f *auditFeed) following(list []models.AuditEntry) (rest []models.AuditEntry, follows bool) {
+	if f.sent == 0 {
+		return list, true
+	}
+	if len(list) == 0 || list[0].ID != f.sent {
+		return nil, false
+	}
+	if len(f.trail) == 0 { // it was sent by another process, or long ago
+		f.trail = []string{list[0].Hash}
+	}
+	return list[1:], list[0].Hash == f.trail[len(f.trail)-1]
+}
+
+// goBack returns to the last entry that still is what was sent. What took the
+// place of the rest is sent under the same numbers, so that the receiver has both.
+func (f *auditFeed) goBack(ctx context.Context) error {
+	head, err := f.e.store.Audit.Head(ctx)
+	if err != nil {
+		return err
+	}
+	from := f.sent - int64(len(f.trail))
+	list, err := f.e.store.Audit.Since(ctx, models.AuditFilter{}, from, f.sent, len(f.trail))
+	if err != nil {
+		return err
+	}
+	same := 0
+	for same < len(list) && list[same].Hash == f.trail[same] {
+		same++
+	}
+	to := min(from+int64(same), head.ID)
+	f.Log.ErrorContext(ctx, "the audit is not what was sent of it: it was cut off or written anew, or the database is an older copy; it is sent again from there",
+		slog.Int64("sent", f.sent), slog.Int64("again_after", to), slog.Int64("end", head.ID))
+	f.sent, f.trail, f.marks = to, f.trail[:same], nil
+	return f.e.store.AuditFeeds.Sent(ctx, f.receiver.String(), f.server, to, f.Clock())
+}
+
+// rewind returns to what is certain to have arrived, and remembers the hashes up
+// to there.
+func (f *auditFeed) rewind(to int64) {
+	keep := int64(len(f.trail)) - (f.sent - to)
+	if to > f.sent { // another server has sent meanwhile
+		keep = 0
+	}
+	f.sent, f.trail = to, f.trail[:max(keep, 0)]
 }
 
 // connect makes sure of a connection. A new one begins where the last one was
@@ -142,21 +204,12 @@ func (f *auditFeed) connect(ctx context.Context, feed *models.AuditFeed) error {
 		}
 		return nil
 	}
-	head, err := f.e.store.Audit.Head(ctx)
+	conn, err := f.receiver.Dial(ctx)
 	if err != nil {
-		return err
-	}
-	if f.sent = feed.SentID; f.sent > head.ID {
-		f.Log.ErrorContext(ctx, "the audit ends before what was sent of it: it was cut off, or the database is an older copy",
-			slog.Int64("sent", f.sent), slog.Int64("end", head.ID))
-		f.sent = head.ID
-		if err := f.e.store.AuditFeeds.Sent(ctx, f.receiver.String(), f.server, f.sent, f.Clock()); err != nil {
-			return err
-		}
-	}
-	if f.conn, err = f.receiver.Dial(ctx); err != nil {
 		return &receiverError{err}
 	}
+	f.conn = conn
+	f.rewind(feed.SentID)
 	return nil
 }
 
@@ -175,8 +228,9 @@ func (f *auditFeed) write(list []models.AuditEntry) error {
 		if err := f.conn.Send(m); err != nil {
 			return &receiverError{err}
 		}
-		f.sent = e.ID
+		f.sent, f.trail = e.ID, append(f.trail, e.Hash)
 	}
+	f.trail = f.trail[max(0, len(f.trail)-feedTrail):]
 	f.marks = append(f.marks, mark{f.sent, f.Clock()})
 	return nil
 }

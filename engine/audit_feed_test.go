@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -87,11 +88,21 @@ func (h *logHost) stop() {
 	h.done.Wait()
 }
 
-// ids are the entries that have come, each once, and whether they came in order.
+// ids are the entries that have come, each once, and all messages.
 func (h *logHost) ids() (map[int64]bool, []string) {
+	heads, messages := h.heads()
+	seen := map[int64]bool{}
+	for head := range heads {
+		seen[head.ID] = true
+	}
+	return seen, messages
+}
+
+// heads are numbers and hashes of the entries that have come, and all messages.
+func (h *logHost) heads() (map[models.AuditHead]bool, []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	seen := map[int64]bool{}
+	seen := map[models.AuditHead]bool{}
 	for _, m := range h.messages {
 		_, text, ok := strings.Cut(m, `"] `)
 		var line struct {
@@ -106,20 +117,39 @@ func (h *logHost) ids() (map[int64]bool, []string) {
 				h.t.Errorf("%q holds %q", m, r)
 			}
 		}
-		seen[line.ID] = true
+		seen[models.AuditHead{ID: line.ID, Hash: line.Hash}] = true
 	}
 	return seen, h.messages
+}
+
+// holds tells whether all of the audit has come, as it is now.
+func (h *logHost) holds(st *store.Store) bool {
+	rows := must(st.Audit.Since(h.t.Context(), models.AuditFilter{}, 0, math.MaxInt64, 1000))(h.t)
+	seen, _ := h.heads()
+	for _, e := range rows {
+		if !seen[models.AuditHead{ID: e.ID, Hash: e.Hash}] {
+			return false
+		}
+	}
+	return true
 }
 
 // fedEngine is an engine without loops but the feed's, beside which tests write.
 func fedEngine(t *testing.T, st *store.Store, address string) *Engine {
 	t.Helper()
+	return loggedEngine(t, st, address, io.Discard)
+}
+
+// loggedEngine is a fedEngine whose errors are written down.
+func loggedEngine(t *testing.T, st *store.Store, address string, errors io.Writer) *Engine {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(errors, &slog.HandlerOptions{Level: slog.LevelError}))
 	receiver, err := syslog.Parse("tcp://"+address, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := models.WithActor(t.Context(), models.Actor{Kind: models.ActorSetup, Name: "test\x1b[31m\nü", Admin: true})
-	e, err := New(ctx, Config{Store: st, Hub: pubsub.NewHub(), Log: slog.New(slog.DiscardHandler), AuditSyslog: receiver,
+	e, err := New(ctx, Config{Store: st, Hub: pubsub.NewHub(), Log: log, AuditSyslog: receiver,
 		Providers: map[string]compute.Provider{"fake": newFakeProvider()}, DefaultProvider: "fake", FastPasswords: true, Times: Times{Reminder: 20 * time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
@@ -140,6 +170,32 @@ func eventually(t *testing.T, what string, ready func() bool) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// certain tells whether all of the audit is known to have arrived.
+func certain(t *testing.T, e *Engine, st *store.Store) bool {
+	t.Helper()
+	ctx := models.WithActor(t.Context(), models.Actor{Kind: models.ActorSetup, Name: "test", Admin: true})
+	_, feed, err := e.AuditCopy(ctx)
+	return err == nil && feed != nil && feed.SentID == must(st.Audit.Head(ctx))(t).ID && feed.FailingSince == nil
+}
+
+// lockedBuffer is written by loops and read by the test.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // Every entry arrives at least once, however the receiver and the server come
@@ -179,10 +235,7 @@ func TestTheAuditIsSentToSyslog(t *testing.T) {
 		}
 		host.start()
 		arrived("what was written meanwhile")
-		eventually(t, "all is certain", func() bool {
-			_, feed, err := e.AuditCopy(ctx)
-			return err == nil && feed.SentID == must(st.Audit.Head(ctx))(t).ID && feed.FailingSince == nil
-		})
+		eventually(t, "all is certain", func() bool { return certain(t, e, st) })
 		e.Stop()
 		_, before := host.ids()
 		e = fedEngine(t, st, host.address)
@@ -194,6 +247,81 @@ func TestTheAuditIsSentToSyslog(t *testing.T) {
 		e.Stop()
 		host.stop()
 	})
+}
+
+// Whoever cuts off the end of the audit and lets it grow again takes nothing
+// from the receiver: what came in its place is sent as well, and the server says
+// so. It makes no difference whether the connection is there.
+func TestAnAuditThatWasCutIsSentAgain(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, st *store.Store) {
+		host, log := &logHost{t: t}, &lockedBuffer{}
+		host.start()
+		e := loggedEngine(t, st, host.address, log)
+		ctx := models.WithActor(t.Context(), models.Actor{Kind: models.ActorSetup, Name: "test", Admin: true})
+		grow := func(name string) {
+			t.Helper()
+			for n := range 4 {
+				must(e.CreateStack(ctx, models.Stack{Name: name + strconv.Itoa(n)}))(t)
+			}
+		}
+		cut := func() {
+			t.Helper()
+			if _, err := st.SQL().ExecContext(ctx, fmt.Sprintf("DELETE FROM audit_entries WHERE id > %d", must(st.Audit.Head(ctx))(t).ID-3)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const said = "the audit is not what was sent of it"
+		for n := range 2 {
+			grow(fmt.Sprint("sent ", n))
+			eventually(t, "all has come", func() bool { return host.holds(st) })
+			if got := strings.Count(log.String(), said); got != n {
+				t.Fatalf("before the cut %d it was said %d times: %s", n, got, log)
+			}
+			_, before := host.ids()
+			if n == 1 {
+				eventually(t, "all is certain", func() bool { return certain(t, e, st) })
+				host.stop()
+			}
+			cut()
+			grow(fmt.Sprint("written anew ", n))
+			if n == 1 {
+				host.start()
+			}
+			eventually(t, "what came in place of the end has come, too", func() bool { return host.holds(st) })
+			eventually(t, "it is said", func() bool { return strings.Count(log.String(), said) == n+1 })
+			if seen, all := host.ids(); n == 0 && len(all) != len(before)+4 || len(seen) != int(must(st.Audit.Head(ctx))(t).ID) {
+				t.Errorf("cut %d: %d messages became %d", n, len(before), len(all))
+			}
+		}
+		e.Stop()
+		host.stop()
+	})
+}
+
+// What the last process has sent is taken for what it was; an end that is
+// missing is noticed.
+func TestAnAuditThatWasCutWhileNobodySent(t *testing.T) {
+	t.Parallel()
+	st := storetest.Open(t)
+	host, log := &logHost{t: t}, &lockedBuffer{}
+	host.start()
+	ctx := models.WithActor(t.Context(), models.Actor{Kind: models.ActorSetup, Name: "test", Admin: true})
+	e := loggedEngine(t, st, host.address, log)
+	for n := range 4 {
+		must(e.CreateStack(ctx, models.Stack{Name: strconv.Itoa(n)}))(t)
+	}
+	eventually(t, "all is certain", func() bool { return certain(t, e, st) })
+	e.Stop()
+	if _, err := st.SQL().ExecContext(ctx, "DELETE FROM audit_entries WHERE id > 2"); err != nil {
+		t.Fatal(err)
+	}
+	e = loggedEngine(t, st, host.address, log)
+	eventually(t, "it is said", func() bool { return strings.Contains(log.String(), "the audit is not what was sent of it") })
+	must(e.CreateStack(ctx, models.Stack{Name: "after"}))(t)
+	eventually(t, "what came in place of the end has come, too", func() bool { return host.holds(st) })
+	e.Stop()
+	host.stop()
 }
 
 // A receiver that takes a connection and then reads nothing holds up nobody.
