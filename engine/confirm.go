@@ -59,10 +59,12 @@ func (t *tx) check(ctx context.Context, u *models.User, p models.Proof) (string,
 			err = models.InvalidField("Confirm-Code", "This code is wrong, or was used already. Wait for the next one.")
 		}
 		return kind, err
-	case !t.e.passwords.matches(p.Password, u.PasswordHash):
-		return "", models.InvalidField("Confirm-Password", "The password is wrong.")
 	}
-	return "password", nil
+	right, err := t.e.passwords.matches(ctx, p.Password, u.PasswordHash)
+	if err == nil && !right {
+		err = models.InvalidField("Confirm-Password", "The password is wrong.")
+	}
+	return "password", err
 }
 
 func (t *tx) confirm(ctx context.Context, u *models.User, method string) error {

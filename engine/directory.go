@@ -120,7 +120,7 @@ func (e *Engine) directoryUser(ctx context.Context, c models.Claims) (models.Use
 			return err
 		}
 		u := models.User{Name: name, Email: clip(c.Email, 255), AllowSelfManagement: true}
-		if err := e.prepareUser(&u, ""); err != nil {
+		if err := e.prepareUser(ctx, &u, ""); err != nil {
 			return err
 		}
 		id = u.ID

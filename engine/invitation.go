@@ -140,7 +140,7 @@ func (e *Engine) AcceptInvitation(ctx context.Context, token, name, password str
 	actor := models.ActorFrom(ctx)
 	ctx = models.WithActor(ctx, models.Actor{Kind: models.ActorSetup, Name: clip(name, 64), SourceAddr: actor.SourceAddr, RequestID: actor.RequestID, Surface: "console"})
 	u := models.User{Name: name, Email: i.Email, Admin: i.Admin, AllowSelfManagement: true}
-	if err := e.prepareUser(&u, password); err != nil {
+	if err := e.prepareUser(ctx, &u, password); err != nil {
 		return nil, err
 	}
 	err = e.tx(ctx, func(t *tx) error {

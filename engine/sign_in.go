@@ -69,7 +69,11 @@ func (e *Engine) checkPassword(ctx context.Context, u *models.User, password str
 	if u != nil && u.PasswordHash != "" {
 		hash = u.PasswordHash
 	}
-	if e.passwords.matches(password, hash) && u != nil && u.PasswordHash != "" {
+	right, err := e.passwords.matches(ctx, password, hash)
+	if err != nil {
+		return "", err
+	}
+	if right && u != nil && u.PasswordHash != "" {
 		return models.SignInPassword, nil
 	}
 	if code := plainCode(password); u != nil && len(code) == recoveryLength {

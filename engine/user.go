@@ -3,10 +3,10 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"strings"
 
 	"opsyard/models"
+	"opsyard/models/store"
 )
 
 // CreateUser makes a user with a password; an empty one means that they cannot
@@ -15,14 +15,14 @@ func (e *Engine) CreateUser(ctx context.Context, u models.User, password string)
 	if err := e.administer(ctx, "CreateUser", target{kind: "user", name: u.Name}); err != nil {
 		return nil, err
 	}
-	if err := e.prepareUser(&u, password); err != nil {
+	if err := e.prepareUser(ctx, &u, password); err != nil {
 		return nil, err
 	}
 	err := e.tx(ctx, func(t *tx) error { return t.createUser(ctx, &u) })
 	return &u, err
 }
 
-func (e *Engine) prepareUser(u *models.User, password string) error {
+func (e *Engine) prepareUser(ctx context.Context, u *models.User, password string) error {
 	u.ID = models.NewID[models.UserID]()
 	u.Name = strings.TrimSpace(u.Name)
 	u.IamUserArn = models.IamUserArnFor(u.Name)
@@ -40,12 +40,8 @@ func (e *Engine) prepareUser(u *models.User, password string) error {
 	if err := models.CheckPassword(password); err != nil {
 		return err
 	}
-	hash, err := e.passwords.hash(password)
-	if err != nil {
-		return fmt.Errorf("hash a password: %w", err)
-	}
-	u.PasswordHash = hash
-	return nil
+	u.PasswordHash, err = e.passwords.hash(ctx, password)
+	return err
 }
 
 func (t *tx) createUser(ctx context.Context, u *models.User) error {
@@ -92,7 +88,11 @@ func (e *Engine) ChangePassword(ctx context.Context, current, password, cookie s
 		e.auditRefusal(ctx, "SetPassword", onUser(u))
 		return errTooManyTries()
 	}
-	if !e.passwords.matches(current, u.PasswordHash) {
+	right, err := e.passwords.matches(ctx, current, u.PasswordHash)
+	if err != nil {
+		return err
+	}
+	if !right {
 		e.countWrongTry(ctx, u)
 		e.auditRefusal(ctx, "SetPassword", onUser(u))
 		return models.InvalidField("Current", "The present password is wrong.")
@@ -113,9 +113,9 @@ func (e *Engine) setPassword(ctx context.Context, id models.UserID, password, ke
 	if err := models.CheckPassword(password); err != nil {
 		return err
 	}
-	hash, err := e.passwords.hash(password)
+	hash, err := e.passwords.hash(ctx, password)
 	if err != nil {
-		return fmt.Errorf("hash a password: %w", err)
+		return err
 	}
 	return e.tx(ctx, func(t *tx) error {
 		u, err := t.Users.GetForUpdate(ctx, id)
@@ -157,30 +157,59 @@ func (e *Engine) NewSetupToken(ctx context.Context) (string, error) {
 func (e *Engine) FirstRun(ctx context.Context, token, name, password string) (*models.User, error) {
 	actor := models.ActorFrom(ctx)
 	ctx = models.WithActor(ctx, models.Actor{Kind: models.ActorSetup, Name: name, SourceAddr: actor.SourceAddr, RequestID: actor.RequestID, Surface: "console"})
-	u := models.User{Name: name, Admin: true, AllowSelfManagement: true}
-	if password == "" {
-		return nil, models.CheckPassword(password)
-	}
-	if err := e.prepareUser(&u, password); err != nil {
-		return nil, err
-	}
-	err := e.tx(ctx, func(t *tx) error {
-		if n, err := t.Users.Count(ctx); err != nil || n > 0 {
-			if err == nil {
-				err = models.Forbidden("This installation is set up already. Sign in instead.")
-			}
-			return err
-		}
-		if err := t.SetupTokens.Use(ctx, hashOf(token)); err != nil {
-			if models.CodeOf(err) == models.CodeNotFound {
-				return models.Forbidden("This set-up address is not valid. The server prints the valid one when it starts.")
-			}
-			return err
-		}
-		return t.createUser(ctx, &u)
-	})
+	u, err := e.firstUser(ctx, token, name, password)
 	if models.CodeOf(err) == models.CodeForbidden {
 		e.refusedStranger(ctx, "", "CreateUserProfile", target{kind: "user"}) // whatever they call themselves
 	}
-	return &u, err
+	return u, err
+}
+
+// firstUser looks first whether the token is good: anybody can send one, and to
+// hash a password is work.
+func (e *Engine) firstUser(ctx context.Context, token, name, password string) (*models.User, error) {
+	if err := canSetUp(ctx, e.store, token); err != nil {
+		return nil, err
+	}
+	if password == "" {
+		return nil, models.CheckPassword(password)
+	}
+	u := models.User{Name: name, Admin: true, AllowSelfManagement: true}
+	if err := e.prepareUser(ctx, &u, password); err != nil {
+		return nil, err
+	}
+	err := e.tx(ctx, func(t *tx) error {
+		if err := canSetUp(ctx, t.Store, token); err != nil { // again, with nobody in between
+			return err
+		}
+		if err := t.SetupTokens.Use(ctx, hashOf(token)); err != nil {
+			return badSetupToken(err)
+		}
+		return t.createUser(ctx, &u)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &u, nil
+}
+
+// canSetUp refuses to make a first administrator where somebody is, or without
+// the token for it.
+func canSetUp(ctx context.Context, st *store.Store, token string) error {
+	n, err := st.Users.Count(ctx)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		return models.Forbidden("This installation is set up already. Sign in instead.")
+	}
+	_, err = st.SetupTokens.Get(ctx, hashOf(token))
+	return badSetupToken(err)
+}
+
+// badSetupToken tells people what it means that a token is not there.
+func badSetupToken(err error) error {
+	if err != nil && models.CodeOf(err) == models.CodeNotFound {
+		return models.Forbidden("This set-up address is not valid. The server prints the valid one when it starts.")
+	}
+	return err
 }
