@@ -2,54 +2,90 @@ package engine
 
 import (
 	"context"
-	"strings"
+	"fmt"
 
 	"opsyard/models"
 )
 
+// mostWrongProofs in a row end a session: whoever uses it cannot show that it
+// is theirs.
+const mostWrongProofs = 20
+
 // ConfirmSession notes that the person of a session has proved again who they
 // are, with one of the things they sign in with. Some actions ask for that, see
-// models.NeedsConfirmation.
+// models.NeedsConfirmation. Tries are those of the session, not of an address:
+// whoever has stolen its cookie can come from many.
 func (e *Engine) ConfirmSession(ctx context.Context, p models.Proof) error {
 	actor := models.ActorFrom(ctx)
 	u, err := e.store.Users.Get(ctx, actor.UserID)
 	if err != nil {
 		return err
 	}
-	tries, key := e.signIns, "confirm "+strings.ToLower(u.Name)
-	if p.Code != "" {
-		tries, key = e.codes, codeKey(u.Name)
-	}
-	if !tries.allow(key, actor.SourceAddr, true) {
+	key := "confirm " + actor.Session
+	if !e.codes.allow(key, "", true) {
 		e.auditRefusal(ctx, "ConfirmSession", onUser(u))
 		return errTooManyTries()
 	}
-	err = e.tx(ctx, func(t *tx) error {
-		u, err := t.Users.GetForUpdate(ctx, actor.UserID)
+	err = e.takeProof(ctx, u, p)
+	switch models.CodeOf(err) {
+	case models.CodeInvalid:
+		e.countWrongTry(ctx, u)
+		e.auditRefusal(ctx, "ConfirmSession", onUser(u))
+		if e.codes.wrong(key, "") >= mostWrongProofs {
+			return e.endUnproved(ctx, u)
+		}
+	case models.CodeUnauthenticated: // the question of a passkey is over
+		e.auditRefusal(ctx, "ConfirmSession", onUser(u))
+	}
+	if err == nil {
+		e.codes.forgive(key, "")
+	}
+	return err
+}
+
+// endUnproved ends the asker's session after wrong proofs in a row.
+func (e *Engine) endUnproved(ctx context.Context, u *models.User) error {
+	why := models.Cause{Kind: models.CauseUser, Text: fmt.Sprintf("%d proofs in a row of who uses it were wrong", mostWrongProofs)}
+	err := e.tx(ctx, func(t *tx) error {
+		if err := t.Sessions.Delete(ctx, models.ActorFrom(ctx).Session); err != nil {
+			return err
+		}
+		t.tell("user:"+string(u.ID), "session", "")
+		return t.audit(ctx, "EndSession", onUser(u), nil, nil, why)
+	})
+	if err != nil {
+		return err
+	}
+	return &models.Error{Code: models.CodeUnauthenticated, Message: "Too many wrong proofs of who you are: this session has ended. Sign in again."}
+}
+
+// takeProof notes a proof that is right. A password is looked at before the
+// transaction: it has to wait for its turn, and on SQLite all who write would
+// wait with it.
+func (e *Engine) takeProof(ctx context.Context, seen *models.User, p models.Proof) error {
+	right := false
+	if p.Challenge == "" && p.Code == "" {
+		var err error
+		if right, err = e.passwords.matches(ctx, p.Password, seen.PasswordHash); err != nil {
+			return err
+		}
+	}
+	return e.tx(ctx, func(t *tx) error {
+		u, err := t.Users.GetForUpdate(ctx, seen.ID)
 		if err != nil {
 			return err
 		}
-		method, err := t.check(ctx, u, p)
+		method, err := t.check(ctx, u, p, right && u.PasswordHash == seen.PasswordHash)
 		if err != nil {
 			return err
 		}
 		return t.confirm(ctx, u, method)
 	})
-	switch models.CodeOf(err) {
-	case models.CodeInvalid:
-		e.countWrongTry(ctx, u)
-		e.auditRefusal(ctx, "ConfirmSession", onUser(u))
-	case models.CodeUnauthenticated: // the question of a passkey is over
-		e.auditRefusal(ctx, "ConfirmSession", onUser(u))
-	}
-	if err == nil {
-		tries.forgive(key, actor.SourceAddr)
-	}
-	return err
 }
 
-// check tells what a proof has proved the person with.
-func (t *tx) check(ctx context.Context, u *models.User, p models.Proof) (string, error) {
+// check tells what a proof has proved the person with; password is whether its
+// password is theirs.
+func (t *tx) check(ctx context.Context, u *models.User, p models.Proof, password bool) (string, error) {
 	switch {
 	case p.Challenge != "":
 		return "passkey", t.checkPasskey(ctx, u, p)
@@ -59,12 +95,10 @@ func (t *tx) check(ctx context.Context, u *models.User, p models.Proof) (string,
 			err = models.InvalidField("Confirm-Code", "This code is wrong, or was used already. Wait for the next one.")
 		}
 		return kind, err
+	case !password:
+		return "", models.InvalidField("Confirm-Password", "The password is wrong.")
 	}
-	right, err := t.e.passwords.matches(ctx, p.Password, u.PasswordHash)
-	if err == nil && !right {
-		err = models.InvalidField("Confirm-Password", "The password is wrong.")
-	}
-	return "password", err
+	return "password", nil
 }
 
 func (t *tx) confirm(ctx context.Context, u *models.User, method string) error {

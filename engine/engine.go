@@ -156,7 +156,7 @@ type Engine struct {
 	courier    *courier
 	hearers    subscriptions // of events
 	signIns    *throttle
-	codes      *throttle // six digits are guessed sooner than a password
+	codes      *throttle // six digits are guessed sooner than a password, and who confirms is signed in already
 	// credentials slows requests whose keys and tokens are not good.
 	credentials *throttle
 	// relyingParty is for passkeys; nil where browsers offer none.

@@ -26,7 +26,8 @@ type throttle struct {
 
 type limiter struct {
 	*rate.Limiter
-	used time.Time
+	used  time.Time
+	wrong int // tries of a known pair that were wrong, since it was forgiven
 }
 
 const (
@@ -95,6 +96,19 @@ func (t *throttle) forgive(name, addr string) {
 	delete(t.by, "n:"+clip(name, longestKey))
 	delete(t.by, "a:"+network(addr))
 	delete(t.by, pair(name, addr))
+}
+
+// wrong counts a try that was wrong of a name that is known at an address, and
+// gives how many there were in a row.
+func (t *throttle) wrong(name, addr string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := t.by[pair(name, addr)]
+	if l == nil {
+		return 0 // forgiven meanwhile
+	}
+	l.wrong++
+	return l.wrong
 }
 
 // longestKey bounds what a stranger can have remembered.
