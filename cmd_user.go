@@ -88,6 +88,7 @@ type userPasswordCmd struct {
 	dataFlags
 	Name          string `help:"Sign-in name." required:""`
 	PasswordStdin bool   `help:"Read the password from standard input instead of making one."`
+	ResetFactors  bool   `help:"Also take the authenticator app, passkeys and recovery codes from them, for who has lost those too."`
 }
 
 // Run sets the password and prints the one that it made, once.
@@ -110,6 +111,9 @@ func (c *userPasswordCmd) Run(ctx context.Context) error {
 	}
 	if made {
 		fmt.Println("password", password)
+	}
+	if c.ResetFactors {
+		return b.ResetFactors(ctx, u.ID)
 	}
 	return nil
 }

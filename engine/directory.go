@@ -225,12 +225,10 @@ func (t *tx) withoutIdentity(ctx context.Context, u *models.User, own bool) erro
 	if err != nil || len(left) > 0 {
 		return err
 	}
-	passkeys, err := t.SignIns.Passkeys(ctx, u.ID)
-	if err != nil {
-		return err
-	}
-	if own && u.PasswordHash == "" && len(passkeys) == 0 {
-		return models.Invalid("You could not sign in any more. Set a password or register a passkey first.")
+	if own {
+		if err := t.keepsAWayIn(ctx, u); err != nil {
+			return err
+		}
 	}
 	return t.joinGroups(ctx, u, models.Claims{HasGroups: true})
 }

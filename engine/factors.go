@@ -166,7 +166,8 @@ func (e *Engine) DisableTOTP(ctx context.Context) error {
 }
 
 // ResetFactors takes all second factors from somebody who has lost them;
-// administrators only. Their sessions end, their password stays.
+// administrators only. Their sessions end, their password stays. Nobody takes
+// their own last way in.
 func (e *Engine) ResetFactors(ctx context.Context, id models.UserID) error {
 	if err := e.administer(ctx, models.ActionResetFactors, target{kind: "user", id: string(id)}); err != nil {
 		return err
@@ -187,6 +188,11 @@ func (e *Engine) ResetFactors(ctx context.Context, id models.UserID) error {
 		if err != nil {
 			return err
 		}
+		if models.ActorFrom(ctx).UserID == id {
+			if err := t.keepsAWayIn(ctx, u); err != nil {
+				return err
+			}
+		}
 		if err := t.dropCodes(ctx, u); err != nil {
 			return err
 		}
@@ -201,6 +207,23 @@ func (t *tx) dropCodes(ctx context.Context, u *models.User) error {
 		return err
 	}
 	return t.SignIns.ReplaceCodes(ctx, u.ID, false, nil)
+}
+
+// keepsAWayIn refuses to leave somebody with nothing to sign in with: the only
+// administrator would lock everybody out.
+func (t *tx) keepsAWayIn(ctx context.Context, u *models.User) error {
+	if u.PasswordHash != "" {
+		return nil
+	}
+	passkeys, err := t.SignIns.Passkeys(ctx, u.ID)
+	if err != nil || len(passkeys) > 0 {
+		return err
+	}
+	identities, err := t.SignIns.Identities(ctx, u.ID)
+	if err != nil || len(identities) > 0 {
+		return err
+	}
+	return models.Invalid("You could not sign in any more. First set a password, or register a passkey that stays.")
 }
 
 // takeCode tells which kind of code it is that proves to be the user: "totp" or

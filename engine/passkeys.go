@@ -165,7 +165,7 @@ func (e *Engine) AddPasskey(ctx context.Context, challenge, name string, answer 
 }
 
 // DeletePasskey removes one of the asker's passkeys. Recovery codes go with the
-// last second factor.
+// last second factor. Nobody takes their own last way in.
 func (e *Engine) DeletePasskey(ctx context.Context, id models.PasskeyID) error {
 	if err := e.confirmed(ctx, models.ActionChangeFactors); err != nil {
 		return err
@@ -176,6 +176,9 @@ func (e *Engine) DeletePasskey(ctx context.Context, id models.PasskeyID) error {
 			return err
 		}
 		if err := t.SignIns.DeletePasskey(ctx, u.ID, id); err != nil {
+			return err
+		}
+		if err := t.keepsAWayIn(ctx, u); err != nil {
 			return err
 		}
 		if err := t.dropCodes(ctx, u); err != nil {

@@ -212,7 +212,7 @@ func SignIn(p SignInPage) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, " <p class=\"f12 muted after\">Forgotten? A recovery code works once in place of the password. Locked out? On the server run <code>opsyard user set-password NAME</code></p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, " <p class=\"f12 muted after\">Forgotten? A recovery code works once in place of the password. Locked out? On the server run <code>opsyard user set-password --name NAME</code></p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
