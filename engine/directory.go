@@ -46,7 +46,7 @@ func (e *Engine) BeginOIDC(ctx context.Context, s OIDCStep) (name string, err er
 		}
 	}
 	s.Session, s.At = actor.Session, e.Clock()
-	return e.challenge(ctx, challengeOIDC, actor.UserID, s)
+	return e.challenge(ctx, e.store, challengeOIDC, actor.UserID, s)
 }
 
 // RefusedOIDC records that asking the provider came to nothing: its answer was
@@ -84,19 +84,28 @@ func (e *Engine) SignInOIDC(ctx context.Context, c models.Claims, from models.Br
 	var user *models.User
 	cookie, err := e.openSession(ctx, id, from, func(t *tx, u *models.User) (how, error) {
 		user = u
-		i := models.Identity{Issuer: c.Issuer, Subject: c.Subject}
-		if err := t.SignIns.IdentityUsed(ctx, &i, e.Clock()); err != nil {
-			return how{}, err
-		}
-		// Whoever the provider knew already has proved nothing now: what needs a
-		// proof asks for one.
-		return how{method: models.SignInOIDC, at: c.AuthenticatedAt}, t.joinGroups(ctx, u, c)
+		return t.checkIdentity(ctx, u, c)
 	})
 	if err != nil {
 		return nil, err
 	}
 	e.signIns.forgive(askProviderKey, from.Addr)
 	return &models.SignedIn{User: user, Cookie: cookie}, nil
+}
+
+// checkIdentity takes what the provider says as proof to be the user, if their
+// account there is connected still.
+func (t *tx) checkIdentity(ctx context.Context, u *models.User, c models.Claims) (how, error) {
+	err := t.SignIns.IdentityUsed(ctx, &models.Identity{Issuer: c.Issuer, Subject: c.Subject, UserID: u.ID}, t.e.Clock())
+	if err != nil && models.CodeOf(err) == models.CodeNotFound {
+		err = models.Forbidden("This account was disconnected meanwhile. Begin again.").Because(err)
+	}
+	if err != nil {
+		return how{}, err
+	}
+	// Whoever the provider knew already has proved nothing now: what needs a
+	// proof asks for one.
+	return how{method: models.SignInOIDC, at: c.AuthenticatedAt}, t.joinGroups(ctx, u, c)
 }
 
 // directoryUser is the user of an identity, made if there is none.

@@ -111,7 +111,7 @@ func (e *Engine) askBrowser(ctx context.Context, id models.UserID, question any,
 	if options, err = json.Marshal(question); err != nil {
 		return "", nil, fmt.Errorf("ask for a passkey: %w", err)
 	}
-	challenge, err = e.challenge(ctx, challengePasskey, id, session)
+	challenge, err = e.challenge(ctx, e.store, challengePasskey, id, session)
 	return challenge, options, err
 }
 
@@ -137,6 +137,10 @@ func (e *Engine) AddPasskey(ctx context.Context, challenge, name string, answer 
 		name = "Passkey"
 	}
 	err = e.tx(ctx, func(t *tx) error {
+		// Nobody signs in by the password alone in between.
+		if _, err := t.Users.GetForUpdate(ctx, id); err != nil {
+			return err
+		}
 		var session webauthn.SessionData
 		if _, err := t.take(ctx, challengePasskey, challenge, &session); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"opsyard/models"
+	"opsyard/models/store"
 )
 
 // SignIn opens a session for a name and its password. Whoever has a second
@@ -34,19 +35,26 @@ func (e *Engine) SignIn(ctx context.Context, name, password string, from models.
 		e.refusedSignIn(ctx, u, name, from.Addr)
 		return nil, errTooManyTries()
 	}
+	done, err := e.signIn(ctx, u, password, from)
+	switch {
+	case err == nil:
+		e.signIns.forgive(strings.ToLower(name), from.Addr)
+	case models.CodeOf(err) == models.CodeUnauthenticated:
+		e.wrongTry(ctx, u, name, from.Addr)
+	}
+	return done, err
+}
+
+func (e *Engine) signIn(ctx context.Context, u *models.User, password string, from models.Browser) (*models.SignedIn, error) {
 	method, err := e.checkPassword(ctx, u, password, from)
 	if err != nil {
 		return nil, err
 	}
-	if method == "" {
-		e.wrongTry(ctx, u, name, from.Addr)
-		return nil, &models.Error{Code: models.CodeUnauthenticated, Message: "The name or the password is wrong."}
-	}
-	done, err := e.proved(ctx, u, method, from)
-	if err == nil {
-		e.signIns.forgive(strings.ToLower(name), from.Addr)
-	}
-	return done, err
+	return e.proved(ctx, u, method, from)
+}
+
+func errWrongPassword() error {
+	return &models.Error{Code: models.CodeUnauthenticated, Message: "The name or the password is wrong."}
 }
 
 // codeKey is the throttle's key of a person's codes. They have a throttle of
@@ -62,8 +70,8 @@ func (e *Engine) knows(ctx context.Context, u *models.User, addr string) (bool, 
 	return slices.ContainsFunc(all, func(a models.SignInAddress) bool { return a.Addr == addr }), err
 }
 
-// checkPassword tells how the password proves that it is the user; empty when
-// it does not. A recovery code of the account works once in its place.
+// checkPassword tells how the password proves that it is the user. A recovery
+// code of the account works once in its place.
 func (e *Engine) checkPassword(ctx context.Context, u *models.User, password string, from models.Browser) (models.SignInMethod, error) {
 	hash := e.passwords.nobody
 	if u != nil && u.PasswordHash != "" {
@@ -85,7 +93,7 @@ func (e *Engine) checkPassword(ctx context.Context, u *models.User, password str
 			return "", err
 		}
 	}
-	return "", nil
+	return "", errWrongPassword()
 }
 
 // useAccountCode spends the recovery code for a forgotten password. It has an
@@ -168,30 +176,55 @@ const (
 // maxTries is how many wrong answers a step takes before it ends.
 const maxTries = 5
 
-// proved goes on after a first factor.
-func (e *Engine) proved(ctx context.Context, u *models.User, method models.SignInMethod, from models.Browser) (*models.SignedIn, error) {
-	passkeys, err := e.store.SignIns.Passkeys(ctx, u.ID)
+// proved goes on after a first factor: with a session, or where a second factor
+// is missing with the name of a step. The password was looked at before, which
+// takes its time. If another one was set meanwhile, it has proved nothing; if a
+// second factor was, it is asked for.
+func (e *Engine) proved(ctx context.Context, seen *models.User, method models.SignInMethod, from models.Browser) (*models.SignedIn, error) {
+	var done *models.SignedIn
+	err := e.tx(ctx, func(t *tx) error {
+		u, err := t.Users.GetForUpdate(ctx, seen.ID)
+		if models.CodeOf(err) == models.CodeNotFound || err == nil && u.PasswordHash != seen.PasswordHash {
+			return errWrongPassword()
+		}
+		if err != nil {
+			return err
+		}
+		done, err = t.goOn(ctx, u, method, from)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return done, nil
+}
+
+// goOn opens a session for who has shown a first factor, or asks for the second
+// one.
+func (t *tx) goOn(ctx context.Context, u *models.User, method models.SignInMethod, from models.Browser) (*models.SignedIn, error) {
+	passkeys, err := t.SignIns.Passkeys(ctx, u.ID)
 	if err != nil {
 		return nil, err
 	}
 	done := &models.SignedIn{User: u, Codes: u.TOTPSince != nil || len(passkeys) > 0, Passkeys: len(passkeys) > 0}
-	if !done.Codes {
-		done.Cookie, err = e.openSession(ctx, u.ID, from, func(*tx, *models.User) (how, error) { return how{method: method}, nil })
-		return done, err
+	if done.Codes {
+		done.Step, err = t.e.challenge(ctx, t.Store, challengeFactor, u.ID, half{method})
+	} else {
+		done.Cookie, err = t.openSession(ctx, u, how{method: method}, from)
 	}
-	done.Step, err = e.challenge(ctx, challengeFactor, u.ID, half{method})
 	return done, err
 }
 
-// challenge remembers data under a fresh name.
-func (e *Engine) challenge(ctx context.Context, kind string, user models.UserID, data any) (name string, err error) {
+// challenge remembers data under a fresh name, in a store that may be a
+// transaction.
+func (e *Engine) challenge(ctx context.Context, in *store.Store, kind string, user models.UserID, data any) (name string, err error) {
 	text, err := json.Marshal(data)
 	if err != nil {
 		return "", fmt.Errorf("remember a challenge: %w", err)
 	}
 	name = rand.Text()
 	now := e.Clock()
-	return name, e.store.SignIns.NewChallenge(ctx, &models.Challenge{
+	return name, in.SignIns.NewChallenge(ctx, &models.Challenge{
 		Hash: hashOf(name), Kind: kind, UserID: user, Data: string(text), CreatedAt: now, ExpiresAt: now.Add(models.SignInStepLimit),
 	})
 }
@@ -302,10 +335,8 @@ type how struct {
 	at time.Time
 }
 
-// openSession opens a session for who proves in its transaction who they are,
-// and tells the person and their other sessions what they should know.
+// openSession opens a session for who proves in its transaction who they are.
 func (e *Engine) openSession(ctx context.Context, id models.UserID, from models.Browser, prove func(*tx, *models.User) (how, error)) (cookie string, err error) {
-	cookie = rand.Text() + rand.Text()
 	err = e.tx(ctx, func(t *tx) error {
 		u, err := t.Users.GetForUpdate(ctx, id)
 		if err != nil {
@@ -315,30 +346,42 @@ func (e *Engine) openSession(ctx context.Context, id models.UserID, from models.
 		if err != nil {
 			return err
 		}
-		now := e.Clock()
-		session := models.Session{
-			Hash: hashOf(cookie), UserID: u.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(models.SessionAbsolute),
-			Addr: from.Addr, UserAgent: clip(from.UserAgent, 255), Method: by.method, Notice: wrongTries(u.WrongTries),
-		}
-		if !by.at.IsZero() && by.at.Before(now) {
-			session.ConfirmedAt = &by.at
-		}
-		if err := t.Sessions.Create(ctx, &session); err != nil {
-			return err
-		}
-		if err := t.noteAddress(ctx, u, &session); err != nil {
-			return err
-		}
-		if err := t.SignIns.ForgetWrongTries(ctx, u.ID); err != nil {
-			return err
-		}
-		ctx := asUser(ctx, u, from)
-		return t.audit(ctx, "SignIn", onUser(u), nil, map[string]string{"Method": string(by.method), "SecondFactor": by.second}, models.Cause{})
+		cookie, err = t.openSession(ctx, u, by, from)
+		return err
 	})
 	if err != nil {
 		return "", err
 	}
 	return cookie, nil
+}
+
+// openSession opens a session, and tells the person and their other sessions
+// what they should know.
+func (t *tx) openSession(ctx context.Context, u *models.User, by how, from models.Browser) (cookie string, err error) {
+	cookie = rand.Text() + rand.Text()
+	now := t.e.Clock()
+	session := models.Session{
+		Hash: hashOf(cookie), UserID: u.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(models.SessionAbsolute),
+		Addr: from.Addr, UserAgent: clip(from.UserAgent, 255), Method: by.method, Notice: wrongTries(u.WrongTries),
+	}
+	if !by.at.IsZero() && by.at.Before(now) {
+		session.ConfirmedAt = &by.at
+	}
+	if err := t.Sessions.Create(ctx, &session); err != nil {
+		return "", err
+	}
+	if err := t.noteAddress(ctx, u, &session); err != nil {
+		return "", err
+	}
+	if err := t.SignIns.ForgetWrongTries(ctx, u.ID); err != nil {
+		return "", err
+	}
+	return cookie, t.auditSignIn(ctx, u, by, from)
+}
+
+// auditSignIn records a sign-in, with what the person has proved it.
+func (t *tx) auditSignIn(ctx context.Context, u *models.User, by how, from models.Browser) error {
+	return t.audit(asUser(ctx, u, from), "SignIn", onUser(u), nil, map[string]string{"Method": string(by.method), "SecondFactor": by.second}, models.Cause{})
 }
 
 func wrongTries(n int) string {

@@ -82,7 +82,7 @@ func (e *Engine) ChangePassword(ctx context.Context, current, password, cookie s
 		if err := e.confirmed(ctx, models.ActionChangeFactors); err != nil {
 			return err
 		}
-		return e.setPassword(ctx, u.ID, password, cookie)
+		return e.setPassword(ctx, u.ID, password, cookie, u)
 	}
 	if !e.signIns.allow("password of "+strings.ToLower(u.Name), s.Addr, true) {
 		e.auditRefusal(ctx, "SetPassword", onUser(u))
@@ -97,7 +97,7 @@ func (e *Engine) ChangePassword(ctx context.Context, current, password, cookie s
 		e.auditRefusal(ctx, "SetPassword", onUser(u))
 		return models.InvalidField("Current", "The present password is wrong.")
 	}
-	return e.setPassword(ctx, u.ID, password, cookie)
+	return e.setPassword(ctx, u.ID, password, cookie, u)
 }
 
 // SetPassword gives anybody a new password; administrators only. All sessions
@@ -106,10 +106,13 @@ func (e *Engine) SetPassword(ctx context.Context, id models.UserID, password str
 	if err := e.administer(ctx, "SetPassword", target{kind: "user", id: string(id)}); err != nil {
 		return err
 	}
-	return e.setPassword(ctx, id, password, "")
+	return e.setPassword(ctx, id, password, "", nil)
 }
 
-func (e *Engine) setPassword(ctx context.Context, id models.UserID, password, keepCookie string) error {
+// setPassword sets a password. seen is the user as they were when they proved
+// who they are, nil for an administrator: if another password was set since, it
+// must not be replaced by who knew the old one.
+func (e *Engine) setPassword(ctx context.Context, id models.UserID, password, keepCookie string, seen *models.User) error {
 	if err := models.CheckPassword(password); err != nil {
 		return err
 	}
@@ -121,6 +124,9 @@ func (e *Engine) setPassword(ctx context.Context, id models.UserID, password, ke
 		u, err := t.Users.GetForUpdate(ctx, id)
 		if err != nil {
 			return err
+		}
+		if seen != nil && u.PasswordHash != seen.PasswordHash {
+			return models.Conflict("Your password was changed meanwhile. Sign in with the new one.")
 		}
 		u.PasswordHash, u.UpdatedAt = hash, e.Clock()
 		if err := t.Users.Save(ctx, u); err != nil {

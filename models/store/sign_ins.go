@@ -146,9 +146,11 @@ func (s SignIns) DeleteIdentity(ctx context.Context, id models.UserID, issuer, s
 	return affected(result, "delete", "identity", subject)
 }
 
-// IdentityUsed notes a sign-in with an identity.
+// IdentityUsed notes a sign-in of a user with an identity; one that is not
+// theirs any more is NotFound.
 func (s SignIns) IdentityUsed(ctx context.Context, i *models.Identity, at time.Time) error {
-	return wrap(s.w(ctx).Exec("UPDATE identities SET last_used = ? WHERE issuer = ? AND subject = ?", stamp(at), i.Issuer, i.Subject).Error, "note a sign-in")
+	result := s.w(ctx).Exec("UPDATE identities SET last_used = ? WHERE issuer = ? AND subject = ? AND user_id = ?", stamp(at), i.Issuer, i.Subject, i.UserID)
+	return affected(result, "note a sign-in with", "identity", i.Subject)
 }
 
 // Addresses lists where a user has signed in from, latest first.
