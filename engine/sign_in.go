@@ -207,12 +207,15 @@ func (t *tx) goOn(ctx context.Context, u *models.User, method models.SignInMetho
 		return nil, err
 	}
 	done := &models.SignedIn{User: u, Codes: u.TOTPSince != nil || len(passkeys) > 0, Passkeys: len(passkeys) > 0}
-	if done.Codes {
-		done.Step, err = t.e.challenge(ctx, t.Store, challengeFactor, u.ID, half{method})
-	} else {
+	if !done.Codes {
 		done.Cookie, err = t.openSession(ctx, u, how{method: method}, from)
+		return done, err
 	}
-	return done, err
+	if done.Step, err = t.e.challenge(ctx, t.Store, challengeFactor, u.ID, half{method}); err != nil {
+		return nil, err
+	}
+	// Whoever stops here knows the password, so it must not go unseen.
+	return done, t.auditSignIn(ctx, u, how{method: method, second: "asked"}, from)
 }
 
 // challenge remembers data under a fresh name, in a store that may be a
@@ -330,7 +333,7 @@ func errWrongCode() error {
 // how is what somebody has proved who they are with.
 type how struct {
 	method models.SignInMethod
-	second string // the second factor; empty for none
+	second string // the second factor; empty for none, "asked" as long as it is missing
 	// at is when a provider asked them, if it was not now; zero when it does not say.
 	at time.Time
 }

@@ -395,8 +395,8 @@ func TestSessionsEnd(t *testing.T) {
 	})
 }
 
-// Every sign-in is in the audit: those that succeed with how, the others as
-// refused, also for names that nobody has.
+// Every sign-in is in the audit: those that succeed with how, those that know
+// the password alone, and the others as refused, also for names that nobody has.
 func TestSignInsAreAudited(t *testing.T) {
 	t.Parallel()
 	st := storetest.Open(t)
@@ -418,7 +418,7 @@ func TestSignInsAreAudited(t *testing.T) {
 		told[fmt.Sprintf("%s %v %s", e.ActorName, e.Refused, e.After)] = e
 	}
 	for _, want := range []string{
-		`ana false {"Method":"password","SecondFactor":""}`, `ana false {"Method":"password","SecondFactor":"totp"}`, "ben true ", "nobody true ", "ana true ",
+		`ana false {"Method":"password","SecondFactor":""}`, `ana false {"Method":"password","SecondFactor":"asked"}`, `ana false {"Method":"password","SecondFactor":"totp"}`, "ben true ", "nobody true ", "ana true ",
 	} {
 		if e, ok := told[want]; !ok || e.SourceAddr != "192.0.2.1" || e.At.Location() != time.UTC {
 			t.Errorf("%q is told as %+v; there is %v", want, e, slices.Collect(maps.Keys(told)))
