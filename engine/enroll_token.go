@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"opsyard/models"
+	"opsyard/models/store"
 )
 
 // MaxTokenTTL bounds the life of an enrolment token.
@@ -44,18 +45,28 @@ func (e *Engine) enrollToken(ctx context.Context, s *models.Stack, layer models.
 		}
 		given["Layer"] = l.Name
 	}
-	token, err := e.newEnrollToken(ctx, models.EnrollToken{StackID: s.ID, LayerID: layer, CreatedBy: models.ActorFrom(ctx).Name}, ttl)
+	row := models.EnrollToken{StackID: s.ID, LayerID: layer, CreatedBy: models.ActorFrom(ctx).Name}
+	return e.auditedEnrollToken(ctx, row, ttl, onStack(s), given)
+}
+
+// auditedEnrollToken makes a token that somebody has asked for, together with
+// its entry.
+func (e *Engine) auditedEnrollToken(ctx context.Context, row models.EnrollToken, ttl time.Duration, on target, given map[string]string) (token string, err error) {
+	err = e.tx(ctx, func(t *tx) error {
+		if token, err = e.newEnrollToken(ctx, t.Store, row, ttl); err != nil {
+			return err
+		}
+		return t.audit(ctx, "CreateEnrollToken", on, nil, given, models.Cause{})
+	})
 	if err != nil {
 		return "", err
 	}
-	err = e.tx(ctx, func(t *tx) error {
-		return t.audit(ctx, "CreateEnrollToken", onStack(s), nil, given, models.Cause{})
-	})
-	return token, err
+	return token, nil
 }
 
-func (e *Engine) newEnrollToken(ctx context.Context, row models.EnrollToken, ttl time.Duration) (string, error) {
+// newEnrollToken makes a token in a store that may be a transaction.
+func (e *Engine) newEnrollToken(ctx context.Context, in *store.Store, row models.EnrollToken, ttl time.Duration) (string, error) {
 	token := "oye_" + rand.Text()
 	row.Hash, row.CreatedAt, row.ExpiresAt = hashOf(token), e.Clock(), e.Clock().Add(ttl)
-	return token, e.store.EnrollTokens.Create(ctx, &row)
+	return token, in.EnrollTokens.Create(ctx, &row)
 }

@@ -79,7 +79,7 @@ func (e *Engine) makeMachine(ctx context.Context, i *models.Instance, last bool)
 	if err != nil {
 		return true, e.failStart(ctx, i, err)
 	}
-	token, err := e.newEnrollToken(ctx, models.EnrollToken{StackID: i.StackID, InstanceID: i.ID, CreatedBy: "opsyard"}, e.times.Boot+jobsSlack)
+	token, err := e.newEnrollToken(ctx, e.store, models.EnrollToken{StackID: i.StackID, InstanceID: i.ID, CreatedBy: "opsyard"}, e.times.Boot+jobsSlack)
 	if err != nil {
 		return false, err
 	}

@@ -170,14 +170,8 @@ func (e *Engine) CreateInstanceToken(ctx context.Context, id models.InstanceID, 
 	if err := checkTokenTTL(ttl); err != nil {
 		return "", err
 	}
-	token, err := e.newEnrollToken(ctx, models.EnrollToken{StackID: i.StackID, InstanceID: i.ID, CreatedBy: models.ActorFrom(ctx).Name}, ttl)
-	if err != nil {
-		return "", err
-	}
-	err = e.tx(ctx, func(t *tx) error {
-		return t.audit(ctx, "CreateEnrollToken", onInstance(i), nil, map[string]string{"Ttl": ttl.String()}, models.Cause{})
-	})
-	return token, err
+	row := models.EnrollToken{StackID: i.StackID, InstanceID: i.ID, CreatedBy: models.ActorFrom(ctx).Name}
+	return e.auditedEnrollToken(ctx, row, ttl, onInstance(i), map[string]string{"Ttl": ttl.String()})
 }
 
 // AssignInstance puts a registered host into layers; it is set up, and goes

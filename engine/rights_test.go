@@ -327,13 +327,18 @@ func TestNoChangeWithoutItsEntry(t *testing.T) {
 	ana := must(m.engine.CreateUser(m.ctx, models.User{Name: "ana", Admin: true}, pass))(t)
 	group, as := m.group("Operators", models.LevelShow), m.as(ana)
 	count := func() (rows string) {
-		for _, table := range []string{"stacks", "layers", "users", "groups", "group_members", "permissions", "policies", "tokens", "access_keys", "sessions", "audit_entries"} {
+		for _, table := range []string{"stacks", "layers", "users", "groups", "group_members", "permissions", "policies", "tokens", "access_keys", "sessions", "challenges", "enroll_tokens", "audit_entries"} {
 			var n int
 			ok(t, m.store.SQL().QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
 			rows += fmt.Sprintf("%s %d, ", table, n)
 		}
 		return rows
 	}
+	cid := must(m.engine.CreateUser(m.ctx, models.User{Name: "cid"}, pass))(t)
+	since := m.engine.Clock()
+	cid.TOTPSecret, cid.TOTPSince = "JBSWY3DPEHPK3PXP", &since
+	ok(t, m.store.Users.Save(m.ctx, cid))
+	host := must(m.engine.RegisterInstance(m.ctx, Registration{StackID: m.stack.ID}))(t)
 	before := count()
 	_, err := m.store.SQL().ExecContext(t.Context(), "CREATE TRIGGER full BEFORE INSERT ON audit_entries BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
 	ok(t, err)
@@ -348,6 +353,9 @@ func TestNoChangeWithoutItsEntry(t *testing.T) {
 		"token":      third(m.engine.CreateToken(as, models.Token{UserID: ana.ID, Name: "x", ExpiresAt: m.engine.Clock().Add(time.Hour)})),
 		"key":        second(m.engine.CreateAccessKey(as, models.AccessKey{UserID: ana.ID})),
 		"sign in":    second(m.engine.SignIn(m.ctx, "ana", pass, models.Browser{Addr: "192.0.2.1"})),
+		"half of it": second(m.engine.SignIn(m.ctx, "cid", pass, models.Browser{Addr: "192.0.2.1"})),
+		"enrolment":  second(m.engine.CreateEnrollToken(as, m.stack.ID, m.web.ID, time.Hour)),
+		"own host":   second(m.engine.CreateInstanceToken(as, host.ID, time.Hour)),
 	} {
 		if err == nil || models.CodeOf(err) != models.CodeInternal {
 			t.Errorf("%s: got %v", name, err)
