@@ -37,9 +37,11 @@ func (s Healings) OpenInStack(ctx context.Context, stack models.StackID) ([]mode
 	return find[models.Healing](s.w(ctx).Where("stack_id = ? AND ended_at IS NULL", stack).Order("at, id"), "list open healings of stack %s", stack)
 }
 
-// Done reads the heals that were begun since a time, oldest first.
+// Done reads the heals that were begun since a time, or that somebody has called
+// wrong since then, however old they are. The oldest comes first.
 func (s Healings) Done(ctx context.Context, since time.Time) ([]models.Healing, error) {
-	return find[models.Healing](s.w(ctx).Where("decision = ? AND at >= ?", models.DecisionHeal, stamp(since)).Order("at, id"), "list recent heals")
+	since = stamp(since)
+	return find[models.Healing](s.w(ctx).Where("decision = ? AND (at >= ? OR wrong_at >= ?)", models.DecisionHeal, since, since).Order("at, id"), "list recent heals")
 }
 
 // Last tells when instances were last healed; those that never were are missing.

@@ -61,10 +61,20 @@ func TestHealings(t *testing.T) {
 		must(t, err)
 		equal(t, newest == nil, true)
 
+		monday := at.Add(3 * 24 * time.Hour)
 		for _, want := range []bool{true, false} {
-			noted, err := st.Healings.Wrong(ctx, waiting.ID, "ada", at)
+			noted, err := st.Healings.Wrong(ctx, waiting.ID, "ada", monday)
 			must(t, err)
 			equal(t, noted, want)
+		}
+		for since, want := range map[time.Duration][]models.HealingID{-24 * time.Hour: {waiting.ID}, time.Second: nil} {
+			done, err := st.Healings.Done(ctx, monday.Add(since))
+			must(t, err)
+			var ids []models.HealingID
+			for _, h := range done {
+				ids = append(ids, h.ID)
+			}
+			equal(t, ids, want)
 		}
 		must(t, st.Healings.Drop(ctx, healed.ID))
 		must(t, st.Healings.Prune(ctx, at.Add(2*time.Hour)))
