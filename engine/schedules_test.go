@@ -2,6 +2,7 @@ package engine
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -108,6 +109,70 @@ func TestReplicasFireOnce(t *testing.T) {
 		}
 		if intents := must(one.store.Intents.OfInstance(ctx, i.ID, 100))(t); len(intents) != len(want) {
 			t.Errorf("%d intents for %d turns", len(intents), len(want))
+		}
+	})
+}
+
+// A server begins while its clock is a day and more ahead, and is set right a
+// minute later. What it did too early is put right, and no turn is left out or
+// acts twice, though another server looks too.
+func TestAClockThatRanAhead(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		ctx := models.AsEngine(t.Context())
+		clock, wrong := &hand{}, &hand{}
+		one, two := replica(t, url, clock.now), replica(t, url, wrong.now)
+		noon := time.Date(2026, 11, 18, 12, 0, 0, 0, time.UTC) // a Wednesday
+		look := func(now time.Time, ahead time.Duration) {
+			t.Helper()
+			clock.set(now)
+			wrong.set(now.Add(ahead))
+			for _, e := range []*Engine{two, one, two} {
+				if err := e.followSchedules(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		clock.set(noon)
+		wrong.set(noon)
+		i := timer(t, one.store)
+		if err := one.SetSchedule(ctx, i.ID, officeHours(t), ""); err != nil {
+			t.Fatal(err)
+		}
+		expect := func(when string, online, stopped int, fired ...time.Time) {
+			t.Helper()
+			wants := map[models.IntentWant]int{}
+			for _, n := range must(one.store.Intents.OfInstance(ctx, i.ID, 100))(t) {
+				wants[n.Want]++
+			}
+			if wants[models.WantOnline] != online || wants[models.WantStopped] != stopped {
+				t.Errorf("%s: it was wanted %v, not %d times online and %d times stopped", when, wants, online, stopped)
+			}
+			var got []time.Time
+			for _, f := range must(one.store.ScheduleFirings.OfInstance(ctx, i.ID, 100))(t) {
+				got = append(got, f.SlotStart)
+			}
+			if !slices.EqualFunc(got, fired, time.Time.Equal) {
+				t.Errorf("%s: fired for %s, want %s", when, got, fired)
+			}
+		}
+		at := func(day, hour int) time.Time {
+			return time.Date(2026, 11, 18+day, hour, 0, 0, 0, time.UTC)
+		}
+		look(noon, 0)
+		expect("at noon", 1, 0, at(0, 8))
+		look(noon.Add(time.Hour), 31*time.Hour)
+		expect("with a clock that is ahead", 1, 1, at(1, 18), at(0, 8))
+		look(noon.Add(time.Hour+time.Minute), 0)
+		expect("when it is right again", 2, 1, at(0, 8))
+		fired := []time.Time{at(0, 8)}
+		for n, turn := range []time.Time{at(0, 18), at(1, 8), at(1, 18), at(2, 8)} {
+			one.schedules, two.schedules = newSchedules(), newSchedules() // they began anew
+			for range 2 {
+				look(turn.Add(time.Minute), 0)
+			}
+			fired = append([]time.Time{turn}, fired...)
+			expect(turn.String(), 2+(n+1)/2, 2+n/2, fired...)
 		}
 	})
 }

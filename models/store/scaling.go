@@ -29,10 +29,17 @@ func (s Instances) Scheduled(ctx context.Context) ([]models.Instance, error) {
 // ScheduleFirings keeps models.ScheduleFiring.
 type ScheduleFirings struct{ *handle }
 
+// clocksApart is how far the clocks of two servers may be apart. It is less than
+// the shortest slot.
+const clocksApart = 5 * time.Minute
+
 // Fire notes that a schedule acts, and tells whether it is the first to say so
 // and no later turn has been acted on. The instance is locked.
 func (s ScheduleFirings) Fire(ctx context.Context, f *models.ScheduleFiring) (bool, error) {
 	f.SlotStart, f.At = stamp(f.SlotStart), stamp(f.At)
+	if err := s.forgetFuture(ctx, f); err != nil {
+		return false, err
+	}
 	var later int64
 	err := s.w(ctx).Model(&models.ScheduleFiring{}).Where("instance_id = ? AND (revision > ? OR revision = ? AND slot_start >= ?)",
 		f.InstanceID, f.Revision, f.Revision, f.SlotStart).Count(&later).Error
@@ -41,6 +48,17 @@ func (s ScheduleFirings) Fire(ctx context.Context, f *models.ScheduleFiring) (bo
 	}
 	result := s.w(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(f)
 	return result.RowsAffected > 0, wrap(result.Error, "note that the schedule of instance %s acts", f.InstanceID)
+}
+
+// forgetFuture removes turns that lie in the future: a server whose clock ran
+// ahead has acted on them. What it did stands in the way of the present slot, so
+// that acts again, and each of the others will when its time comes. A turn that
+// is nearly there is another server's, whose clock is a little ahead: it stays.
+func (s ScheduleFirings) forgetFuture(ctx context.Context, f *models.ScheduleFiring) error {
+	err := s.w(ctx).Exec(`DELETE FROM schedule_firings WHERE instance_id = ? AND revision = ? AND slot_start >= ? AND EXISTS (SELECT 1 FROM schedule_firings future
+		WHERE future.instance_id = schedule_firings.instance_id AND future.revision = schedule_firings.revision AND future.slot_start > ?)`,
+		f.InstanceID, f.Revision, f.SlotStart, stamp(f.At.Add(clocksApart))).Error
+	return wrap(err, "forget what the schedule of instance %s did ahead of time", f.InstanceID)
 }
 
 // OfInstance reads the newest firings of an instance.

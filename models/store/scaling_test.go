@@ -3,6 +3,7 @@ package store_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"opsyard/models"
 	"opsyard/models/store"
@@ -45,6 +46,56 @@ func TestSchedulesAndThresholds(t *testing.T) {
 		list, err = st.LoadBasedAutoScaling.OfLayers(ctx, []models.LayerID{one.ID, two.ID})
 		must(t, err)
 		equal(t, len(list), 0)
+	})
+}
+
+func TestFirings(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, st *store.Store) {
+		ctx := t.Context()
+		i, other := storetest.Instance(t, st), storetest.Instance(t, st)
+		at := func(hours float64) time.Time { return noon.Add(time.Duration(hours * float64(time.Hour))) }
+		fire := func(of *models.Instance, slot, now float64, revision int64, want bool) {
+			t.Helper()
+			first, err := st.ScheduleFirings.Fire(ctx, &models.ScheduleFiring{InstanceID: of.ID, StackID: of.StackID, SlotStart: at(slot), Revision: revision, At: at(now)})
+			must(t, err)
+			equal(t, first, want)
+		}
+		slots := func(want ...float64) {
+			t.Helper()
+			list, err := st.ScheduleFirings.OfInstance(ctx, i.ID, 100)
+			must(t, err)
+			var got, times []time.Time
+			for _, f := range list {
+				got = append(got, f.SlotStart)
+			}
+			for _, slot := range want {
+				times = append(times, at(slot))
+			}
+			equal(t, got, times)
+		}
+		const moment = 1.0 / 60
+		fire(i, 0, 0, 1, true)
+		fire(i, 0, 1, 1, false) // another server, or this one after a restart
+		fire(i, 8, 8, 1, true)
+		fire(i, 8, 8, 1, false)
+		fire(other, 8, 8, 1, true)
+		fire(other, 0, 8-moment, 1, false) // its clock is a minute behind
+		slots(8, 0)
+
+		fire(other, 32, 34, 1, true)
+		fire(i, 32, 34, 1, true) // its clock is a day ahead
+		slots(32, 8, 0)
+		fire(i, 8, 10, 1, true) // and is set right: the present counts again
+		fire(i, 8, 10, 1, false)
+		slots(8, 0)
+		fire(i, 24, 24, 1, true)
+		fire(i, 32, 32, 1, true) // that day has come
+		fire(i, 32, 32, 1, false)
+		slots(32, 24, 8, 0)
+		fire(i, 32, 33, 2, true) // another schedule
+		fire(i, 56, 58, 1, false)
+		fire(other, 32, 34, 1, false) // each instance for itself
 	})
 }
 
