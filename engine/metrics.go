@@ -193,12 +193,25 @@ func (m *metrics) averageLayers(ctx context.Context) error {
 	}
 	m.mu.Unlock()
 	slices.Sort(due)
-	for _, at := range due {
+	for n, at := range due {
 		if err := m.e.store.Metrics.AverageLayers(ctx, time.Unix(at, 0)); err != nil {
+			m.putBackLayers(due[n:], now)
 			return err
 		}
 	}
 	return nil
+}
+
+// putBackLayers keeps minutes that could not be averaged for the next round:
+// nothing else would ask for them again.
+func (m *metrics) putBackLayers(due []int64, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, at := range due {
+		if _, asked := m.layers[at]; !asked {
+			m.layers[at] = now
+		}
+	}
 }
 
 // keep makes the hours and removes what is too old, also of what is remembered.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func TestMetricsFromAgentsToCharts(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, st *store.Store) {
 		w := setup(t, st)
-		one, two, other := w.instance(w.web), w.instance(w.web), w.instance(w.lb)
+		one, two, other := w.online(w.web), w.online(w.web), w.online(w.lb)
 		minute := floor(w.engine.Clock(), time.Minute).Add(-2 * time.Minute)
 		for id, cpu := range map[models.InstanceID]float32{one.ID: 20, two.ID: 60, other.ID: 90} {
 			w.engine.RecordMetrics(id, protocol.Metrics{At: minute, Seconds: 60, Values: machineAt(cpu)})
@@ -167,7 +168,7 @@ func TestMetricsOfDoubt(t *testing.T) {
 func TestMetricsOutliveARestart(t *testing.T) {
 	t.Parallel()
 	w := setup(t, storetest.Open(t))
-	i := w.instance(w.web)
+	i := w.online(w.web)
 	minute := floor(w.engine.Clock(), time.Minute).Add(-2 * time.Minute)
 	w.engine.RecordMetrics(i.ID, protocol.Metrics{At: minute, Seconds: 60, Values: machineAt(70)})
 	w.reboot()
@@ -175,6 +176,39 @@ func TestMetricsOutliveARestart(t *testing.T) {
 	got := must(w.store.Metrics.LayerMinutes(w.ctx, w.web.ID, minute, minute.Add(time.Minute)))(t)
 	if len(got) != 1 || got[0].Values.CPU() != 70 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A minute that could not be averaged is averaged in a later round.
+func TestAveragesOutliveAFailure(t *testing.T) {
+	t.Parallel()
+	w := setup(t, storetest.Open(t))
+	i := w.online(w.web)
+	now := w.engine.Clock()
+	first := floor(now, time.Minute).Add(-3 * time.Minute)
+	for n := range 2 {
+		w.engine.RecordMetrics(i.ID, protocol.Metrics{At: first.Add(time.Duration(n) * time.Minute), Seconds: 60, Values: machineAt(70)})
+	}
+	m := w.engine.metrics
+	m.Stop() // no other round comes between
+	m.mu.Lock()
+	for at := range m.layers {
+		m.layers[at] = time.Time{}
+	}
+	m.mu.Unlock()
+	if err := m.flush(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	broken, breaks := context.WithCancel(w.ctx)
+	breaks()
+	if err := m.averageLayers(broken); err == nil {
+		t.Fatal("the database answers")
+	}
+	if err := m.averageLayers(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(w.store.Metrics.LayerMinutes(w.ctx, w.web.ID, first, now))(t); len(got) != 2 {
+		t.Errorf("%d minutes are averaged", len(got))
 	}
 }
 

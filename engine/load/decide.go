@@ -198,7 +198,7 @@ func (l *look) quiet(newest Minute, deaf time.Time) string {
 		return "No alarm asks for more or for fewer instances."
 	}
 	if !newest.Known() {
-		return "Nothing was measured in the last minute: no instance of the layer sends metrics."
+		return "Nothing was measured in the last minute: no online instance of the layer sends metrics."
 	}
 	var facts []string
 	for _, m := range all3 {

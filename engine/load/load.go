@@ -10,7 +10,7 @@ import (
 	"opsyard/models"
 )
 
-// Minute is what a layer measured in one minute: averages over its running
+// Minute is what a layer measured in one minute: averages over its online
 // instances of all types. NaN is not known.
 type Minute struct {
 	At                time.Time // when it began

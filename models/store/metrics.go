@@ -279,8 +279,8 @@ func (s *scan) all() (v models.MetricValues) {
 	return v
 }
 
-// LayerMinutes reads the averages over a layer's instances of each minute of
-// [from, to), in order. Minutes of which nothing came are missing.
+// LayerMinutes reads the averages over a layer's online instances of each minute
+// of [from, to), in order. Minutes of which nothing came are missing.
 func (s Metrics) LayerMinutes(ctx context.Context, layer models.LayerID, from, to time.Time) ([]models.MetricSample, error) {
 	rows, err := s.rows(ctx, times(minutesTable)+"SELECT m.of_id, m.at, m."+strings.ReplaceAll(metricColumns, ", ", ", m.")+
 		" FROM times CROSS JOIN "+minutesTable+" m WHERE m.at = times.at AND m.of_id = ? ORDER BY m.at", from.Unix(), to.Unix(), to.Unix(), layer)
@@ -304,11 +304,14 @@ func (s Metrics) rows(ctx context.Context, query string, args ...any) (all []fig
 	return all, err
 }
 
-// AverageLayers makes the averages of all layers for one minute. It may be
-// repeated, when more of the minute has come.
+// AverageLayers makes the averages of all layers for one minute, each over its
+// instances that are online now: one that is being set up, or whose Setup failed,
+// takes none of the layer's load and would hide it. It may be repeated, when more
+// of the minute has come.
 func (s Metrics) AverageLayers(ctx context.Context, at time.Time) error {
 	rows, err := s.rows(ctx, "SELECT l.layer_id, m.at, "+averages(models.Metrics)+" FROM "+minutesTable+
-		" m JOIN instance_layers l ON l.instance_id = m.of_id WHERE m.at = ? GROUP BY l.layer_id, m.at", at.Unix())
+		" m JOIN instance_layers l ON l.instance_id = m.of_id JOIN instances i ON i.id = m.of_id"+
+		" WHERE m.at = ? AND i.status = ? GROUP BY l.layer_id, m.at", at.Unix(), models.InstanceOnline)
 	if err != nil {
 		return wrap(err, "average metrics over layers")
 	}

@@ -66,8 +66,18 @@ func TestMetricsOfLayers(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, st *store.Store) {
 		ctx := t.Context()
 		layer := storetest.Layer(t, st)
-		in := func(i *models.Instance) { i.StackID, i.LayerIDs = layer.StackID, []models.LayerID{layer.ID} }
-		one, two, elsewhere := storetest.Instance(t, st, in), storetest.Instance(t, st, in), storetest.Instance(t, st)
+		in := func(status models.InstanceStatus) func(*models.Instance) {
+			return func(i *models.Instance) {
+				i.StackID, i.LayerIDs, i.Status = layer.StackID, []models.LayerID{layer.ID}, status
+			}
+		}
+		one, two, elsewhere := storetest.Instance(t, st, in(models.InstanceOnline)), storetest.Instance(t, st, in(models.InstanceOnline)), storetest.Instance(t, st)
+		for _, status := range models.InstanceStatuses {
+			if status != models.InstanceOnline { // it has an agent perhaps, but no share of the load
+				idle := storetest.Instance(t, st, in(status))
+				must(t, st.Metrics.Append(ctx, minutes(idle.ID, midnight, 4, steady(5))))
+			}
+		}
 		must(t, st.Metrics.Append(ctx, append(minutes(one.ID, midnight, 3, steady(20)), minutes(elsewhere.ID, midnight, 3, steady(90))...)))
 		must(t, st.Metrics.AverageLayers(ctx, midnight))
 		must(t, st.Metrics.Append(ctx, minutes(two.ID, midnight, 2, steady(60)))) // late
