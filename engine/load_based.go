@@ -35,41 +35,37 @@ func (m *minutely) due(minute time.Time) bool {
 // minute. A round that comes twice decides the same and does nothing more.
 func (e *Engine) followLoad(ctx context.Context) error {
 	ctx = models.AsEngine(ctx)
-	now := e.Clock()
-	minute := load.Rules{Minute: e.times.Minute}.Newest(now)
+	minute := load.Rules{Minute: e.times.Minute}.Newest(e.Clock())
 	if !e.minutes.due(minute) {
 		return nil
 	}
-	return errors.Join(e.lookAtAlarms(ctx, minute), e.scaleLayers(ctx, now))
+	return errors.Join(e.lookAtAlarms(ctx, minute), e.scaleLayers(ctx))
 }
 
-// scaledLayer is a layer whose rules are on, with all that a decision takes.
+// scaledLayer is a layer that follows its load, with all that a decision takes.
 type scaledLayer struct {
 	layer    *models.Layer
 	config   models.LoadBasedAutoScaling
 	last     *models.ScalingEvent
 	members  []models.Instance
 	running  int
+	rules    load.Rules
+	minutes  []load.Minute
+	alarms   map[string]load.Alarm
+	fleet    load.Fleet
+	at       time.Time // when it was looked at
 	decision load.Decision
 }
 
-func (e *Engine) scaleLayers(ctx context.Context, now time.Time) error {
-	configs, err := e.store.LoadBasedAutoScaling.Enabled(ctx)
+// scaleLayers lets layers follow their load.
+func (e *Engine) scaleLayers(ctx context.Context) error {
+	rules, err := e.store.LoadBasedAutoScaling.Enabled(ctx)
 	if err != nil {
 		return fmt.Errorf("list layers that follow their load: %w", err)
 	}
-	var layers []*scaledLayer
-	var errs []error
-	for _, c := range configs {
-		l, err := e.lookAtLoad(ctx, c, now)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("look at the load of layer %s: %w", c.LayerID, err))
-			continue
-		}
-		layers = append(layers, l)
-	}
+	layers, err := e.lookAtLayers(ctx, rules)
+	errs := []error{err}
 	for _, l := range layers {
-		l.decision.Stop = slices.DeleteFunc(l.decision.Stop, func(id models.InstanceID) bool { return neededElsewhere(layers, l, id) })
 		if !l.decision.Acts() {
 			continue
 		}
@@ -80,19 +76,57 @@ func (e *Engine) scaleLayers(ctx context.Context, now time.Time) error {
 	return errors.Join(errs...)
 }
 
-// neededElsewhere tells whether another layer of the instance follows its load
-// too and does not want fewer instances: then it stays.
-func neededElsewhere(layers []*scaledLayer, l *scaledLayer, id models.InstanceID) bool {
-	return slices.ContainsFunc(layers, func(other *scaledLayer) bool {
-		return other != l && other.decision.Wants != models.ScaleDown &&
-			slices.ContainsFunc(other.members, func(i models.Instance) bool { return i.ID == id })
-	})
+// lookAtLayers decides about layers. An instance of several stays
+// while any other of them does not want fewer; one that could not be looked at
+// counts as such.
+func (e *Engine) lookAtLayers(ctx context.Context, rules []models.LoadBasedAutoScaling) ([]*scaledLayer, error) {
+	var layers []*scaledLayer
+	var errs []error
+	needing := map[models.LayerID]bool{}
+	for _, c := range rules {
+		l, err := e.lookAtLoad(ctx, c)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("look at the load of layer %s: %w", c.LayerID, err))
+			needing[c.LayerID] = true
+			continue
+		}
+		needing[c.LayerID] = l.decision.Wants != models.ScaleDown
+		layers = append(layers, l)
+	}
+	for _, l := range layers {
+		if l.decision.Wants == models.ScaleDown {
+			l.leave(needing)
+		}
+	}
+	return layers, errors.Join(errs...)
 }
 
-// lookAtLoad gathers what a decision about a layer takes, and decides.
-func (e *Engine) lookAtLoad(ctx context.Context, c models.LoadBasedAutoScaling, now time.Time) (*scaledLayer, error) {
-	l := &scaledLayer{config: c}
-	rules := e.rules(&c)
+// leave decides anew, without the instances that other layers need: chosen and
+// then spared, one of them would stand before an idle one in every minute.
+func (l *scaledLayer) leave(needing map[models.LayerID]bool) {
+	needed := map[models.InstanceID]bool{}
+	for _, i := range l.members {
+		needed[i.ID] = slices.ContainsFunc(i.LayerIDs, func(id models.LayerID) bool { return needing[id] })
+	}
+	for n := range l.fleet.LoadBased {
+		i := &l.fleet.LoadBased[n]
+		i.Needed = needed[i.ID]
+	}
+	l.decide()
+}
+
+func (l *scaledLayer) decide() {
+	var event load.Event
+	if l.last != nil {
+		event = load.Event{Direction: l.last.Direction, At: l.last.At}
+	}
+	l.decision = load.Decide(l.rules, l.minutes, l.alarms, l.fleet, event, l.at)
+}
+
+// lookAtLoad gathers what a decision about a layer takes, and decides as if no
+// other layer had its instances.
+func (e *Engine) lookAtLoad(ctx context.Context, c models.LoadBasedAutoScaling) (*scaledLayer, error) {
+	l := &scaledLayer{config: c, rules: e.rules(&c), at: e.Clock()}
 	var err error
 	if l.layer, err = e.store.Layers.Get(ctx, c.LayerID); err != nil {
 		return nil, err
@@ -108,21 +142,19 @@ func (e *Engine) lookAtLoad(ctx context.Context, c models.LoadBasedAutoScaling, 
 	if err != nil {
 		return nil, err
 	}
+	l.fleet = fleetOf(l.members, open, pauses)
 	last, err := e.store.ScalingEvents.Newest(ctx, c.LayerID, 1)
 	if err != nil {
 		return nil, err
 	}
-	var event load.Event
 	if len(last) > 0 {
-		l.last, event = &last[0], load.Event{Direction: last[0].Direction, At: last[0].At}
+		l.last = &last[0]
 	}
-	from, to := rules.Window(now)
-	minutes, err := e.layerMinutes(ctx, c.LayerID, from, to)
-	if err != nil {
+	from, to := l.rules.Window(l.at)
+	if l.minutes, err = e.layerMinutes(ctx, c.LayerID, from, to); err != nil {
 		return nil, err
 	}
-	alarms, err := e.alarmStates(ctx, &c)
-	if err != nil {
+	if l.alarms, err = e.alarmStates(ctx, &c); err != nil {
 		return nil, err
 	}
 	for _, i := range l.members {
@@ -130,7 +162,7 @@ func (e *Engine) lookAtLoad(ctx context.Context, c models.LoadBasedAutoScaling, 
 			l.running++
 		}
 	}
-	l.decision = load.Decide(rules, minutes, alarms, fleetOf(l.members, open, pauses), event, now)
+	l.decide()
 	return l, nil
 }
 
@@ -292,11 +324,34 @@ func (e *Engine) LoadNow(ctx context.Context, id models.LayerID) (LoadNow, error
 	if err != nil {
 		return LoadNow{}, err
 	}
-	l, err := e.lookAtLoad(ctx, config, e.Clock())
+	others, err := e.sharedWith(ctx, id)
 	if err != nil {
 		return LoadNow{}, err
 	}
-	return LoadNow{Decision: l.decision, Running: l.running}, nil
+	layers, err := e.lookAtLayers(ctx, append(others, config))
+	for _, l := range layers {
+		if l.layer.ID == id {
+			return LoadNow{Decision: l.decision, Running: l.running}, nil
+		}
+	}
+	return LoadNow{}, err
+}
+
+// sharedWith are the rules of other layers that follow their load and have
+// load-based instances of a layer.
+func (e *Engine) sharedWith(ctx context.Context, id models.LayerID) ([]models.LoadBasedAutoScaling, error) {
+	members, err := e.store.Instances.InLayer(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var layers []models.LayerID
+	for _, i := range members {
+		if i.AutoScalingType == models.ScalingLoad {
+			layers = append(layers, i.LayerIDs...)
+		}
+	}
+	list, err := e.store.LoadBasedAutoScaling.OfLayers(ctx, layers)
+	return slices.DeleteFunc(list, func(c models.LoadBasedAutoScaling) bool { return !c.Enable || c.LayerID == id }), err
 }
 
 // scalingOf reads a layer's rules for somebody who may see the stack; without

@@ -189,33 +189,72 @@ func TestLoadIsNotFollowed(t *testing.T) {
 	}
 }
 
-// An instance of two layers that follow their load stays as long as one of
-// them does not ask for fewer.
-func TestSharedInstanceStays(t *testing.T) {
-	t.Parallel()
-	w := newLoaded(t, storetest.SQLiteURL(t))
-	other := storetest.Layer(t, w.one.store, func(l *models.Layer) { l.StackID = w.layer.StackID })
-	shared := storetest.Instance(t, w.one.store, func(i *models.Instance) {
+// shared makes an online instance, the newest, of the layer and of another one
+// that follows its load too and never wants fewer.
+func (w *loaded) shared() (*models.Instance, *models.Layer) {
+	w.t.Helper()
+	other := storetest.Layer(w.t, w.one.store, func(l *models.Layer) { l.StackID = w.layer.StackID })
+	i := storetest.Instance(w.t, w.one.store, func(i *models.Instance) {
 		i.StackID, i.LayerIDs, i.Hostname, i.AutoScalingType = w.layer.StackID, []models.LayerID{w.layer.ID, other.ID}, "web4", models.ScalingLoad
 		i.Status, i.StatusSince = models.InstanceOnline, monday
 	})
+	if err := w.one.SetLoadBasedAutoScaling(w.ctx, other.ID, func(c *models.LoadBasedAutoScaling) error {
+		c.Enable, c.DownScaling.CPUThreshold = true, nil
+		return nil
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return i, other
+}
+
+// An instance of two layers that follow their load stays as long as one of
+// them does not ask for fewer. The page says so too.
+func TestSharedInstanceStays(t *testing.T) {
+	t.Parallel()
+	w := newLoaded(t, storetest.SQLiteURL(t))
+	_, other := w.shared()
 	check := func(want string) {
 		t.Helper()
 		w.minutes(5, 5, 5)
 		w.expect(want, strings.Count(want, "terminating"))
 	}
-	if err := w.one.SetLoadBasedAutoScaling(w.ctx, other.ID, func(c *models.LoadBasedAutoScaling) error {
-		c.Enable, c.DownScaling.CPUThreshold = true, nil
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
 	check("online stopped stopped online")
+	if now := must(w.one.LoadNow(w.ctx, w.layer.ID))(t); now.Decision.Wants != models.ScaleDown || now.Decision.Acts() || now.Running != 2 {
+		t.Errorf("now: %+v", now)
+	}
 	if err := w.one.SetLoadBasedAutoScaling(w.ctx, other.ID, func(c *models.LoadBasedAutoScaling) error { c.Enable = false; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	check("online stopped stopped terminating")
-	_ = shared
+}
+
+// An instance that stays for another layer does not stand before an idle one.
+func TestSharedInstanceShieldsNoOther(t *testing.T) {
+	t.Parallel()
+	w := newLoaded(t, storetest.SQLiteURL(t))
+	w.shared()
+	w.instance("web5", models.ScalingLoad, models.InstanceOnline, -time.Hour)
+	w.minutes(5, 5, 5)
+	w.expect("online stopped stopped online stopping", 1)
+}
+
+// A layer that could not be looked at may need its instances.
+func TestALayerThatCannotBeLookedAtKeepsItsInstances(t *testing.T) {
+	t.Parallel()
+	w := newLoaded(t, storetest.SQLiteURL(t))
+	shared, other := w.shared()
+	w.minutes(5, 5, 5)
+	if _, err := w.one.store.SQL().ExecContext(w.ctx, "DELETE FROM layers WHERE id = ?", other.ID); err != nil {
+		t.Fatal(err)
+	}
+	rules := must(w.one.store.LoadBasedAutoScaling.Enabled(w.ctx))(t)
+	layers, err := w.one.lookAtLayers(models.AsEngine(w.ctx), rules)
+	if err == nil || len(layers) != 1 || layers[0].layer.ID != w.layer.ID {
+		t.Fatalf("looked at %d layers: %v", len(layers), err)
+	}
+	if d := layers[0].decision; d.Wants != models.ScaleDown || d.Acts() {
+		t.Errorf("%s is scaled: %+v", shared.Hostname, d)
+	}
 }
 
 func TestScalingIsTried(t *testing.T) {

@@ -33,10 +33,12 @@ func toStart(f Fleet, n int) []models.InstanceID {
 }
 
 // toStop chooses up to n of the running instances: what does not serve first,
-// then the newest. A lost one belongs to healing.
+// then the newest. A lost one belongs to healing, one that another layer needs
+// stays.
 func toStop(f Fleet, n int) []models.InstanceID {
 	candidates := which(f, models.InstanceOnline, models.InstanceSetupFailed, models.InstanceRunningSetup,
 		models.InstanceBooting, models.InstancePending, models.InstanceRequested)
+	candidates = slices.DeleteFunc(candidates, func(i Instance) bool { return i.Needed })
 	slices.SortFunc(candidates, func(a, b Instance) int {
 		return cmp.Or(
 			cmp.Compare(rank(b.Status == models.InstanceSetupFailed), rank(a.Status == models.InstanceSetupFailed)),

@@ -145,6 +145,10 @@ func TestWhichInstances(t *testing.T) {
 	zoned.LoadBased[0].Zone, zoned.LoadBased[1].Zone, zoned.LoadBased[2].Zone, zoned.Zones = "a", "a", "b", map[string]int{"a": 1}
 	held := fleet(off, off, off)
 	held.LoadBased[1].Held = true
+	needed := fleet(on, on, off, on)
+	needed.LoadBased[3].Needed = true
+	wanted := fleet(off)
+	wanted.LoadBased[0].Needed = true
 	for name, c := range map[string]struct {
 		minutes  []Minute
 		fleet    Fleet
@@ -160,6 +164,8 @@ func TestWhichInstances(t *testing.T) {
 		"the newest stops first":            {idle, fleet(on, on, on, on), "i3 i2 i1", "3 instances to stop."},
 		"what does not serve before it":     {idle, fleet(models.InstanceSetupFailed, on, off, on, on), "i0 i4 i3", ""},
 		"a lost one is left to healing":     {idle, fleet(on, models.InstanceConnectionLost), "i0", "1 instance to stop."},
+		"not what another layer needs":      {idle, needed, "i1 i0", "2 instances to stop."},
+		"what it needs starts":              {busy, wanted, "i0", "1 instance to start."},
 		"none runs":                         {idle, fleet(off, models.InstanceStopping), "", "No load-based instance is left to stop."},
 	} {
 		d := atNoon(three, c.minutes, nil, c.fleet, Event{})

@@ -55,6 +55,9 @@ type Instance struct {
 	// Held is set when somebody else has a wish for it: a person, or healing.
 	// Scaling leaves it alone.
 	Held bool
+	// Needed is set when another layer that it is in needs it: it may start, but
+	// does not stop.
+	Needed bool
 }
 
 // Fleet are the layer's instances.

@@ -62,17 +62,19 @@ type story struct {
 	alarms  []map[string]Alarm // by minute
 	fleet   *bench
 	held    map[models.InstanceID]bool
+	needed  map[models.InstanceID]bool
 }
 
 func newStory(t *rapid.T) *story {
 	s := &story{rules: Rules{Up: thresholds(t, "up"), Down: thresholds(t, "down"), Minute: time.Minute}, minutes: series(t)}
-	s.fleet, s.held = newBench(rapid.IntRange(0, 6).Draw(t, "prepared")), map[models.InstanceID]bool{}
+	s.fleet, s.held, s.needed = newBench(rapid.IntRange(0, 6).Draw(t, "prepared")), map[models.InstanceID]bool{}, map[models.InstanceID]bool{}
 	for n := range s.fleet.LoadBased {
 		i := &s.fleet.LoadBased[n]
 		i.Status = rapid.SampledFrom(models.InstanceStatuses).Draw(t, "status")
 		i.Zone = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "zone")
 		i.Held = rapid.IntRange(0, 5).Draw(t, "held") == 0
-		s.held[i.ID] = i.Held
+		i.Needed = rapid.IntRange(0, 5).Draw(t, "needed") == 0
+		s.held[i.ID], s.needed[i.ID] = i.Held, i.Needed
 	}
 	now := map[string]Alarm{"up": {models.AlarmOK, noon}, "down": {models.AlarmOK, noon}}
 	for n := range s.minutes {
@@ -137,6 +139,9 @@ func (s *story) check(d Decision, n int, last Event) error {
 			i, ours := s.instance(id) // only prepared, load-based ones can come: a 24/7 one is never named
 			if !ours || seen[id] || s.held[id] {
 				return fmt.Errorf("instance %s: known %t, named twice %t, held %t", id, ours, seen[id], s.held[id])
+			}
+			if s.needed[id] && d.Direction() == models.ScaleDown {
+				return fmt.Errorf("instance %s stops though another layer needs it", id)
 			}
 			if err := group.can(models.Instance{Hostname: string(id), Status: i.Status}); err != nil {
 				return err
