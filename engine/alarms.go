@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"strings"
 	"time"
@@ -14,11 +13,6 @@ import (
 	"opsyard/engine/prometheus"
 	"opsyard/models"
 )
-
-// Prometheus is what alarms with a query ask.
-type Prometheus interface {
-	Range(ctx context.Context, query string, from, to time.Time, step time.Duration) ([]prometheus.Point, error)
-}
 
 const (
 	// maxAlarms of a stack: each is looked at every minute.
@@ -30,9 +24,6 @@ const (
 func onAlarm(a *models.Alarm) target {
 	return target{"alarm", string(a.ID), a.Name, a.StackID}
 }
-
-// HasPrometheus tells whether alarms can have a query.
-func (e *Engine) HasPrometheus() bool { return e.prometheus != nil }
 
 // CreateAlarm adds an alarm to a stack. It has insufficient data until it has
 // been looked at.
@@ -191,17 +182,12 @@ func scalingAlarms(c *models.LoadBasedAutoScaling) map[string]bool {
 
 func (t *tx) tellAlarm(a *models.Alarm) { t.tell(TopicStack(a.StackID), "alarm", string(a.ID)) }
 
-// lookAtAlarms holds every alarm against the minutes up to a time.
-func (e *Engine) lookAtAlarms(ctx context.Context, to time.Time) error {
-	list, err := e.store.Alarms.List(ctx)
-	if err != nil {
-		return fmt.Errorf("list alarms: %w", err)
-	}
-	asker := &asker{e: e, took: map[models.StackID]time.Duration{}}
+// lookAtAlarms holds the alarms of a stack against their newest minutes.
+func (e *Engine) lookAtAlarms(ctx context.Context, s *loadOfStack) error {
 	var errs []error
-	for n := range list {
-		a := &list[n]
-		verdict, err := e.judgeAlarm(ctx, a, to, asker)
+	for n := range s.alarms {
+		a := &s.alarms[n]
+		verdict, err := e.judgeAlarm(ctx, a, s.answers[a.ID])
 		if err == nil {
 			err = e.noteVerdict(ctx, a, verdict)
 		}
@@ -212,55 +198,24 @@ func (e *Engine) lookAtAlarms(ctx context.Context, to time.Time) error {
 	return errors.Join(errs...)
 }
 
-func (e *Engine) judgeAlarm(ctx context.Context, a *models.Alarm, to time.Time, asker *asker) (alarm.Verdict, error) {
-	from := to.Add(-time.Duration(a.Of) * e.times.Minute)
-	if a.Query == "" {
+// judgeAlarm holds an alarm against what was measured, or what was said to its
+// query.
+func (e *Engine) judgeAlarm(ctx context.Context, a *models.Alarm, said answer) (alarm.Verdict, error) {
+	switch {
+	case a.Query == "":
+		from, to := e.minutesOf(a)
 		values, err := e.alarmMinutes(ctx, a, from, to)
 		return alarm.Decide(a, values), err
+	case said.problem != "":
+		return alarm.Verdict{State: models.AlarmInsufficient, Reason: said.problem}, ctx.Err()
 	}
-	points, problem := asker.ask(ctx, a, from.Add(e.times.Minute), to)
-	if problem != "" {
-		return alarm.Verdict{State: models.AlarmInsufficient, Reason: problem}, ctx.Err()
-	}
-	return alarm.Decide(a, e.byMinute(a, points, from)), nil
+	return alarm.Decide(a, e.byMinute(a, said.points, said.from)), nil
 }
 
-// asker asks Prometheus in one round. When it cannot be reached once, the round
-// does not wait for it again; and a stack whose queries are slow keeps the
-// others waiting for so long only.
-type asker struct {
-	e    *Engine
-	dead bool
-	took map[models.StackID]time.Duration
-}
-
-// stackPatience is how long the queries of one stack may take in a round.
-const stackPatience = 10 * time.Second
-
-// ask gives the points of an alarm's query, or a sentence that says why not.
-func (k *asker) ask(ctx context.Context, a *models.Alarm, from, to time.Time) ([]prometheus.Point, string) {
-	const unreached = "Prometheus could not be asked. The server's log has the details."
-	switch {
-	case k.e.prometheus == nil:
-		return nil, "This server knows no Prometheus. Start it with --prometheus URL."
-	case k.dead:
-		return nil, unreached
-	case k.took[a.StackID] >= stackPatience:
-		return nil, "The queries of the stack's other alarms took too long for this one to be asked too."
-	}
-	began := k.e.Clock()
-	points, err := k.e.prometheus.Range(ctx, a.Query, from, to, k.e.times.Minute)
-	k.took[a.StackID] += k.e.Clock().Sub(began)
-	var refused *prometheus.Refused
-	switch {
-	case err == nil:
-		return points, ""
-	case errors.As(err, &refused):
-		return nil, refused.Error()
-	}
-	k.dead = true
-	k.e.Log.WarnContext(ctx, "ask Prometheus", slog.String("alarm", a.Name), slog.Any("error", err))
-	return nil, unreached
+// minutesOf are the minutes that an alarm is about now.
+func (e *Engine) minutesOf(a *models.Alarm) (from, to time.Time) {
+	to = e.newestMinute()
+	return to.Add(-time.Duration(a.Of) * e.times.Minute), to
 }
 
 // byMinute are the minutes of a query: of several series the one that is

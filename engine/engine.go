@@ -168,6 +168,7 @@ type Engine struct {
 	accounts     *accounts
 	attention    attention
 	minutes      minutely
+	queryTimes   queryTimes // only followLoad touches them
 	shells       *shells
 	prometheus   Prometheus
 	lastPrune    time.Time // under contents.mu

@@ -31,15 +31,77 @@ func (m *minutely) due(minute time.Time) bool {
 	return true
 }
 
-// followLoad looks at the alarms and at load-based scaling, once for each
-// minute. A round that comes twice decides the same and does nothing more.
+// newestMinute is the end of the last minute that has been reported.
+func (e *Engine) newestMinute() time.Time {
+	return load.Rules{Minute: e.times.Minute}.Newest(e.Clock())
+}
+
+// followLoad looks at the alarms and at load-based scaling, stack by stack, once
+// for each minute. A round that comes twice decides the same and does nothing
+// more.
 func (e *Engine) followLoad(ctx context.Context) error {
 	ctx = models.AsEngine(ctx)
-	minute := load.Rules{Minute: e.times.Minute}.Newest(e.Clock())
-	if !e.minutes.due(minute) {
+	if !e.minutes.due(e.newestMinute()) {
 		return nil
 	}
-	return errors.Join(e.lookAtAlarms(ctx, minute), e.scaleLayers(ctx))
+	stacks, err := e.stacksWithLoad(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for s := range e.answered(ctx, stacks) {
+		// The rules see the alarms as they are now.
+		errs = append(errs, e.lookAtAlarms(ctx, s), e.scaleLayers(ctx, s.rules))
+	}
+	e.queryTimes = e.queryTimes.after(stacks)
+	return errors.Join(errs...)
+}
+
+// loadOfStack is what is looked at in a stack: its alarms, and the rules of its
+// layers that are on.
+type loadOfStack struct {
+	stack  models.StackID
+	alarms []models.Alarm
+	rules  []models.LoadBasedAutoScaling
+	// What Prometheus said, whether it was asked at all, and how long it took.
+	answers map[models.AlarmID]answer
+	asked   bool
+	took    time.Duration
+}
+
+// asks tells whether an alarm of the stack has a query.
+func (s *loadOfStack) asks() bool {
+	return slices.ContainsFunc(s.alarms, func(a models.Alarm) bool { return a.Query != "" })
+}
+
+// stacksWithLoad are the stacks that have an alarm or a layer that follows its load.
+func (e *Engine) stacksWithLoad(ctx context.Context) ([]*loadOfStack, error) {
+	alarms, err := e.store.Alarms.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list alarms: %w", err)
+	}
+	rules, err := e.store.LoadBasedAutoScaling.Enabled(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list layers that follow their load: %w", err)
+	}
+	var list []*loadOfStack
+	known := map[models.StackID]*loadOfStack{}
+	of := func(id models.StackID) *loadOfStack {
+		if known[id] == nil {
+			known[id] = &loadOfStack{stack: id}
+			list = append(list, known[id])
+		}
+		return known[id]
+	}
+	for _, a := range alarms {
+		s := of(a.StackID)
+		s.alarms = append(s.alarms, a)
+	}
+	for _, c := range rules {
+		s := of(c.StackID)
+		s.rules = append(s.rules, c)
+	}
+	return list, nil
 }
 
 // scaledLayer is a layer that follows its load, with all that a decision takes.
@@ -57,12 +119,8 @@ type scaledLayer struct {
 	decision load.Decision
 }
 
-// scaleLayers lets layers follow their load.
-func (e *Engine) scaleLayers(ctx context.Context) error {
-	rules, err := e.store.LoadBasedAutoScaling.Enabled(ctx)
-	if err != nil {
-		return fmt.Errorf("list layers that follow their load: %w", err)
-	}
+// scaleLayers lets layers of one stack follow their load.
+func (e *Engine) scaleLayers(ctx context.Context, rules []models.LoadBasedAutoScaling) error {
 	layers, err := e.lookAtLayers(ctx, rules)
 	errs := []error{err}
 	for _, l := range layers {
@@ -76,7 +134,7 @@ func (e *Engine) scaleLayers(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// lookAtLayers decides about layers. An instance of several stays
+// lookAtLayers decides about layers of one stack. An instance of several stays
 // while any other of them does not want fewer; one that could not be looked at
 // counts as such.
 func (e *Engine) lookAtLayers(ctx context.Context, rules []models.LoadBasedAutoScaling) ([]*scaledLayer, error) {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,25 +65,33 @@ func (w *loaded) set(change func(*models.LoadBasedAutoScaling)) {
 	}
 }
 
-// minutes lets minutes go by in which the instance that is always on is as busy
-// as said, and both servers look after each.
+// measured stores a minute in which the instance that is always on is as busy as
+// said.
+func (w *loaded) measured(at time.Time, cpu float64) {
+	w.t.Helper()
+	v := models.UnknownMetrics()
+	v.Set(models.MetricCPUIdle, 100-cpu)
+	v.Set(models.MetricMemoryTotal, 1000)
+	v.Set(models.MetricMemoryUsed, 400)
+	err := errors.Join(
+		w.one.store.Metrics.Append(w.ctx, []models.MetricSample{{InstanceID: w.always.ID, At: at, Values: v}}),
+		w.one.store.Metrics.AverageLayers(w.ctx, at))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// minutes lets minutes go by, so busy, and both servers look after each.
 func (w *loaded) minutes(cpu ...float64) {
 	w.t.Helper()
 	for _, busy := range cpu {
 		at := w.clock.now().Truncate(time.Minute)
-		v := models.UnknownMetrics()
-		v.Set(models.MetricCPUIdle, 100-busy)
-		v.Set(models.MetricMemoryTotal, 1000)
-		v.Set(models.MetricMemoryUsed, 400)
-		err := errors.Join(
-			w.one.store.Metrics.Append(w.ctx, []models.MetricSample{{InstanceID: w.always.ID, At: at, Values: v}}),
-			w.one.store.Metrics.AverageLayers(w.ctx, at))
+		w.measured(at, busy)
 		w.clock.set(at.Add(90 * time.Second))
 		for _, e := range []*Engine{w.one, w.two, w.one} {
-			err = errors.Join(err, e.followLoad(w.ctx))
-		}
-		if err != nil {
-			w.t.Fatal(err)
+			if err := e.followLoad(w.ctx); err != nil {
+				w.t.Fatal(err)
+			}
 		}
 	}
 }
@@ -291,14 +300,14 @@ func TestScalingIsTried(t *testing.T) {
 type fakePrometheus struct {
 	points []float64 // newest last
 	err    error
-	asked  int
-	slow   func() // is called while a query runs
+	asked  atomic.Int32
+	slow   func(query string) // is called while a query runs
 }
 
-func (p *fakePrometheus) Range(_ context.Context, _ string, _, to time.Time, step time.Duration) ([]prometheus.Point, error) {
-	p.asked++
+func (p *fakePrometheus) Range(_ context.Context, query string, _, to time.Time, step time.Duration) ([]prometheus.Point, error) {
+	p.asked.Add(1)
 	if p.slow != nil {
-		p.slow()
+		p.slow(query)
 	}
 	var points []prometheus.Point
 	for n, v := range p.points {
@@ -337,7 +346,7 @@ func TestAlarmsFollowTheFigures(t *testing.T) {
 		server.points = []float64{12, 10}
 		w.minutes(90)
 		expect("ALARM ALARM OK INSUFFICIENT_DATA")
-		server.points, server.err, server.asked = nil, errors.New("connection refused"), 0
+		server.points, server.err = nil, errors.New("connection refused")
 		w.minutes(10, 10)
 		expect("OK ALARM INSUFFICIENT_DATA INSUFFICIENT_DATA")
 		if a := must(w.one.store.Alarms.Get(w.ctx, queue.ID))(t); a.StateReason != "Prometheus could not be asked. The server's log has the details." {
@@ -403,22 +412,22 @@ func TestSlowQueriesHoldUpTheirStack(t *testing.T) {
 	t.Parallel()
 	w := newLoaded(t, storetest.SQLiteURL(t))
 	server := &fakePrometheus{points: []float64{12}}
-	server.slow = func() {
-		if server.asked <= 2 {
-			w.clock.set(w.clock.now().Add(6 * time.Second))
+	server.slow = func(query string) {
+		if query == "slow" {
+			w.clock.at.Add(int64(6 * time.Second))
 		}
 	}
 	w.one.prometheus = server
 	other := storetest.Stack(t, w.one.store)
 	var alarms []*models.Alarm
 	for n, stack := range []models.StackID{w.layer.StackID, w.layer.StackID, w.layer.StackID, other.ID} {
-		a := models.Alarm{StackID: stack, Name: string(rune('a' + n)), Query: "up", Threshold: 10}
+		a := models.Alarm{StackID: stack, Name: string(rune('a' + n)), Query: "slow", Threshold: 10}
+		if stack == other.ID {
+			a.Query = "fast"
+		}
 		alarms = append(alarms, must(w.one.CreateAlarm(w.ctx, a))(t))
 	}
-	if w.layer.StackID > other.ID {
-		t.Fatal("the stack that is slow is not asked first")
-	}
-	if err := w.one.lookAtAlarms(models.AsEngine(w.ctx), w.clock.now().Truncate(time.Minute)); err != nil {
+	if err := w.one.followLoad(w.ctx); err != nil {
 		t.Fatal(err)
 	}
 	got := ""
@@ -427,6 +436,105 @@ func TestSlowQueriesHoldUpTheirStack(t *testing.T) {
 	}
 	if got != "ALARM ALARM INSUFFICIENT_DATA ALARM " {
 		t.Errorf("the alarms are %s", got)
+	}
+}
+
+// A layer is scaled while the queries of other stacks are still under way.
+func TestScalingWaitsForNoOtherStacksQueries(t *testing.T) {
+	t.Parallel()
+	w := newLoaded(t, storetest.SQLiteURL(t))
+	var wait atomic.Bool
+	w.one.prometheus = &fakePrometheus{slow: func(string) {
+		for n := 0; wait.Load() && w.statuses() == "online stopped stopped"; n++ {
+			if n == 500 {
+				t.Error("the layer waits")
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}}
+	other := storetest.Stack(t, w.one.store)
+	must(w.one.CreateAlarm(w.ctx, models.Alarm{StackID: other.ID, Name: "queue", Query: "queue_length", Threshold: 10}))(t)
+	w.minutes(95)
+	wait.Store(true)
+	w.minutes(97)
+	w.expect("online requested stopped", 1)
+}
+
+// A layer is judged by the time when its stack's queries are answered, not by
+// that when they were asked.
+func TestScalingLooksAtTheClockAgain(t *testing.T) {
+	t.Parallel()
+	w := newLoaded(t, storetest.SQLiteURL(t))
+	w.one.prometheus = &fakePrometheus{points: []float64{1}, slow: func(string) { w.clock.at.Add(int64(time.Minute)) }}
+	must(w.one.CreateAlarm(w.ctx, models.Alarm{StackID: w.layer.StackID, Name: "queue", Query: "queue_length", Threshold: 10}))(t)
+	for n := range 2 {
+		w.measured(monday.Add(time.Duration(n)*time.Minute), 95)
+	}
+	w.clock.set(monday.Add(90 * time.Second)) // the first of them counts now
+	if err := w.one.followLoad(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	w.expect("online requested stopped", 1)
+}
+
+// However many queries are slow, a round ends before the next minute.
+func TestSlowQueriesMissNoMinute(t *testing.T) {
+	t.Parallel()
+	w := newLoaded(t, storetest.SQLiteURL(t))
+	server := &fakePrometheus{points: []float64{12}}
+	server.slow = func(string) { w.clock.at.Add(int64(9 * time.Second)) }
+	w.one.prometheus = server
+	const stacks = 30
+	var alarms []*models.Alarm
+	for range stacks {
+		a := models.Alarm{StackID: storetest.Stack(t, w.one.store).ID, Name: "queue", Query: "queue_length", Threshold: 10}
+		alarms = append(alarms, must(w.one.CreateAlarm(w.ctx, a))(t))
+	}
+	if err := w.one.followLoad(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := server.asked.Load(); n < 4 || n > 4+stacksAtOnce {
+		t.Errorf("%d of %d queries were asked", n, stacks)
+	}
+	answered, left := 0, 0
+	for _, a := range alarms {
+		a := must(w.one.store.Alarms.Get(w.ctx, a.ID))(t)
+		switch {
+		case a.State == models.AlarmOn:
+			answered++
+		case a.StateReason == "The queries of all alarms took too long for this one to be asked too.":
+			left++
+		}
+	}
+	if answered != int(server.asked.Load()) || answered+left != stacks {
+		t.Errorf("%d alarms have an answer, %d were left out", answered, left)
+	}
+}
+
+// Who has no queries, or quick ones, comes first; who was left out moves up.
+func TestQuickQueriesComeFirst(t *testing.T) {
+	t.Parallel()
+	query, metric := []models.Alarm{{Query: "up"}}, []models.Alarm{{Metric: models.MetricCPU}}
+	times := queryTimes{"slow": 8 * time.Second, "slower": 10 * time.Second, "quick": time.Second, "gone": time.Hour}
+	stacks := []*loadOfStack{{stack: "slower", alarms: query}, {stack: "slow", alarms: query}, {stack: "quick", alarms: query}, {stack: "new", alarms: query}, {stack: "none", alarms: metric}}
+	order := func() (names string) {
+		times.quickFirst(stacks)
+		for _, s := range stacks {
+			names += string(s.stack) + " "
+		}
+		return names
+	}
+	if got := order(); got != "none new quick slow slower " {
+		t.Errorf("the order is %s", got)
+	}
+	for _, s := range stacks {
+		if s.asked = s.stack != "slower" && s.asks(); s.asked {
+			s.took = 7 * time.Second
+		}
+	}
+	if times = times.after(stacks); len(times) != 4 || order() != "none slower new quick slow " {
+		t.Errorf("next, the order is %s of %v", order(), times)
 	}
 }
 
