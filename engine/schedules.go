@@ -101,9 +101,13 @@ func (e *Engine) followSchedule(ctx context.Context, id models.InstanceID) error
 		now := e.Clock()
 		slot := schedule.SlotAt(i.Schedule, i.Location(), now)
 		at = turn{slot.Start, i.ScheduleRevision}
-		first, err := t.ScheduleFirings.Fire(ctx, &models.ScheduleFiring{
-			InstanceID: id, StackID: i.StackID, SlotStart: slot.Start, Revision: i.ScheduleRevision, On: slot.On, At: now,
-		})
+		firing := &models.ScheduleFiring{InstanceID: id, StackID: i.StackID, SlotStart: slot.Start, Revision: i.ScheduleRevision, On: slot.On, At: now}
+		waits, err := t.putRight(ctx, firing)
+		if err != nil || waits {
+			at = turn{} // it is looked at again
+			return err
+		}
+		first, err := t.ScheduleFirings.Fire(ctx, firing)
 		if err != nil || !first {
 			return err
 		}
@@ -123,6 +127,24 @@ func (e *Engine) followSchedule(ctx context.Context, id models.InstanceID) error
 		e.schedules.did(id, at)
 	}
 	return nil
+}
+
+// clockHeld is how long this server's clock must have gone on evenly before it
+// is believed against what the database holds of the future.
+const clockHeld = 10 * time.Minute
+
+// putRight removes what a schedule did in the future. Either a clock ran ahead
+// then, or this server's is behind now, as after a start before its time was
+// set: acting by that would stop machines that are to run. So it waits first.
+func (t *tx) putRight(ctx context.Context, f *models.ScheduleFiring) (waits bool, err error) {
+	ahead, err := t.ScheduleFirings.Ahead(ctx, f)
+	if err != nil || !ahead {
+		return false, err
+	}
+	if f.At.Sub(t.e.listening(f.At)) < clockHeld {
+		return true, nil
+	}
+	return false, t.ScheduleFirings.ForgetFrom(ctx, f)
 }
 
 // followAnew lets the schedule of an instance that has become time-based again

@@ -157,11 +157,11 @@ type attention struct {
 
 // since is when the attention began, given that it is asked again and again:
 // anew when the last time is longer ago than a pause may be, or when the clock
-// was set back behind the beginning.
+// was set back.
 func (a *attention) since(now time.Time, pause time.Duration) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if now.Sub(a.last) > pause || now.Before(a.began) {
+	if now.Sub(a.last).Abs() > pause || now.Before(a.began) {
 		a.began = now
 	}
 	a.last = now

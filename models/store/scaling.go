@@ -37,9 +37,6 @@ const clocksApart = 5 * time.Minute
 // and no later turn has been acted on. The instance is locked.
 func (s ScheduleFirings) Fire(ctx context.Context, f *models.ScheduleFiring) (bool, error) {
 	f.SlotStart, f.At = stamp(f.SlotStart), stamp(f.At)
-	if err := s.forgetFuture(ctx, f); err != nil {
-		return false, err
-	}
 	var later int64
 	err := s.w(ctx).Model(&models.ScheduleFiring{}).Where("instance_id = ? AND (revision > ? OR revision = ? AND slot_start >= ?)",
 		f.InstanceID, f.Revision, f.Revision, f.SlotStart).Count(&later).Error
@@ -50,14 +47,21 @@ func (s ScheduleFirings) Fire(ctx context.Context, f *models.ScheduleFiring) (bo
 	return result.RowsAffected > 0, wrap(result.Error, "note that the schedule of instance %s acts", f.InstanceID)
 }
 
-// forgetFuture removes turns that lie in the future: a server whose clock ran
-// ahead has acted on them. What it did stands in the way of the present slot, so
-// that acts again, and each of the others will when its time comes. A turn that
-// is nearly there is another server's, whose clock is a little ahead: it stays.
-func (s ScheduleFirings) forgetFuture(ctx context.Context, f *models.ScheduleFiring) error {
-	err := s.w(ctx).Exec(`DELETE FROM schedule_firings WHERE instance_id = ? AND revision = ? AND slot_start >= ? AND EXISTS (SELECT 1 FROM schedule_firings future
-		WHERE future.instance_id = schedule_firings.instance_id AND future.revision = schedule_firings.revision AND future.slot_start > ?)`,
-		f.InstanceID, f.Revision, f.SlotStart, stamp(f.At.Add(clocksApart))).Error
+// Ahead tells whether a turn was acted on that lies in the future: by a server
+// whose clock ran ahead, or this one's is behind. A turn that is nearly there is
+// no sign of that, the clocks of servers are a little apart.
+func (s ScheduleFirings) Ahead(ctx context.Context, f *models.ScheduleFiring) (bool, error) {
+	var ahead int64
+	err := s.w(ctx).Model(&models.ScheduleFiring{}).Where("instance_id = ? AND revision = ? AND slot_start > ?",
+		f.InstanceID, f.Revision, stamp(f.At.Add(clocksApart))).Count(&ahead).Error
+	return ahead > 0, wrap(err, "look for what the schedule of instance %s did ahead of time", f.InstanceID)
+}
+
+// ForgetFrom removes the turns from one on. What was done ahead of time stands
+// in the way of the present slot, so that acts again, and each of the others
+// will when its time comes.
+func (s ScheduleFirings) ForgetFrom(ctx context.Context, f *models.ScheduleFiring) error {
+	err := s.w(ctx).Exec("DELETE FROM schedule_firings WHERE instance_id = ? AND revision = ? AND slot_start >= ?", f.InstanceID, f.Revision, stamp(f.SlotStart)).Error
 	return wrap(err, "forget what the schedule of instance %s did ahead of time", f.InstanceID)
 }
 

@@ -81,12 +81,24 @@ func TestFirings(t *testing.T) {
 		fire(i, 8, 8, 1, false)
 		fire(other, 8, 8, 1, true)
 		fire(other, 0, 8-moment, 1, false) // its clock is a minute behind
+		near, err := st.ScheduleFirings.Ahead(ctx, &models.ScheduleFiring{InstanceID: other.ID, SlotStart: at(0), Revision: 1, At: at(8 - moment)})
+		must(t, err)
+		equal(t, near, false)
 		slots(8, 0)
 
 		fire(other, 32, 34, 1, true)
 		fire(i, 32, 34, 1, true) // its clock is a day ahead
 		slots(32, 8, 0)
-		fire(i, 8, 10, 1, true) // and is set right: the present counts again
+		fire(i, 8, 10, 1, false) // and is set right
+		present := &models.ScheduleFiring{InstanceID: i.ID, StackID: i.StackID, SlotStart: at(8), Revision: 1, At: at(10)}
+		ahead, err := st.ScheduleFirings.Ahead(ctx, present)
+		must(t, err)
+		equal(t, ahead, true)
+		must(t, st.ScheduleFirings.ForgetFrom(ctx, present))
+		ahead, err = st.ScheduleFirings.Ahead(ctx, present)
+		must(t, err)
+		equal(t, ahead, false)
+		fire(i, 8, 10, 1, true) // the present counts again
 		fire(i, 8, 10, 1, false)
 		slots(8, 0)
 		fire(i, 24, 24, 1, true)
