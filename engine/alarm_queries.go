@@ -38,6 +38,7 @@ type answer struct {
 	from    time.Time // when the alarm's minutes begin
 	points  []prometheus.Point
 	problem string // a sentence: why there are no points
+	left    bool   // it was left out of the round, for want of time
 }
 
 // queryTimes is how long the queries of stacks took when they were asked last.
@@ -122,6 +123,10 @@ func (k *asker) askAll(ctx context.Context, s *loadOfStack) {
 	}
 }
 
+// leftRounds are the rounds in a row that an alarm may be left out of and keep
+// its state.
+const leftRounds = 3
+
 const unreached = "Prometheus could not be asked. The server's log has the details."
 
 func (k *asker) ask(ctx context.Context, s *loadOfStack, a *models.Alarm) answer {
@@ -132,9 +137,9 @@ func (k *asker) ask(ctx context.Context, s *loadOfStack, a *models.Alarm) answer
 	case k.away():
 		return answer{problem: unreached}
 	case s.took >= stackPatience:
-		return answer{problem: "The queries of the stack's other alarms took too long for this one to be asked too."}
+		return answer{left: true, problem: "The queries of the stack's other alarms took too long for this one to be asked too."}
 	case began.Sub(k.began) >= k.e.roundPatience():
-		return answer{problem: "The queries of all alarms took too long for this one to be asked too."}
+		return answer{left: true, problem: "The queries of all alarms took too long for this one to be asked too."}
 	}
 	from, to := k.e.minutesOf(a)
 	points, err := k.e.prometheus.Range(ctx, a.Query, from.Add(k.e.times.Minute), to, k.e.times.Minute)

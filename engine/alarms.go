@@ -187,6 +187,9 @@ func (e *Engine) lookAtAlarms(ctx context.Context, s *loadOfStack) error {
 	var errs []error
 	for n := range s.alarms {
 		a := &s.alarms[n]
+		if s.answers[a.ID].left && a.LookedAt != nil && e.Clock().Sub(*a.LookedAt) <= leftRounds*e.times.Minute {
+			continue // it has its turn soon, and tells nobody of that
+		}
 		verdict, err := e.judgeAlarm(ctx, a, s.answers[a.ID])
 		if err == nil {
 			err = e.noteVerdict(ctx, a, verdict)

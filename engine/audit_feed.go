@@ -178,7 +178,11 @@ func (f *auditFeed) goBack(ctx context.Context) error {
 	for same < len(list) && list[same].Hash == f.trail[same] {
 		same++
 	}
-	to := min(from+int64(same), head.ID)
+	// What was sent last may be the very one that is gone.
+	to, err := f.e.store.Audit.LastUpTo(ctx, from+int64(same))
+	if err != nil {
+		return err
+	}
 	f.Log.ErrorContext(ctx, "the audit is not what was sent of it: it was cut off or written anew, or the database is an older copy; it is sent again from there",
 		slog.Int64("sent", f.sent), slog.Int64("again_after", to), slog.Int64("end", head.ID))
 	f.sent, f.trail, f.marks = to, f.trail[:same], nil

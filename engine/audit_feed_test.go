@@ -300,9 +300,22 @@ func TestAnAuditThatWasCutIsSentAgain(t *testing.T) {
 }
 
 // What the last process has sent is taken for what it was; an end that is
-// missing is noticed.
+// missing is noticed, and so is the very entry that was sent last.
 func TestAnAuditThatWasCutWhileNobodySent(t *testing.T) {
 	t.Parallel()
+	for name, cut := range map[string]string{
+		"the end":        "DELETE FROM audit_entries WHERE id > 2",
+		"the last sent":  "DELETE FROM audit_entries WHERE id = 4",
+		"all up to that": "DELETE FROM audit_entries WHERE id <= 4",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cutWhileNobodySent(t, cut)
+		})
+	}
+}
+
+func cutWhileNobodySent(t *testing.T, cut string) {
 	st := storetest.Open(t)
 	host, log := &logHost{t: t}, &lockedBuffer{}
 	host.start()
@@ -313,7 +326,9 @@ func TestAnAuditThatWasCutWhileNobodySent(t *testing.T) {
 	}
 	eventually(t, "all is certain", func() bool { return certain(t, e, st) })
 	e.Stop()
-	if _, err := st.SQL().ExecContext(ctx, "DELETE FROM audit_entries WHERE id > 2"); err != nil {
+	quiet := quietEngine(t, st, time.Now)
+	must(quiet.CreateUser(ctx, models.User{Name: "ana"}, pass))(t)
+	if _, err := st.SQL().ExecContext(ctx, cut); err != nil {
 		t.Fatal(err)
 	}
 	e = loggedEngine(t, st, host.address, log)

@@ -13,8 +13,10 @@ const mostWrongProofs = 20
 
 // ConfirmSession notes that the person of a session has proved again who they
 // are, with one of the things they sign in with. Some actions ask for that, see
-// models.NeedsConfirmation. Tries are those of the session, not of an address:
-// whoever has stolen its cookie can come from many.
+// models.NeedsConfirmation. Tries are those of the session, since whoever has
+// stolen its cookie can come from many addresses, and codes are those of the
+// person and the address, too: whoever holds their session at the provider has
+// as many sessions here as they like.
 func (e *Engine) ConfirmSession(ctx context.Context, p models.Proof) error {
 	actor := models.ActorFrom(ctx)
 	u, err := e.store.Users.Get(ctx, actor.UserID)
@@ -22,7 +24,7 @@ func (e *Engine) ConfirmSession(ctx context.Context, p models.Proof) error {
 		return err
 	}
 	key := "confirm " + actor.Session
-	if !e.codes.allow(key, "", true) {
+	if !e.codes.allow(key, "", true) || p.Code != "" && !e.codes.allow(codeKey(u.Name), actor.SourceAddr, true) {
 		e.auditRefusal(ctx, "ConfirmSession", onUser(u))
 		return errTooManyTries()
 	}
@@ -39,6 +41,9 @@ func (e *Engine) ConfirmSession(ctx context.Context, p models.Proof) error {
 	}
 	if err == nil {
 		e.codes.forgive(key, "")
+		if p.Code != "" {
+			e.codes.forgive(codeKey(u.Name), actor.SourceAddr)
+		}
 	}
 	return err
 }

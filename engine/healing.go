@@ -24,6 +24,7 @@ type healer struct {
 	nudge chan struct{}
 
 	mu       sync.Mutex
+	calls    map[models.InstanceID]call
 	evidence map[models.InstanceID]*models.HealingEvidence
 	asked    map[question]chan models.HealingProbe
 }
@@ -31,6 +32,7 @@ type healer struct {
 func newHealer() *healer {
 	return &healer{
 		nudge:    make(chan struct{}, 1),
+		calls:    map[models.InstanceID]call{},
 		evidence: map[models.InstanceID]*models.HealingEvidence{},
 		asked:    map[question]chan models.HealingProbe{},
 	}
@@ -49,6 +51,7 @@ func (e *Engine) heal(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list lost instances: %w", err)
 	}
+	e.healer.hear(lost, e.Clock())
 	errs := []error{e.endHealings(ctx, open, lost), e.takeBack(ctx, lost)}
 	if len(lost) == 0 {
 		return errors.Join(errs...)
@@ -91,7 +94,7 @@ func (e *Engine) patients(ctx context.Context, lost []models.Instance) (*patient
 		i := &lost[n]
 		p.fleet.Lost = append(p.fleet.Lost, healing.Instance{
 			ID: i.ID, Stack: i.StackID, Hostname: i.Hostname, Layers: i.LayerIDs, Registered: i.Registered() || i.InfrastructureClass == models.InfrastructureOnPremises, KeepsDisk: i.KeepsDisk(),
-			LostAt: i.StatusSince, HeardAt: deref(i.AgentSeenAt), HealedAt: healed[i.ID], Person: people[i.ID], Evidence: e.healer.evidence[i.ID],
+			LostAt: i.StatusSince, HeardAt: deref(i.AgentSeenAt), CalledAt: e.healer.calls[i.ID].at, HealedAt: healed[i.ID], Person: people[i.ID], Evidence: e.healer.evidence[i.ID],
 		})
 	}
 	e.healer.mu.Unlock()
@@ -267,7 +270,7 @@ func (e *Engine) decide(ctx context.Context, seen *models.Instance, next models.
 		}
 		if next.Decision == models.DecisionHeal {
 			done, err := healsDone(ctx, t.Store, e.Clock())
-			called := deref(i.AgentSeenAt).After(deref(seen.AgentSeenAt))
+			called := !deref(i.AgentSeenAt).Equal(deref(seen.AgentSeenAt))
 			if err != nil || called || e.dispatcher.Connected(i.ID) || len(done) > heals || e.stale(&next.Evidence) {
 				return err // it may be back, or the budget has changed: the next look decides
 			}
@@ -323,11 +326,11 @@ func (t *tx) note(ctx context.Context, i *models.Instance, next *models.Healing)
 // decision. A machine that answers now and then is told once, and has one entry
 // for each decision.
 func (t *tx) saidBefore(ctx context.Context, next *models.Healing) (bool, error) {
-	at, err := t.Healings.TakeUp(ctx, next)
-	if err != nil || at.IsZero() {
+	first, err := t.Healings.TakeUp(ctx, next)
+	if err != nil || first == nil {
 		return false, err
 	}
-	next.At = at
+	next.ID, next.At = first.ID, first.At
 	return true, nil
 }
 

@@ -117,7 +117,7 @@ func TestHealNotWhatLives(t *testing.T) {
 	}
 	w.connect(one)
 	w.becomes(one, models.InstanceOnline)
-	w.eventually("the entry ends", func() bool { return !must(st.Healings.Get(w.ctx, h.ID))(t).Open() })
+	w.eventually("the entry ends", func() bool { return !must(st.Healings.Newest(w.ctx, one.ID))(t).Open() })
 	if w.provider.did("stop", one.ID) {
 		t.Error("the machine was stopped")
 	}

@@ -510,6 +510,20 @@ func TestSlowQueriesMissNoMinute(t *testing.T) {
 	if answered != int(server.asked.Load()) || answered+left != stacks {
 		t.Errorf("%d alarms have an answer, %d were left out", answered, left)
 	}
+	// The next round asks others, and those that it leaves out stay as they are.
+	w.clock.at.Add(int64(time.Minute))
+	if err := w.one.followLoad(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	on := 0
+	for _, a := range alarms {
+		if must(w.one.store.Alarms.Get(w.ctx, a.ID))(t).State == models.AlarmOn {
+			on++
+		}
+	}
+	if on != int(server.asked.Load()) {
+		t.Errorf("%d alarms are on, of %d that were asked once", on, server.asked.Load())
+	}
 }
 
 // Who has no queries, or quick ones, comes first; who was left out moves up.

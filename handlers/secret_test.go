@@ -147,7 +147,7 @@ func fillSecrets(t *testing.T, c *realConsole) (generated map[string]string) {
 		"Address", "orders.example", "Engine", "mysql"))
 	// A form that is shown again, refused or not, comes without the secrets.
 	more := b.post(stack+"/apps", "do", "more", "Name", "again", "Type", "static", "EnvKey", "A", "EnvValue", canary+"env-more", "EnvSecure", "0")
-	more.want(t, 200, `value="again"`, "Type the passwords and keys again")
+	more.want(t, 200, `value="again"`, "Type the passwords, keys and secret addresses again")
 	if strings.Contains(more.body, canary) {
 		t.Error("the form of an app with more variables shows a secure one")
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // typeAgain says why fields of a form that comes back are empty.
-const typeAgain = " Type the passwords and keys again: no page repeats them."
+const typeAgain = " Type the passwords, keys and secret addresses again: no page repeats them."
 
 // refusedForm is a form that was refused, to be shown again.
 func refusedForm(form url.Values, err error) views.Form {

@@ -110,7 +110,7 @@ func (h Host) writeKeys(a protocol.Account, gid int) (changed bool, err error) {
 		return false, err
 	}
 	defer dir.Close()
-	err = removeIfThere(dir, otherKeys)
+	err = dir.RemoveAll(otherKeys)
 	want := keys(a)
 	if isKeys(dir, a.UID, want) {
 		return false, err

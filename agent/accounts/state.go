@@ -75,7 +75,9 @@ func (s *state) noteKeys(m Made, keys []string) error {
 	}
 	all := maps.Clone(s.keys)
 	all[m] = keys
-	return s.save(s.made, all)
+	err := s.save(s.made, all)
+	s.keys = all // on a full disk logins must not be ended again at every look
+	return err
 }
 
 func (s *state) save(made []Made, keys map[Made][]string) error {

@@ -18,13 +18,14 @@ type group struct {
 }
 
 func (g *group) why() string {
-	return fmt.Sprintf("%d of the %d agents %s vanished together, which is more likely the network or this server than the machines. Healing of them, and of what vanishes within the hour after them, is frozen until most are back, or until a person lifts the freeze.", g.n, g.agents, g.whose)
+	return fmt.Sprintf("%d of the %d agents %s vanished together, which is more likely the network or this server than the machines. Healing of them, and of what vanishes within an hour before or after them, is frozen until most are back, or until a person lifts the freeze.", g.n, g.agents, g.whose)
 }
 
-// covers tells whether what vanished at a time is frozen because of the group:
-// a fault of a network takes more with it for a while, and not for ever.
+// covers tells whether what vanished at a time is frozen because of the group: a
+// fault of a network begins with few and takes more with it for a while, but not
+// for ever.
 func (r Rules) covers(g *group, at time.Time) bool {
-	return !at.Before(g.from) && !at.After(g.last.Add(r.Spread))
+	return !at.Before(g.from.Add(-r.Spread)) && !at.After(g.last.Add(r.Spread))
 }
 
 // groups are those of each stack and, as the last ones, those of all stacks.

@@ -31,15 +31,14 @@ type Rules struct {
 	Share   float64
 	// FreezeShare: when more of the agents than this, and at least two, vanish
 	// within Together, neither they are healed nor what vanishes within Spread
-	// after them.
+	// before or after them.
 	FreezeShare float64
 	Together    time.Duration
 	Spread      time.Duration
 	// Listen is how long the server must have been up before an agent's
 	// silence says anything.
 	Listen time.Duration
-	// Calling is how long an agent that was heard after its loss keeps healing
-	// away.
+	// Calling is how long an agent that calls after its loss keeps healing away.
 	Calling time.Duration
 }
 
@@ -101,6 +100,7 @@ type Instance struct {
 	KeepsDisk  bool
 	LostAt     time.Time // when it became connection_lost
 	HeardAt    time.Time // zero: never
+	CalledAt   time.Time // when this server last noticed a call after the loss, zero: never
 	HealedAt   time.Time // last, zero: never
 	// Person is what somebody wants of the instance at the moment, as a
 	// sentence; healing stands back.
@@ -229,10 +229,10 @@ func (j *judge) personFirst(i *Instance) (models.HealingDecision, string, bool) 
 // calls keeps healing from what is heard although it counts as lost: another
 // server noted the loss, by its own clock or its own view of the machines.
 func (j *judge) calls(i *Instance) (models.HealingDecision, string, bool) {
-	if !i.HeardAt.After(i.LostAt) || j.now.Sub(i.HeardAt) >= j.rules.Calling {
+	if i.CalledAt.IsZero() || j.now.Sub(i.CalledAt) >= j.rules.Calling {
 		return "", "", false
 	}
-	return models.DecisionWait, fmt.Sprintf("Its agent was heard at %s, after it was lost. If that goes on, it is back.", clock(i.HeardAt)), false
+	return models.DecisionWait, fmt.Sprintf("Its agent called at %s, after it was lost. If it goes on, the instance is back.", clock(i.CalledAt)), false
 }
 
 // notAgain keeps healing from going in circles: what did not bring the agent

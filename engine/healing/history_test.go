@@ -362,7 +362,7 @@ func (h *history) frozen(b *box) bool {
 					}
 				}
 			}
-			if n >= 2 && 10*n > 3*total && !b.HeardAt.Before(from) && b.HeardAt.Sub(last) <= time.Hour {
+			if n >= 2 && 10*n > 3*total && from.Sub(b.HeardAt) <= time.Hour && b.HeardAt.Sub(last) <= time.Hour {
 				return true
 			}
 		}

@@ -50,6 +50,13 @@ func (s Audit) Since(ctx context.Context, f models.AuditFilter, after, upTo int6
 	return find[models.AuditEntry](query.Order("id").Limit(limit), "read the audit log")
 }
 
+// LastUpTo is the number of the last entry that is not beyond one, zero if there
+// is none.
+func (s Audit) LastUpTo(ctx context.Context, id int64) (last int64, err error) {
+	err = s.r(ctx).Model(&models.AuditEntry{}).Select("COALESCE(MAX(id), 0)").Where("id <= ?", id).Scan(&last).Error
+	return last, wrap(err, "look for the audit entry before %d", id)
+}
+
 // CountSince counts entries after one, but no further than most.
 func (s Audit) CountSince(ctx context.Context, f models.AuditFilter, after int64, most int) (int, error) {
 	var ids []int64

@@ -72,9 +72,10 @@ func (s Healings) InStack(ctx context.Context, stack models.StackID, limit, offs
 	return list, int(total), err
 }
 
-// Newest reads the newest entry about an instance, nil if there is none.
+// Newest reads the open entry about an instance, or else the newest, nil if
+// there is none.
 func (s Healings) Newest(ctx context.Context, id models.InstanceID) (*models.Healing, error) {
-	list, err := find[models.Healing](s.r(ctx).Where("instance_id = ?", id).Order("at DESC, id DESC").Limit(1), "read the newest healing of instance %s", id)
+	list, err := find[models.Healing](s.r(ctx).Where("instance_id = ?", id).Order("ended_at IS NULL DESC, at DESC, id DESC").Limit(1), "read the newest healing of instance %s", id)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
@@ -116,18 +117,18 @@ func (s Healings) End(ctx context.Context, outcome string, at time.Time, ids ...
 }
 
 // TakeUp removes the ended entries about the same loss with the same decision,
-// and returns when the first of them was made, zero if there is none.
-func (s Healings) TakeUp(ctx context.Context, next *models.Healing) (first time.Time, err error) {
+// and returns the first of them, nil if there is none.
+func (s Healings) TakeUp(ctx context.Context, next *models.Healing) (first *models.Healing, err error) {
 	list, err := find[models.Healing](s.w(ctx).Where("instance_id = ? AND lost_at = ? AND decision = ? AND ended_at IS NOT NULL",
 		next.InstanceID, stamp(next.LostAt), next.Decision).Order("at, id"), "read what was decided before about instance %s", next.InstanceID)
 	if err != nil || len(list) == 0 {
-		return time.Time{}, err
+		return nil, err
 	}
 	ids := make([]models.HealingID, len(list))
 	for n := range list {
 		ids[n] = list[n].ID
 	}
-	return list[0].At, wrap(s.w(ctx).Exec("DELETE FROM healings WHERE id IN ?", ids).Error, "take up what was decided before about instance %s", next.InstanceID)
+	return &list[0], wrap(s.w(ctx).Exec("DELETE FROM healings WHERE id IN ?", ids).Error, "take up what was decided before about instance %s", next.InstanceID)
 }
 
 // Drop removes an open entry that led to nothing.

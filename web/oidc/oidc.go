@@ -250,7 +250,7 @@ func (p *Provider) groups(token map[string]any, userInfo func() (map[string]any,
 		return groups, true, nil
 	}
 	switch {
-	case elsewhere(token, name) || elsewhere(more, name):
+	case agreed && (elsewhere(token, name) || elsewhere(more, name)):
 		return nil, false, models.Forbidden("You are in more groups than %s sends. Ask an administrator there to send this application only the groups that it needs.", p.c.Name)
 	case err != nil && agreed:
 		return nil, false, models.Forbidden("%s did not say which groups you are in, so you cannot be let in. Try again later.", p.c.Name).Because(err)

@@ -125,10 +125,10 @@ func TestGroupsThatAreNotSaid(t *testing.T) {
 		"OfSomebodyElse":    {info: map[string]any{"sub": "2", "groups": []string{"admin"}}, want: "did not say which groups"},
 		"InTheToken":        {claims: map[string]any{"groups": []string{"ops"}}, mute: true, want: "ops", guessed: "ops"},
 		"InUserInfo":        {claims: overage(other.URL), info: map[string]any{"groups": []string{"ops"}}, want: "ops", guessed: "ops"},
-		"TooMany":           {claims: overage(other.URL), want: "more groups than", guessed: "more groups than"},
-		"TooManyAtUserInfo": {info: overage(other.URL), want: "more groups than", guessed: "more groups than"},
-		"TooManyForALink":   {claims: map[string]any{"hasgroups": true}, want: "more groups than", guessed: "more groups than"},
-		"TooManyInText":     {claims: map[string]any{"hasgroups": "true"}, mute: true, want: "more groups than", guessed: "more groups than"},
+		"TooMany":           {claims: overage(other.URL), want: "more groups than"},
+		"TooManyAtUserInfo": {info: overage(other.URL), want: "more groups than"},
+		"TooManyForALink":   {claims: map[string]any{"hasgroups": true}, want: "more groups than"},
+		"TooManyInText":     {claims: map[string]any{"hasgroups": "true"}, mute: true, want: "more groups than"},
 		"NoGroupsAreThere":  {claims: map[string]any{"hasgroups": false}, want: "none"},
 	} {
 		other.SignIn(with(map[string]any{"sub": "1"}, c.claims))
